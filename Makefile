@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# How this file works, for who adds to the tree:
+#   * Sources are found by wildcard: platform/*.c opencl/*.c runtime/*.c make the library, pack/*.c the packer,
+#     tools/*.c the tool, opencl/kernels/*.cl are embedded. A new file needs no line here.
+#   * A test is one file: tests/test_NAME.c (a cmocka program; it may call mx_ and pk_ functions), tests/test_NAME.py
+#     (unittest) or tests/test_NAME.sh (prints "ok - what" / "not ok - what").
+#     Build one: make build/tests/test_NAME     run one: make test-one T=test_NAME
+#     Other tests/*.c files are helpers, linked into all.
+#   * B=/some/folder builds there; SKIP="runtime/x.c …" leaves library files out that do not compile yet.
+#   * CC=clang, SAN=1 (address and undefined behaviour) and PLATFORM=minimal build into folders of their own.
+#   * libmoxie.a is one object: ours plus the needed parts of mbedTLS and utf8proc, whose calls to the allocator and to
+#     stdio go to runtime/third_party.c instead; everything not named moxie_… is hidden from the program that links it.
+
+VERSION  := 0.1.0
+, := ,
+CC       := $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
+PLATFORM := posix
+PREFIX   := /usr/local
+DESTDIR  :=
+SAN      :=
+SKIP     :=
+LD       := ld
+OBJCOPY  := objcopy
+PYTHON   := python3
+
+B := build$(if $(filter-out gcc,$(CC)),/$(notdir $(CC)))$(if $(SAN),/san)$(if $(filter-out posix,$(PLATFORM)),/$(PLATFORM))
+
+WARNINGS := -Wall -Wextra -Werror
+CFLAGS   := -O2 -g
+MX_FLAGS := -std=c11 $(WARNINGS) -ffp-contract=off -ffunction-sections -fdata-sections -I. \
+            -DCL_TARGET_OPENCL_VERSION=120 $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+LDFLAGS  := $(if $(SAN),-fsanitize=address$(,)undefined) -Wl,--gc-sections
+LDLIBS   := -larchive -ljansson -lmbedcrypto -lutf8proc -lclblast -lOpenCL -lpthread -lm
+
+# Files of the library. CLBlast is an opt-in with an archive of its own: opencl/clblast*.c.
+CLBLAST_C := $(wildcard opencl/clblast*.c)
+LIB_C     := $(filter-out platform/posix.c platform/minimal.c,$(wildcard platform/*.c)) $(wildcard platform/$(PLATFORM).c) \
+             $(filter-out $(CLBLAST_C),$(wildcard opencl/*.c)) $(wildcard runtime/*.c)
+PACK_C    := $(wildcard pack/*.c)
+TOOL_C    := $(wildcard tools/*.c)
+TEST_C    := $(wildcard tests/test_*.c)
+HELPER_C  := $(filter-out $(TEST_C),$(wildcard tests/*.c))
+KERNELS   := $(sort $(wildcard opencl/kernels/*.cl))
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+LIB_O    := $(call obj,$(filter-out $(SKIP),$(LIB_C))) $(B)/obj/kernels.o
+TESTS    := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_C))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: help setup setup-test setup-lint lib tool run test test-one lint install clean FORCE
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@echo "Moxie: Mixture-of-Experts language models on any OpenCL device. Targets:"
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 20
+
+setup: ## install the Debian packages that the build needs (listed in tools/packages.txt)
+	@tools/setup.sh build
+
+setup-test:
+	@tools/setup.sh build test
+
+setup-lint:
+	@tools/setup.sh build test lint
+
+lib: $(B)/libmoxie.a ## the library for programs of your own: build/libmoxie.a
+
+tool: $(B)/moxie ## the command-line tool: build/moxie
+
+# The commands that the objects depend on: another flag rebuilds them.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CFLAGS) $(MX_FLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS) $(MX_FLAGS)' > $@
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(MX_FLAGS) -MMD -MP -c $< -o $@
+
+$(B)/kernels.c: tools/embed_kernels.sh $(KERNELS) $(B)/kernels.list
+	@mkdir -p $(@D)
+	tools/embed_kernels.sh $(KERNELS) > $@
+
+# The list of kernels: a deleted kernel must rebuild kernels.c too.
+$(B)/kernels.list: FORCE
+	@mkdir -p $(@D)
+	@echo '$(KERNELS)' | cmp -s - $@ || echo '$(KERNELS)' > $@
+
+$(B)/obj/kernels.o: $(B)/kernels.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(MX_FLAGS) -MMD -MP -c $< -o $@
+
+$(B)/libmoxie_internal.a: $(LIB_O)
+	rm -f $@ && ar rcs $@ $^
+
+$(B)/libpack.a: $(call obj,$(PACK_C))
+	rm -f $@ && ar rcs $@ $^
+
+$(B)/moxie: $(call obj,$(TOOL_C)) $(B)/libpack.a $(B)/libmoxie_internal.a
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+$(B)/tests/%: $(B)/obj/tests/%.o $(call obj,$(HELPER_C)) $(B)/libpack.a $(B)/libmoxie_internal.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+
+clean: ## remove everything that was built
+	rm -rf build
+
+-include $(wildcard $(B)/obj/*.d $(B)/obj/*/*.d)
