@@ -19,22 +19,23 @@
 
 #include <stdint.h>
 
-#define MX_BUNDLE_MAGIC "MOXIEBN1"      /* 8 bytes, no NUL */
-#define MX_BUNDLE_MAJOR 1u              /* another major version is refused */
-#define MX_BUNDLE_MINOR 0u              /* a higher minor version is accepted: it only adds what may be ignored */
-#define MX_ARITHMETIC_ID 1u             /* runtime/ARITHMETIC.md, version 1 */
-#define MX_SEGMENT_ALIGN 4096u          /* segment start and length */
-#define MX_MEMBER_ALIGN 65536u          /* data of a member that holds segments */
-#define MX_LEAF_BYTES 65536u            /* Merkle leaf */
-#define MX_PLANE_ALIGN 256u             /* planes of a tensor inside a segment */
-#define MX_SEGMENT_MAX 1073676288u      /* 1 GiB - 64 KiB: a segment fits a device window */
-#define MX_MANIFEST_MAX (64u << 20)     /* larger is refused before it is read */
+#define MX_BUNDLE_MAGIC "MOXIEBN1"  /* 8 bytes, no NUL */
+#define MX_BUNDLE_MAJOR 1u          /* another major version is refused */
+#define MX_BUNDLE_MINOR 0u          /* a higher minor version is accepted: it only adds what may be ignored */
+#define MX_ARITHMETIC_ID 1u         /* runtime/ARITHMETIC.md, version 1 */
+#define MX_SEGMENT_ALIGN 4096u      /* segment start and length */
+#define MX_MEMBER_ALIGN 65536u      /* data of a member that holds segments */
+#define MX_LEAF_BYTES 65536u        /* Merkle leaf */
+#define MX_PLANE_ALIGN 256u         /* planes of a tensor inside a segment */
+#define MX_SEGMENT_MAX 1073676288u  /* 1 GiB - 64 KiB: a segment fits a device window */
+#define MX_MANIFEST_MAX (64u << 20) /* larger is refused before it is read */
 #define MX_NONE 0xffffffffu
 
 /* Domain separation: each hash starts with one 64-byte block that holds this text, zero-padded. */
 #define MX_DOMAIN_MANIFEST "moxie manifest v1" /* SHA-256(block || manifest bytes) is what is signed */
 #define MX_DOMAIN_LEAF "moxie leaf v1"         /* SHA-256(block || up to 64 KiB of the segment) */
-#define MX_DOMAIN_SEGMENT "moxie segment v1"   /* SHA-256(block || u32 index, kind, layer, expert || u64 bytes || leaves) */
+#define MX_DOMAIN_SEGMENT                                                                                              \
+    "moxie segment v1" /* SHA-256(block || u32 index, kind, layer, expert || u64 bytes || leaves) */
 
 /* Weight formats. Tiles of 16 rows; K = cols padded to a multiple of 32 (kp); groups = ceil(cols / group).
  *   I4   value = scale * (q - 8)            data: atoms of 16 rows x 32 k, 256 bytes each  [tile][kp/32][256]
@@ -63,19 +64,19 @@ enum mx_scale_type { MX_SCALE_NONE = 0, MX_SCALE_F16 = 1, MX_SCALE_F32 = 2 };
 /* What a tensor is. A matrix may come in several tensors of one role that differ in row_offset (q, k, v of different
  * formats; a head too large for one segment). All tensors of one input site have the same activation group. */
 enum mx_role {
-    MX_ROLE_EMBEDDING = 1,    /* [vocab][hidden] */
-    MX_ROLE_FINAL_NORM = 2,   /* vector [hidden] */
-    MX_ROLE_HEAD = 3,         /* [vocab][hidden]; absent when tied: then the embedding's tensors are read */
-    MX_ROLE_INV_FREQ = 4,     /* vector [head_dim / 2] */
-    MX_ROLE_ATTN_NORM = 5,    /* vector [hidden] */
-    MX_ROLE_QKV = 6,          /* [(heads + 2 kv_heads) * head_dim][hidden]: q rows, k rows, v rows; site: attention input */
-    MX_ROLE_QKV_BIAS = 7,     /* vector [(heads + 2 kv_heads) * head_dim], optional */
-    MX_ROLE_ATTN_OUT = 8,     /* [hidden][heads * head_dim]; site: attention output */
-    MX_ROLE_FFN_NORM = 9,     /* vector [hidden] */
-    MX_ROLE_ROUTER = 10,      /* F32 [routed + (1 if shared gate)][hidden]: the shared expert's gate is the last row */
-    MX_ROLE_GATE_UP = 11,     /* [2 * width'][hidden], width' = width padded to 16: tile 2i is gate tile i, 2i+1 up tile i;
-                                 site: FFN input; one copy in each expert segment of the layer */
-    MX_ROLE_DOWN = 12,        /* [hidden][width]; site: FFN middle; one copy in each expert segment of the layer */
+    MX_ROLE_EMBEDDING = 1,  /* [vocab][hidden] */
+    MX_ROLE_FINAL_NORM = 2, /* vector [hidden] */
+    MX_ROLE_HEAD = 3,       /* [vocab][hidden]; absent when tied: then the embedding's tensors are read */
+    MX_ROLE_INV_FREQ = 4,   /* vector [head_dim / 2] */
+    MX_ROLE_ATTN_NORM = 5,  /* vector [hidden] */
+    MX_ROLE_QKV = 6,      /* [(heads + 2 kv_heads) * head_dim][hidden]: q rows, k rows, v rows; site: attention input */
+    MX_ROLE_QKV_BIAS = 7, /* vector [(heads + 2 kv_heads) * head_dim], optional */
+    MX_ROLE_ATTN_OUT = 8, /* [hidden][heads * head_dim]; site: attention output */
+    MX_ROLE_FFN_NORM = 9, /* vector [hidden] */
+    MX_ROLE_ROUTER = 10,  /* F32 [routed + (1 if shared gate)][hidden]: the shared expert's gate is the last row */
+    MX_ROLE_GATE_UP = 11, /* [2 * width'][hidden], width' = width padded to 16: tile 2i is gate tile i, 2i+1 up tile i;
+                             site: FFN input; one copy in each expert segment of the layer */
+    MX_ROLE_DOWN = 12,    /* [hidden][width]; site: FFN middle; one copy in each expert segment of the layer */
 };
 
 enum mx_segment_kind {
@@ -89,11 +90,11 @@ enum mx_segment_kind {
 enum mx_kv_type { MX_KV_F16 = 1, MX_KV_F32 = 2 };
 
 enum mx_chat_template {
-    MX_CHAT_NONE = 0,            /* base model */
-    MX_CHAT_CHATML = 1,          /* no default system message */
-    MX_CHAT_CHATML_QWEN2 = 2,    /* "You are a helpful assistant." */
-    MX_CHAT_CHATML_QWEN25 = 3,   /* "You are Qwen, created by Alibaba Cloud. You are a helpful assistant." */
-    MX_CHAT_CHATML_SMOLLM2 = 4,  /* "You are a helpful AI assistant named SmolLM, trained by Hugging Face" */
+    MX_CHAT_NONE = 0,           /* base model */
+    MX_CHAT_CHATML = 1,         /* no default system message */
+    MX_CHAT_CHATML_QWEN2 = 2,   /* "You are a helpful assistant." */
+    MX_CHAT_CHATML_QWEN25 = 3,  /* "You are Qwen, created by Alibaba Cloud. You are a helpful assistant." */
+    MX_CHAT_CHATML_SMOLLM2 = 4, /* "You are a helpful AI assistant named SmolLM, trained by Hugging Face" */
 };
 
 #define MX_LAYER_NORM_TOPK 1u   /* selected routing weights are divided by their sum */
@@ -162,25 +163,25 @@ struct mx_generation {
 };
 
 struct mx_model {
-    char id[64];             /* model name, NUL-padded UTF-8 */
-    char architecture[32];   /* "qwen2_moe", "qwen2", "llama": information, the tables decide */
+    char id[64];           /* model name, NUL-padded UTF-8 */
+    char architecture[32]; /* "qwen2_moe", "qwen2", "llama": information, the tables decide */
     uint32_t hidden;
     uint32_t layers;
     uint32_t heads;
     uint32_t kv_heads;
-    uint32_t head_dim;       /* even, at most 256 */
+    uint32_t head_dim; /* even, at most 256 */
     uint32_t vocab;
     uint32_t max_positions;
-    uint32_t kv_type;        /* enum mx_kv_type */
+    uint32_t kv_type; /* enum mx_kv_type */
     float rms_eps;
-    float inv_hidden;        /* 1 / hidden, rounded to nearest */
-    float attn_scale;        /* 1 / sqrt(head_dim), rounded to nearest */
-    float rope_theta;        /* information; inv_freq decides */
-    uint32_t tied;           /* 1: the head is the embedding */
-    uint32_t chat_template;  /* enum mx_chat_template */
-    uint32_t bos;            /* MX_NONE: none */
-    uint32_t eos_count;      /* at most 8 */
-    uint32_t eos[8];         /* union of all end tokens */
+    float inv_hidden;       /* 1 / hidden, rounded to nearest */
+    float attn_scale;       /* 1 / sqrt(head_dim), rounded to nearest */
+    float rope_theta;       /* information; inv_freq decides */
+    uint32_t tied;          /* 1: the head is the embedding */
+    uint32_t chat_template; /* enum mx_chat_template */
+    uint32_t bos;           /* MX_NONE: none */
+    uint32_t eos_count;     /* at most 8 */
+    uint32_t eos[8];        /* union of all end tokens */
     uint32_t reserved[8];
     struct mx_generation generation;
 };
@@ -191,18 +192,18 @@ struct mx_manifest {
     char magic[8];
     uint32_t major, minor;
     uint32_t arithmetic;
-    uint32_t min_runtime;        /* MOXIE_VERSION of the oldest library that can run it */
-    uint64_t manifest_bytes;     /* header and tables */
-    uint64_t bundle_bytes;       /* the whole file */
+    uint32_t min_runtime;    /* MOXIE_VERSION of the oldest library that can run it */
+    uint64_t manifest_bytes; /* header and tables */
+    uint64_t bundle_bytes;   /* the whole file */
     uint64_t security_counter;
-    uint64_t weight_parameters;  /* information: parameters in matrices */
-    uint8_t tokenizer_sha256[32];/* of the tokenizer segment's used bytes */
+    uint64_t weight_parameters;   /* information: parameters in matrices */
+    uint8_t tokenizer_sha256[32]; /* of the tokenizer segment's used bytes */
     struct mx_model model;
     uint32_t members_offset, members;
     uint32_t layers_offset, layers;
     uint32_t segments_offset, segments;
     uint32_t tensors_offset, tensors;
-    uint64_t leaves;             /* 32-byte hashes in the tree member */
+    uint64_t leaves; /* 32-byte hashes in the tree member */
     uint64_t reserved[4];
 };
 
