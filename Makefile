@@ -74,9 +74,20 @@ $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(CFLAGS) $(MX_FLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS) $(MX_FLAGS)' > $@
 
+COMPILE = @mkdir -p $(@D)$(newline)	$(CC) $(CFLAGS) $(MX_FLAGS) -MMD -MP -c $< -o $@
+define newline
+
+
+endef
+
 $(B)/obj/%.o: %.c $(B)/flags
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(MX_FLAGS) -MMD -MP -c $< -o $@
+	$(COMPILE)
+
+$(B)/obj/%.raw.o: %.c $(B)/flags
+	$(COMPILE)
+
+$(B)/obj/%.raw.o: $(B)/%.c $(B)/flags
+	$(COMPILE)
 
 $(B)/kernels.c: tools/embed_kernels.sh $(KERNELS) $(B)/kernels.list
 	@mkdir -p $(@D)
@@ -87,12 +98,35 @@ $(B)/kernels.list: FORCE
 	@mkdir -p $(@D)
 	@echo '$(KERNELS)' | cmp -s - $@ || echo '$(KERNELS)' > $@
 
-$(B)/obj/kernels.o: $(B)/kernels.c
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(MX_FLAGS) -MMD -MP -c $< -o $@
+# Static mbedTLS and utf8proc, made ours: what they define is renamed to mx_tp_…, what they call to runtime/third_party.c.
+THIRD_PARTY_A := $(B)/third_party/libmbedcrypto.a $(B)/third_party/libutf8proc.a
+SYSTEM_A       = $(shell $(CC) -print-file-name=$(1))
 
-$(B)/libmoxie_internal.a: $(LIB_O)
-	rm -f $@ && ar rcs $@ $^
+$(B)/third_party/names: $(foreach a,$(notdir $(THIRD_PARTY_A)),$(call SYSTEM_A,$(a)))
+	@mkdir -p $(@D)
+	nm -g --defined-only $^ 2>/dev/null | awk 'NF == 3 { print $$3, "mx_tp_" $$3 }' | sort -u > $@
+
+$(B)/third_party/redirected: runtime/third_party.syms
+	@mkdir -p $(@D)
+	sed 's/.*/& mx_tp_&/' $< > $@
+
+$(B)/third_party/%.a: $(B)/third_party/names $(B)/third_party/redirected
+	$(OBJCOPY) $(patsubst %,--redefine-syms=%,$^) $(call SYSTEM_A,$(@F)) $@
+
+# Our objects call the two libraries by their new names. What is redirected is not renamed here: a heap call of our own
+# must stay visible to tests/test_symbols.sh.
+$(LIB_O): $(B)/obj/%.o: $(B)/obj/%.raw.o $(B)/third_party/names
+	$(OBJCOPY) --redefine-syms=$(B)/third_party/names $< $@
+
+# The library before its symbols are hidden: what tests and the tool link.
+$(B)/libmoxie_internal.a: $(LIB_O) $(THIRD_PARTY_A)
+	rm -f $@ && printf '%s\n' 'create $@' $(patsubst %,'addlib %',$(THIRD_PARTY_A)) $(patsubst %,'addmod %',$(LIB_O)) save end | ar -M
+
+# The library as it is delivered: one object, in which everything but moxie_… is local.
+$(B)/libmoxie.a: $(LIB_O) $(THIRD_PARTY_A)
+	$(LD) -r -o $(B)/moxie.o $^
+	$(OBJCOPY) --wildcard --keep-global-symbol='moxie_*' $(B)/moxie.o
+	rm -f $@ && ar rcs $@ $(B)/moxie.o
 
 $(B)/libpack.a: $(call obj,$(PACK_C))
 	rm -f $@ && ar rcs $@ $^
