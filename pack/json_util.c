@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pack/json_util.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "pack/pk_file.h"
+
+json_t *pk_json_parse(const char *text, size_t bytes, const char *path, struct pk_error *e) {
+    json_error_t error;
+    json_t *value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+    if (!value) {
+        int code = json_error_code(&error);
+        if (code == json_error_out_of_memory) {
+            return pk_fail_memory(e);
+        }
+        bool cut = code == json_error_premature_end_of_input;
+        pk_fail(e, cut ? MOXIE_ERROR_TRUNCATED : MOXIE_ERROR_FORMAT, "%s: JSON, line %d, column %d: %s", path,
+                error.line, error.column, error.text);
+    }
+    return value;
+}
+
+json_t *pk_json_load(const char *path, uint64_t max, struct pk_error *e) {
+    uint64_t bytes;
+    char *text = pk_file_load(path, max, &bytes, e);
+    if (!text) {
+        return NULL;
+    }
+    json_t *value = pk_json_parse(text, bytes, path, e);
+    free(text);
+    if (value && !json_is_object(value)) {
+        json_decref(value);
+        value = NULL;
+        pk_fail(e, MOXIE_ERROR_FORMAT, "%s: expected a JSON object", path);
+    }
+    return value;
+}
+
+const json_t *pk_json_get(const struct pk_json *j, const char *key) {
+    const json_t *value = json_object_get(j->object, key);
+    return value && !json_is_null(value) ? value : NULL;
+}
+
+bool pk_json_fail(const struct pk_json *j, const char *key, const char *what) {
+    const json_t *value = json_object_get(j->object, key);
+    char *found = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    pk_fail(j->e, MOXIE_ERROR_MODEL, "%s: \"%s\": expected %s, found %.100s", j->path, key, what,
+            found ? found : "nothing");
+    free(found);
+    return false;
+}
+
+bool pk_json_u32(const struct pk_json *j, const char *key, uint32_t min, uint32_t max, uint32_t *out) {
+    const json_t *value = pk_json_get(j, key);
+    if (!json_is_integer(value) || json_integer_value(value) < min || json_integer_value(value) > max) {
+        char what[64];
+        snprintf(what, sizeof(what), "an integer from %u to %u", min, max);
+        return pk_json_fail(j, key, what);
+    }
+    *out = (uint32_t)json_integer_value(value);
+    return true;
+}
+
+bool pk_json_u32_or(const struct pk_json *j, const char *key, uint32_t min, uint32_t max, uint32_t fallback,
+                    uint32_t *out) {
+    *out = fallback;
+    return !pk_json_get(j, key) || pk_json_u32(j, key, min, max, out);
+}
+
+bool pk_json_bool_or(const struct pk_json *j, const char *key, bool fallback, bool *out) {
+    const json_t *value = pk_json_get(j, key);
+    if (value && !json_is_boolean(value)) {
+        return pk_json_fail(j, key, "true or false");
+    }
+    *out = value ? json_is_true(value) : fallback;
+    return true;
+}
+
+bool pk_json_float_or(const struct pk_json *j, const char *key, double min, double max, float fallback, float *out) {
+    *out = fallback;
+    const json_t *value = pk_json_get(j, key);
+    if (!value) {
+        return true;
+    }
+    double number = json_number_value(value);
+    if (!json_is_number(value) || !(number >= min && number <= max)) {
+        char what[96];
+        snprintf(what, sizeof(what), "a number from %g to %g", min, max);
+        return pk_json_fail(j, key, what);
+    }
+    *out = (float)number;
+    return true;
+}
+
+bool pk_json_string(const struct pk_json *j, const char *key, const char **out) {
+    const json_t *value = pk_json_get(j, key);
+    if (value && !json_is_string(value)) {
+        return pk_json_fail(j, key, "a string");
+    }
+    *out = value ? json_string_value(value) : NULL;
+    return true;
+}

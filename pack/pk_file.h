@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Regular files, read at an offset. No mapping: a file that is cut while it is read gives an error, not a signal. */
+#ifndef PK_FILE_H
+#define PK_FILE_H
+
+#include <stdint.h>
+
+#include "pack/pk_error.h"
+
+struct pk_file {
+    char *path;
+    int fd;
+    uint64_t bytes;
+};
+
+/* Opens a regular file (symbolic links are followed: the Hugging Face cache is made of them). */
+bool pk_file_open(struct pk_file *f, const char *path, struct pk_error *e);
+void pk_file_close(struct pk_file *f);
+
+/* Exactly `n` bytes from `offset`; past the end of the file is MOXIE_ERROR_TRUNCATED. */
+bool pk_file_read(const struct pk_file *f, uint64_t offset, void *dst, uint64_t n, struct pk_error *e);
+
+/* A whole file of at most `max` bytes, NUL-terminated, to be freed by the caller; NULL: see `e`. `bytes` may be NULL.
+ */
+char *pk_file_load(const char *path, uint64_t max, uint64_t *bytes, struct pk_error *e);
+
+/* "folder/name", to be freed by the caller; NULL: out of memory. */
+char *pk_path_join(const char *folder, const char *name, struct pk_error *e);
+
+bool pk_path_exists(const char *path);
+bool pk_path_is_folder(const char *path);
+
+#endif
