@@ -1,0 +1,212 @@
+"""A second reader of bundles, written from pack/SPEC.md alone: verifies what can be verified, and builds the twin's model.
+
+    bundle = Bundle("model.moxie", public_key=xy)   # BundleError names what does not hold
+    logits = forward.logits(bundle.model(), tokens)
+"""
+import hashlib
+import struct
+import tarfile
+
+import numpy as np
+
+from . import p256
+from .arith import F, bf16, flush
+from .forward import FloatMatrix, IntegerMatrix, Layer, Model, Stacked
+
+NONE = 0xFFFFFFFF
+I4, I4Z, I4M, I8, BF16, F16, F32, VECTOR = range(1, 9)
+EMBEDDING, FINAL_NORM, HEAD, INV_FREQ, ATTN_NORM, QKV, QKV_BIAS, ATTN_OUT, FFN_NORM, ROUTER, GATE_UP, DOWN = range(1, 13)
+NORM_TOPK, SHARED_GATE = 1, 2
+KV_F16 = 1
+
+MANIFEST = "<8sIIIIQQQQ32s256sIIIIIIIIQ32s"
+MODEL = "<64s32sIIIIIIIIffffIIII8I32s32s"
+MODEL_FIELDS = ("id architecture hidden layers heads kv_heads head_dim vocab max_positions kv_type rms_eps inv_hidden "
+                "attn_scale rope_theta tied chat_template bos eos_count").split()
+TABLES = {
+    "member": ("<40sQQQ", "name offset bytes reserved"),
+    "layer": ("<IIIIIIII", "routed top_k shared width flags first_expert reserved0 reserved1"),
+    "segment": ("<IIIIQQQQ32s", "kind layer expert first_leaf offset bytes used reserved root"),
+    "tensor": ("<IIIIIIIIIIIIIIII", "role format layer segment segments rows cols row_offset group scale_type data "
+                                    "scale extra reserved0 reserved1 reserved2"),
+}
+
+
+class BundleError(Exception):
+    pass
+
+
+class Record:
+    def __init__(self, names, values):
+        self.__dict__.update(zip(names, values))
+
+    def __repr__(self):
+        return f"Record({self.__dict__})"
+
+
+def need(condition, what):
+    if not condition:
+        raise BundleError(what)
+
+
+def digest(domain, *parts):
+    return hashlib.sha256(domain.encode().ljust(64, b"\0") + b"".join(parts)).digest()
+
+
+class Bundle:
+    def __init__(self, path, public_key=None):
+        """public_key: X || Y, 64 bytes; without one the signature is not looked at."""
+        self.file = np.memmap(path, np.uint8, "r")
+        self.path = path
+        self._read_manifest()
+        self._check_archive()
+        if public_key is not None:
+            self._check_signature(public_key)
+        self._check_tree()
+
+    def _read_manifest(self):
+        manifest_at = 512
+        header = bytes(self.file[manifest_at:manifest_at + 416])
+        (magic, major, _minor, arithmetic, _min_runtime, size, bundle_bytes, self.counter, self.weight_parameters,
+         self.tokenizer_sha256, model, *tables, self.leaves, reserved) = struct.unpack(MANIFEST, header)
+        need(magic == b"MOXIEBN1" and major == 1, "not a bundle of major version 1")
+        need(arithmetic == 1, f"arithmetic {arithmetic} is unknown")
+        need(bundle_bytes == len(self.file), f"the manifest says {bundle_bytes} bytes, the file has {len(self.file)}")
+        need(not any(reserved), "reserved bytes of the manifest are not zero")
+        self.manifest = bytes(self.file[manifest_at:manifest_at + size])
+        values = struct.unpack(MODEL, model)
+        self.config = Record(MODEL_FIELDS, values)
+        self.config.id = self.config.id.rstrip(b"\0").decode()
+        self.config.architecture = self.config.architecture.rstrip(b"\0").decode()
+        self.config.eos = values[18:18 + self.config.eos_count]
+        at = 416
+        for name, offset, count in zip(("member", "layer", "segment", "tensor"), tables[::2], tables[1::2]):
+            layout, fields = TABLES[name]
+            need(offset == at, f"the {name} table starts at {offset}, not at {at}")
+            at += struct.calcsize(layout) * count
+            rows = struct.iter_unpack(layout, self.manifest[offset:at])
+            records = [Record(fields.split(), row) for row in rows]
+            need(len(records) == count, f"the {name} table is cut short")
+            need(not any(v for r in records for k, v in r.__dict__.items() if k.startswith("reserved")),
+                 f"reserved bytes in the {name} table are not zero")
+            setattr(self, name + "s", records)
+        need(at == size, f"the tables end at {at}, the manifest at {size}")
+        for member in self.members:
+            member.name = member.name.rstrip(b"\0").decode()
+
+    def _check_archive(self):
+        """Every member of the table is where an ordinary tar reader finds it, and two zero blocks end the file."""
+        with tarfile.open(self.path, "r:") as archive:
+            listed = [(m.name, m.offset_data, m.size) for m in archive.getmembers() if not m.name.startswith("pad.")]
+        need(listed == [(m.name, m.offset, m.bytes) for m in self.members], "members are not where the manifest says")
+        last = max(offset + -(-size // 512) * 512 for _name, offset, size in listed)
+        need(last + 1024 == len(self.file) and not self.file[-1024:].any(), "the end is not two zero blocks")
+
+    def member(self, name):
+        found = next(m for m in self.members if m.name == name)
+        return bytes(self.file[found.offset:found.offset + found.bytes])
+
+    def _check_signature(self, xy):
+        signature = self.member("signature")
+        need(signature[:32] == hashlib.sha256(b"\x04" + xy).digest(), "signed with another key")
+        need(p256.verify(xy, digest("moxie manifest v1", self.manifest), signature[32:96]), "wrong signature")
+
+    def _check_tree(self):
+        tree = self.member("tree")
+        need(len(tree) == 32 * self.leaves, "the tree has another size")
+        next_leaf = 0
+        for index, segment in enumerate(self.segments):
+            need(segment.first_leaf == next_leaf, f"segment {index}: first leaf")
+            need(segment.offset % 4096 == 0 and segment.bytes % 4096 == 0, f"segment {index} is not aligned")
+            data = self.file[segment.offset:segment.offset + segment.bytes]
+            need(not data[segment.used:].any(), f"segment {index} is not padded with zeros")
+            count = -(-segment.bytes // 65536)
+            leaves = tree[32 * next_leaf:32 * (next_leaf + count)]
+            for leaf in range(count):
+                need(digest("moxie leaf v1", bytes(data[65536 * leaf:65536 * (leaf + 1)])) == leaves[32 * leaf:][:32],
+                     f"segment {index}, leaf {leaf}")
+            head = struct.pack("<IIIIQ", index, segment.kind, segment.layer, segment.expert, segment.bytes)
+            need(digest("moxie segment v1", head, leaves) == segment.root, f"segment {index}: root")
+            next_leaf += count
+        need(next_leaf == self.leaves, "leaves without a segment")
+
+    # ---- Tensors ------------------------------------------------------------------------------------------------
+
+    def _plane(self, tensor, segment, offset, dtype, *shape):
+        start = self.segments[segment].offset + offset
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        return self.file[start:start + size].view(dtype).reshape(shape)
+
+    def matrix(self, tensor, segment=None, rows=None):
+        """The tensor as stored in one segment; rows: which of the padded rows to take (default: the logical ones)."""
+        segment = tensor.segment if segment is None else segment
+        tiles, atoms = -(-tensor.rows // 16), -(-tensor.cols // 32)
+        rows = np.arange(tensor.rows) if rows is None else rows
+        plane = lambda offset, dtype, *shape: self._plane(tensor, segment, offset, dtype, tiles, *shape)
+        if tensor.format in (BF16, F16, F32):
+            dtype = {BF16: "<u2", F16: "<f2", F32: "<f4"}[tensor.format]
+            data = plane(tensor.data, dtype, atoms * 32, 16).transpose(0, 2, 1).reshape(tiles * 16, -1)
+            data = bf16(data) if tensor.format == BF16 else data.astype(F)
+            return FloatMatrix(data[rows, :tensor.cols])
+        if tensor.format == I8:
+            data = plane(tensor.data, np.int8, atoms, 8, 16, 4).transpose(0, 3, 1, 2, 4).astype(np.int64)
+        else:
+            data = plane(tensor.data, np.uint8, atoms, 4, 16, 4).transpose(0, 3, 1, 2, 4)
+            data = np.stack([data & 15, data >> 4], axis=3).astype(np.int64)
+        q = data.reshape(tiles * 16, -1)[rows, :tensor.cols]
+        groups = -(-tensor.cols // tensor.group)
+        per_group = lambda offset, dtype: plane(offset, dtype, groups, 16).transpose(0, 2, 1).reshape(-1, groups)[rows]
+        scale_type = "<f2" if tensor.scale_type == 1 else "<f4"
+        scale = per_group(tensor.scale, scale_type).astype(F)
+        minimum = None
+        if tensor.format == I4:
+            q = q - 8
+        elif tensor.format == I4Z:
+            q = q - per_group(tensor.extra, np.uint8).astype(np.int64)[:, np.arange(tensor.cols) // tensor.group]
+        elif tensor.format == I4M:
+            minimum = per_group(tensor.extra, scale_type).astype(F)
+        return IntegerMatrix(q, scale, tensor.group, minimum)
+
+    def _tensors(self, role, layer=NONE):
+        return sorted((t for t in self.tensors if t.role == role and t.layer == layer), key=lambda t: t.row_offset)
+
+    def _whole(self, role, layer=NONE):
+        parts = [self.matrix(t) for t in self._tensors(role, layer)]
+        return parts[0] if len(parts) == 1 else Stacked(parts) if parts else None
+
+    def _vector(self, role, layer=NONE):
+        found = self._tensors(role, layer)
+        if not found:
+            return None
+        tensor, = found
+        need(tensor.format == VECTOR, f"role {role} is not a vector")
+        return np.array(self._plane(tensor, tensor.segment, tensor.data, "<f4", tensor.rows))
+
+    def _expert(self, layer, width, segment):
+        """(gate, up, down) of the expert in a segment."""
+        at = lambda role: next(t for t in self._tensors(role, layer) if t.segment <= segment < t.segment + t.segments)
+        gate_up, down = at(GATE_UP), at(DOWN)
+        need(gate_up.rows == 2 * (-(-width // 16) * 16) and down.cols == width, f"layer {layer}: width of an expert")
+        unit = np.arange(width)
+        gate_rows = unit // 16 * 32 + unit % 16
+        return (self.matrix(gate_up, segment, gate_rows), self.matrix(gate_up, segment, gate_rows + 16),
+                self.matrix(down, segment))
+
+    def model(self):
+        config = self.config
+        layers = []
+        for index, layer in enumerate(self.layers):
+            experts = [self._expert(index, layer.width, layer.first_expert + e)
+                       for e in range(layer.routed + layer.shared)]
+            layers.append(Layer(
+                attn_norm=self._vector(ATTN_NORM, index), qkv=self._whole(QKV, index),
+                qkv_bias=self._vector(QKV_BIAS, index), attn_out=self._whole(ATTN_OUT, index),
+                ffn_norm=self._vector(FFN_NORM, index), router=self._whole(ROUTER, index), experts=experts,
+                routed=layer.routed, top_k=layer.top_k, norm_topk=bool(layer.flags & NORM_TOPK),
+                shared_gate=bool(layer.flags & SHARED_GATE)))
+        embedding = self._whole(EMBEDDING)
+        return Model(
+            heads=config.heads, kv_heads=config.kv_heads, head_dim=config.head_dim, eps=F(config.rms_eps),
+            inv_hidden=F(config.inv_hidden), attn_scale=F(config.attn_scale), inv_freq=self._vector(INV_FREQ),
+            kv_half=config.kv_type == KV_F16, embedding=embedding, layers=layers, final_norm=self._vector(FINAL_NORM),
+            head=embedding if config.tied else self._whole(HEAD))

@@ -1,0 +1,79 @@
+"""The twin's model straight from a Hugging Face folder, with float weights as they are stored: no bundle, no packer.
+
+So the document itself is held against transformers' logits.
+"""
+import json
+import pathlib
+
+import numpy as np
+
+from .arith import F, bf16, flush
+from .forward import FloatMatrix, Layer, Model
+
+
+def read_safetensors(path):
+    """{name: float32 array} of F32, F16 and BF16 tensors."""
+    data = pathlib.Path(path).read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    header.pop("__metadata__", None)
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        raw = data[start + begin:start + end]
+        value = {"F32": lambda: np.frombuffer(raw, "<f4"), "F16": lambda: np.frombuffer(raw, "<f2").astype(F),
+                 "BF16": lambda: bf16(np.frombuffer(raw, "<u2"))}[entry["dtype"]]()
+        tensors[name] = value.reshape(entry["shape"])
+    return tensors
+
+
+def load(folder):
+    """Model of a qwen2_moe, qwen2 or llama folder."""
+    folder = pathlib.Path(folder)
+    config = json.loads((folder / "config.json").read_text())
+    tensors = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        tensors |= read_safetensors(file)
+    vector = lambda name: flush(tensors[name])
+    matrix = lambda *names: FloatMatrix(flush(np.concatenate([tensors[n] for n in names])))
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    head_dim = config.get("head_dim") or hidden // heads
+    theta = config.get("rope_theta") or config["rope_parameters"]["rope_theta"]
+    embedding = matrix("model.embed_tokens.weight")
+
+    layers = []
+    for index in range(config["num_hidden_layers"]):
+        base = f"model.layers.{index}."
+        qkv = [base + f"self_attn.{part}_proj" for part in "qkv"]
+        mlp = lambda at: tuple(matrix(f"{at}.{part}_proj.weight") for part in ("gate", "up", "down"))
+        sparse = (config.get("num_experts", 0) > 0 and index not in (config.get("mlp_only_layers") or ())
+                  and (index + 1) % config.get("decoder_sparse_step", 1) == 0)
+        routed = config["num_experts"] if sparse else 0
+        if sparse:
+            router = matrix(base + "mlp.gate.weight", base + "mlp.shared_expert_gate.weight")
+            experts = [mlp(f"{base}mlp.experts.{e}") for e in range(routed)]
+            experts += split_shared(mlp(base + "mlp.shared_expert"), config["moe_intermediate_size"])
+        else:
+            router, experts = None, [mlp(base + "mlp")]
+        bias = np.concatenate([vector(n + ".bias") for n in qkv]) if qkv[0] + ".bias" in tensors else None
+        layers.append(Layer(
+            attn_norm=vector(base + "input_layernorm.weight"), qkv=matrix(*(n + ".weight" for n in qkv)), qkv_bias=bias,
+            attn_out=matrix(base + "self_attn.o_proj.weight"), ffn_norm=vector(base + "post_attention_layernorm.weight"),
+            router=router, experts=experts, routed=routed, top_k=config["num_experts_per_tok"] if sparse else 0,
+            norm_topk=sparse and config["norm_topk_prob"], shared_gate=sparse))
+    return Model(
+        heads=heads, kv_heads=config["num_key_value_heads"], head_dim=head_dim, eps=F(config["rms_norm_eps"]),
+        inv_hidden=F(1 / hidden), attn_scale=F(head_dim ** -0.5),
+        inv_freq=flush(F(theta ** (-2 * np.arange(head_dim // 2) / head_dim))), kv_half=False, embedding=embedding,
+        layers=layers, final_norm=vector("model.norm.weight"),
+        head=embedding if config.get("tie_word_embeddings") else matrix("lm_head.weight"))
+
+
+def split_shared(matrices, width):
+    """A shared expert as wide as n routed ones is n always-selected experts; any other width is one."""
+    gate, up, down = (m.weights for m in matrices)
+    if len(gate) % width:
+        return [matrices]
+    parts = range(0, len(gate), width)
+    return [(FloatMatrix(gate[i:i + width]), FloatMatrix(up[i:i + width]), FloatMatrix(down[:, i:i + width]))
+            for i in parts]

@@ -1,0 +1,261 @@
+"""One step of a model in canonical arithmetic, written from runtime/ARITHMETIC.md §3 and §4 alone.
+
+A model is data (Model, Layer, matrices); bundle.py and checkpoint.py build it. All tokens of one sequence are computed
+side by side, which changes no bit: the document makes no sum depend on another token's place in a batch.
+"""
+import dataclasses
+
+import numpy as np
+
+from .arith import (F, SEGMENT, bits, div, exp, flush, fma, lanesum, lanesum_squares, recip, rsqrt, sigmoid, silu,
+                    sincos, to_half)
+
+KV_BLOCK = 64
+
+
+class NotFinite(Exception):
+    """A non-finite activation: the step fails."""
+
+
+class Site:
+    """The input of linear layers, x (tokens, K), flushed; quantised once for each group size that is asked for."""
+
+    def __init__(self, x):
+        self.x = x
+        self._quantised = {}
+
+    def quantised(self, group):
+        """(q int64 (tokens, K), scale F (tokens, groups))."""
+        if group not in self._quantised:
+            tokens, width = self.x.shape
+            groups = -(-width // group)
+            x = np.zeros((tokens, groups * group), F)
+            x[:, :width] = self.x
+            x = x.reshape(tokens, groups, group)
+            magnitude = (bits(x) & 0x7FFFFFFF).max(-1)
+            if (magnitude >= 0x7F800000).any():
+                raise NotFinite
+            a = magnitude.astype(np.int32).view(F)
+            zero = a == 0
+            ratio = div(F(127), np.where(zero, F(1), a))
+            q = np.clip(np.rint(x * ratio[..., None]), -127, 127).astype(np.int64)
+            q[zero] = 0
+            scale = np.where(zero, F(0), a * F(float.fromhex("0x1.020408p-7")))
+            self._quantised[group] = q.reshape(tokens, -1)[:, :width], scale
+        return self._quantised[group]
+
+
+class FloatMatrix:
+    """W float32 (rows, cols): float formats, widened."""
+
+    def __init__(self, weights):
+        self.weights = np.ascontiguousarray(weights, F)
+
+    def linear(self, site):
+        x = site.x
+        transposed = np.ascontiguousarray(self.weights.T)
+        y = np.zeros((len(x), len(self.weights)), F)
+        for start in range(0, x.shape[1], SEGMENT):
+            acc = np.zeros_like(y)
+            for k in range(start, min(start + SEGMENT, x.shape[1])):
+                acc = fma(transposed[k][None, :], x[:, k, None], acc)
+            y = y + acc
+        return flush(y)
+
+    def rows(self, ids):
+        return self.weights[ids]
+
+
+class IntegerMatrix:
+    """value = scale * q (+ minimum): q int64 (rows, cols), zero-points already taken off; scale F (rows, groups)."""
+
+    def __init__(self, q, scale, group, minimum=None):
+        self.q, self.scale, self.group, self.minimum = q, scale, group, minimum
+
+    def linear(self, site):
+        q_x, scale_x = site.quantised(self.group)
+        width = self.q.shape[1]
+        y = np.zeros((len(q_x), len(self.q)), F)
+        for start in range(0, width, SEGMENT):
+            acc = np.zeros_like(y)
+            for k in range(start, min(start + SEGMENT, width), self.group):
+                g, part = k // self.group, slice(k, min(k + self.group, width))
+                # float64 holds these integers exactly: 128 * 127 * 128 is far below 2^53.
+                dot = (q_x[:, part].astype(np.float64) @ self.q[:, part].T.astype(np.float64)).astype(F)
+                acc = fma(self.scale[None, :, g] * scale_x[:, g, None], dot, acc)
+                if self.minimum is not None:
+                    total = q_x[:, part].sum(-1).astype(F)
+                    acc = fma(self.minimum[None, :, g] * scale_x[:, g, None], total[:, None], acc)
+            y = y + acc
+        return flush(y)
+
+    def rows(self, ids):
+        group = np.arange(self.q.shape[1]) // self.group
+        q, scale = self.q[ids].astype(F), self.scale[ids][:, group]
+        if self.minimum is None:
+            return flush(scale * q)
+        return flush(fma(scale, q, self.minimum[ids][:, group]))
+
+
+class Stacked:
+    """A matrix that comes in several tensors: their rows one after the other."""
+
+    def __init__(self, parts):
+        self.parts = parts
+
+    def linear(self, site):
+        return np.concatenate([part.linear(site) for part in self.parts], axis=-1)
+
+    def rows(self, ids):
+        ids = np.asarray(ids)
+        first, result = 0, None
+        for part in self.parts:
+            count = len(part.q if isinstance(part, IntegerMatrix) else part.weights)
+            inside = (ids >= first) & (ids < first + count)
+            rows = part.rows(np.where(inside, ids - first, 0))
+            result = np.where(inside[:, None], rows, F(0) if result is None else result)
+            first += count
+        return result
+
+
+@dataclasses.dataclass
+class Layer:
+    attn_norm: np.ndarray
+    qkv: object
+    qkv_bias: np.ndarray | None
+    attn_out: object
+    ffn_norm: np.ndarray
+    router: FloatMatrix | None  # routed rows, then the shared expert's gate
+    experts: list               # (gate, up, down) matrices; routed ones, then the shared parts
+    routed: int
+    top_k: int
+    norm_topk: bool
+    shared_gate: bool
+
+
+@dataclasses.dataclass
+class Model:
+    heads: int
+    kv_heads: int
+    head_dim: int
+    eps: np.float32
+    inv_hidden: np.float32
+    attn_scale: np.float32
+    inv_freq: np.ndarray
+    kv_half: bool
+    embedding: object
+    layers: list
+    final_norm: np.ndarray
+    head: object
+
+
+def norm(x, weights, model):
+    r = rsqrt(fma(lanesum_squares(x), model.inv_hidden, model.eps))
+    return flush((x * r[:, None]) * weights)
+
+
+def rope(x, positions, model):
+    """x (tokens, heads, d), pairs (i, i + d/2)."""
+    sine, cosine = (flush(v)[:, None, :] for v in sincos(positions.astype(F)[:, None] * model.inv_freq))
+    low, high = x[..., : model.head_dim // 2], x[..., model.head_dim // 2:]
+    return np.concatenate([flush(fma(low, cosine, -(high * sine))), flush(fma(high, cosine, low * sine))], axis=-1)
+
+
+def attention(q, k, v, positions, model):
+    """q (tokens, heads, d), k and v (tokens, kv_heads, d) with positions 0 … tokens-1; gives (tokens, heads, d)."""
+    tokens = len(positions)
+    result = np.zeros_like(q)
+    for head in range(model.heads):
+        kv = head // (model.heads // model.kv_heads)
+        m = l = o = None
+        for first in range(0, tokens, KV_BLOCK):
+            use = slice(first, min(first + KV_BLOCK, tokens))
+            live = slice(first, tokens)  # queries before the block do not see it
+            query = q[live, head]
+            score = np.zeros((tokens - first, use.stop - first), F)
+            for i in range(model.head_dim):
+                score = fma(query[:, i, None], k[None, use, kv, i], score)
+            score = flush(score * model.attn_scale)
+            seen = positions[live][:, None] >= np.arange(use.start, use.stop)[None, :]
+            score = np.where(seen, score, F(-np.inf))
+            m_b = score.max(-1)
+            e = np.where(seen, exp(score - m_b[:, None]), F(0))
+            l_b = lanesum(e)
+            o_b = np.zeros((tokens - first, model.head_dim), F)
+            for j in range(use.stop - first):
+                o_b = np.where(seen[:, j, None], fma(e[:, j, None], v[None, first + j, kv], o_b), o_b)
+            o_b = flush(o_b)
+            if first == 0:
+                m, l, o = m_b, l_b, o_b
+                continue
+            top = np.maximum(m[live], m_b)
+            alpha, beta = exp(m[live] - top), exp(m_b - top)
+            l[live] = fma(l[live], alpha, l_b * beta)
+            o[live] = flush(fma(o[live], alpha[:, None], flush(o_b * beta[:, None])))
+            m[live] = top
+        result[:, head] = flush(o * recip(l)[:, None])
+    return result
+
+
+def route(n, layer):
+    """Routing weights (tokens, experts): F where an expert is used, NaN where it is not."""
+    tokens, shared = len(n.x), len(layer.experts) - layer.routed
+    weights = np.full((tokens, len(layer.experts)), F(np.nan))
+    weights[:, layer.routed:] = 1
+    if layer.router is None:
+        return weights
+    logits = layer.router.linear(n)
+    if layer.routed:
+        g = logits[:, : layer.routed]
+        t = exp(g - g.max(-1, keepdims=True))
+        p = flush(t * recip(lanesum(t))[:, None])
+        chosen = np.argsort(-p, axis=-1, kind="stable")[:, : layer.top_k]
+        chosen.sort(axis=-1)
+        selected = np.take_along_axis(p, chosen, -1)
+        if layer.norm_topk:
+            total = selected[:, 0]
+            for i in range(1, layer.top_k):
+                total = total + selected[:, i]
+            selected = flush(div(selected, total[:, None]))
+        np.put_along_axis(weights, chosen, selected, -1)
+    if layer.shared_gate and shared:
+        weights[:, layer.routed:] = flush(sigmoid(logits[:, layer.routed]))[:, None]
+    return weights
+
+
+def feed_forward(n, layer):
+    weights = route(n, layer)
+    y = np.zeros_like(n.x)
+    for index, (gate, up, down) in enumerate(layer.experts):
+        used = np.flatnonzero(~np.isnan(weights[:, index]))
+        if not len(used):
+            continue
+        site = Site(n.x[used])
+        middle = flush(silu(gate.linear(site)) * up.linear(site))
+        y[used] = fma(weights[used, index, None], down.linear(Site(middle)), y[used])
+    return y
+
+
+def logits(model, tokens):
+    """float32 logits (tokens, vocabulary) of one sequence that starts at position 0."""
+    tokens = np.asarray(tokens)
+    count, positions = len(tokens), np.arange(len(tokens))
+    q_rows, kv_rows = model.heads * model.head_dim, model.kv_heads * model.head_dim
+    x = model.embedding.rows(tokens)
+    for layer in model.layers:
+        qkv = layer.qkv.linear(Site(norm(x, layer.attn_norm, model)))
+        if layer.qkv_bias is not None:
+            qkv = flush(qkv + layer.qkv_bias)
+        q, k, v = np.split(qkv, [q_rows, q_rows + kv_rows], axis=-1)
+        q = rope(q.reshape(count, model.heads, model.head_dim), positions, model)
+        k = rope(k.reshape(count, model.kv_heads, model.head_dim), positions, model)
+        v = v.reshape(count, model.kv_heads, model.head_dim)
+        if model.kv_half:
+            k, v = to_half(k), to_half(v)
+        heads = attention(q, k, v, positions, model)
+        x = flush(x + layer.attn_out.linear(Site(heads.reshape(count, q_rows))))
+        x = flush(x + feed_forward(Site(norm(x, layer.ffn_norm, model)), layer))
+    result = model.head.linear(Site(norm(x, model.final_norm, model)))
+    if not np.isfinite(result).all():
+        raise NotFinite
+    return result
