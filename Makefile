@@ -12,7 +12,6 @@
 #   * libmoxie.a is one object: ours plus the needed parts of mbedTLS and utf8proc, whose calls to the allocator and to
 #     stdio go to runtime/third_party.c instead; everything not named moxie_… is hidden from the program that links it.
 
-VERSION  := 0.1.0
 , := ,
 CC       := $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
 PLATFORM := posix
@@ -41,6 +40,8 @@ PACK_C    := $(wildcard pack/*.c)
 TOOL_C    := $(wildcard tools/*.c)
 TEST_C    := $(wildcard tests/test_*.c)
 HELPER_C  := $(filter-out $(TEST_C),$(wildcard tests/*.c))
+SCRIPTS   := $(wildcard tests/test_*.py tests/test_*.sh)
+HEADERS   := $(wildcard platform/moxie*.h opencl/moxie*.h runtime/moxie*.h)
 KERNELS   := $(sort $(wildcard opencl/kernels/*.cl))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -49,7 +50,7 @@ TESTS    := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_C))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help setup setup-test setup-lint lib tool run test test-one lint install clean FORCE
+.PHONY: help setup lib tool run test test-one lint install clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -59,11 +60,8 @@ help: ## this list
 setup: ## install the Debian packages that the build needs (listed in tools/packages.txt)
 	@tools/setup.sh build
 
-setup-test:
-	@tools/setup.sh build test
-
-setup-lint:
-	@tools/setup.sh build test lint
+setup-%:
+	@tools/setup.sh build test $*
 
 lib: $(B)/libmoxie.a ## the library for programs of your own: build/libmoxie.a
 
@@ -131,12 +129,72 @@ $(B)/libmoxie.a: $(LIB_O) $(THIRD_PARTY_A)
 $(B)/libpack.a: $(call obj,$(PACK_C))
 	rm -f $@ && ar rcs $@ $^
 
-$(B)/moxie: $(call obj,$(TOOL_C)) $(B)/libpack.a $(B)/libmoxie_internal.a
+# The tool links the library as everybody else does: the public interface has to be enough for it.
+$(B)/moxie: $(call obj,$(TOOL_C)) $(B)/libpack.a $(B)/libmoxie.a
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 $(B)/tests/%: $(B)/obj/tests/%.o $(call obj,$(HELPER_C)) $(B)/libpack.a $(B)/libmoxie_internal.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+
+# "make run" and "make test" first install what is missing, then start over to see it (pkg-config, compilers, headers).
+run: setup ## chat with a real model: installs, builds, fetches it once (or MODEL=path to a GGUF file or model folder)
+	@$(MAKE) --no-print-directory -s tool
+	@MOXIE=$(B)/moxie tools/run.sh $(if $(MODEL),"$(MODEL)")
+
+VENV := build/venv
+$(VENV)/done: tests/requirements.txt
+	@echo "setup: a Python environment for the tests: $(VENV) ($$(tr '\n' ' ' < $<))"
+	@rm -rf $(VENV) && /usr/bin/python3 -m venv $(VENV) && $(VENV)/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+build-tests: $(TESTS) $(if $(TOOL_C),$(B)/moxie) $(B)/libmoxie.a $(VENV)/done
+.PHONY: build-tests
+
+test: setup-test ## build and run every test; the last line counts them
+	@$(MAKE) --no-print-directory -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) build-tests
+	@PYTHON=$(VENV)/bin/python tests/run_tests.sh $(B) $(TESTS) $(SCRIPTS)
+
+T :=
+test-one: $(VENV)/done $(filter %/$(T),$(TESTS)) ## build and run one test: make test-one T=test_crypto
+	@PYTHON=$(VENV)/bin/python tests/run_tests.sh $(B) $(filter %/$(T) tests/$(T).py tests/$(T).sh,$(TESTS) $(SCRIPTS))
+	@cat $(B)/tests/logs/$(T)*.out
+
+lint: setup-lint ## format, static analysis, layers, shell scripts
+	@$(MAKE) --no-print-directory -s -j$$(nproc) lint-all
+
+LINT_C := $(LIB_C) platform/minimal.c $(CLBLAST_C) $(PACK_C) $(TOOL_C) $(TEST_C) $(HELPER_C)
+LINT_H := $(wildcard platform/*.h opencl/*.h runtime/*.h pack/*.h tools/*.h tests/*.h)
+LINT_S := $(wildcard tools/*.sh tests/*.sh .ci/run)
+lint-all: lint-format lint-shell lint-cppcheck $(patsubst %.c,build/lint/%.tidy,$(LINT_C))
+	@bash tests/test_layers.sh | sed -n '/^not ok/,/^ok/p' | { ! grep .; }
+	@echo "lint: clean"
+lint-format:
+	clang-format --dry-run -Werror $(LINT_C) $(LINT_H)
+lint-shell:
+	for script in $(LINT_S); do bash -n $$script || exit 1; done
+	shellcheck -x -S warning $(LINT_S)
+lint-cppcheck: $(B)/kernels.c
+	mkdir -p build/lint/cppcheck
+	cppcheck -q -j$$(nproc) --cppcheck-build-dir=build/lint/cppcheck --std=c11 -I. --enable=warning,portability,performance \
+	    --inline-suppr --suppress=missingIncludeSystem --suppress=missingInclude --error-exitcode=1 $(LINT_C)
+# one stamp per file: only what changed is analysed again
+build/lint/%.tidy: %.c .clang-tidy $(LINT_H)
+	mkdir -p $(@D)
+	clang-tidy --quiet --warnings-as-errors='*' $< -- $(filter-out -Werror,$(MX_FLAGS)) 2>$@.log || { cat $@.log; exit 1; }
+	touch $@
+.PHONY: lint-all lint-format lint-shell lint-cppcheck
+
+# 0xMMmmpp of runtime/moxie.h
+VERSION = $(shell printf '%d.%d.%d' $$(sed -n 's/^.define MOXIE_VERSION 0x\(..\)\(..\)\(..\)u.*/0x\1 0x\2 0x\3/p' runtime/moxie.h))
+install: lib tool ## into PREFIX (/usr/local), below DESTDIR: library, headers, pkg-config file, man page, tool
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(B)/libmoxie.a $(DESTDIR)$(PREFIX)/lib/
+	for header in $(HEADERS); do \
+	    sed 's:#include "[a-z]*/\(moxie[a-z_]*\.h\)":#include "\1":' $$header > $(DESTDIR)$(PREFIX)/include/$$(basename $$header) || exit 1; done
+	sed 's:@PREFIX@:$(PREFIX):; s:@VERSION@:$(VERSION):' tools/moxie.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/moxie.pc
+	sed 's:@VERSION@:$(VERSION):' tools/moxie.1.in > $(DESTDIR)$(PREFIX)/share/man/man1/moxie.1
+	install -m 755 $(B)/moxie $(DESTDIR)$(PREFIX)/bin/moxie
 
 clean: ## remove everything that was built
 	rm -rf build

@@ -47,10 +47,8 @@ enum moxie_error mx_random(void *bytes, size_t n, struct moxie_failure *f);
 /* Gives other threads a moment, about 50 µs: what a thread does while it waits for a short lock. */
 void mx_pause(void);
 
-enum mx_log_level { MX_LOG_DEBUG, MX_LOG_INFO, MX_LOG_WARNING };
-
 /* Receives one line of UTF-8 without a newline; the text lives during the call only. Must not call Moxie. */
-typedef void (*mx_log_fn)(void *user, enum mx_log_level level, const char *text);
+typedef void (*mx_log_fn)(void *user, const char *text);
 
 /* Where a component logs to; a NULL `fn` means nowhere. */
 struct mx_log {

@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Includes point only leftwards: platform <- opencl <- runtime <- tools; pack shares the bundle format with runtime, and
+# the error codes with everybody.
+. tests/check.sh
+
+# includes_of FOLDER: "file: included path" of every project header that its files include
+includes_of() {
+    grep -HoE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]+"' "$1"/*.[ch] 2>/dev/null |
+        sed -E 's/:[^"]*"/: /; s/"$//'
+}
+
+# wrong_includes FOLDER ALLOWED-PATTERN: those that the layer may not have
+wrong_includes() {
+    includes_of "$1" | grep -vE ": ($2)$"
+}
+
+is "platform includes only platform" "$(wrong_includes platform 'platform/[a-z0-9_]+\.h')" ""
+is "opencl includes only platform and opencl" "$(wrong_includes opencl '(platform|opencl)/[a-z0-9_]+\.h')" ""
+is "runtime includes only platform, opencl and runtime" \
+    "$(wrong_includes runtime '(platform|opencl|runtime)/[a-z0-9_]+\.h')" ""
+is "pack includes only pack, the bundle format and the error codes" \
+    "$(wrong_includes pack 'pack/[a-z0-9_]+\.h|runtime/bundle_format\.h|platform/moxie_error\.h')" ""
+is "tools include no test" "$(wrong_includes tools '(platform|opencl|runtime|pack|tools)/[a-z0-9_]+\.h')" ""
+is "the bundle format includes nothing of the project" "$(includes_of runtime | grep '^runtime/bundle_format\.h:')" ""
+
+# A header that a program of one's own includes works from C++ too and needs nothing included before it.
+for header in platform/moxie*.h opencl/moxie*.h runtime/moxie*.h; do
+    [ -e "$header" ] || continue
+    ok "$header stands alone in C" "${CC:-gcc}" -std=c11 -Wall -Wextra -pedantic -Werror -I. -fsyntax-only -x c "$header"
+    ok "$header stands alone in C++" g++ -std=c++11 -Wall -Wextra -Werror -I. -fsyntax-only -x c++ "$header"
+done
+finish
