@@ -149,10 +149,10 @@ class Bundle:
             data = bf16(data) if tensor.format == BF16 else data.astype(F)
             return FloatMatrix(data[rows, :tensor.cols])
         if tensor.format == I8:
-            data = plane(tensor.data, np.int8, atoms, 8, 16, 4).transpose(0, 3, 1, 2, 4).astype(np.int64)
+            data = plane(tensor.data, np.int8, atoms, 8, 16, 4).transpose(0, 3, 1, 2, 4).astype(np.int16)
         else:
             data = plane(tensor.data, np.uint8, atoms, 4, 16, 4).transpose(0, 3, 1, 2, 4)
-            data = np.stack([data & 15, data >> 4], axis=3).astype(np.int64)
+            data = np.stack([data & 15, data >> 4], axis=3).astype(np.int16)
         q = data.reshape(tiles * 16, -1)[rows, :tensor.cols]
         groups = -(-tensor.cols // tensor.group)
         per_group = lambda offset, dtype: plane(offset, dtype, groups, 16).transpose(0, 2, 1).reshape(-1, groups)[rows]
@@ -162,7 +162,7 @@ class Bundle:
         if tensor.format == I4:
             q = q - 8
         elif tensor.format == I4Z:
-            q = q - per_group(tensor.extra, np.uint8).astype(np.int64)[:, np.arange(tensor.cols) // tensor.group]
+            q = q - per_group(tensor.extra, np.uint8).astype(np.int16)[:, np.arange(tensor.cols) // tensor.group]
         elif tensor.format == I4M:
             minimum = per_group(tensor.extra, scale_type).astype(F)
         return IntegerMatrix(q, scale, tensor.group, minimum)

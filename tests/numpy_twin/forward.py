@@ -67,7 +67,7 @@ class FloatMatrix:
 
 
 class IntegerMatrix:
-    """value = scale * q (+ minimum): q int64 (rows, cols), zero-points already taken off; scale F (rows, groups)."""
+    """value = scale * q (+ minimum): q integers (rows, cols), zero-points already taken off; scale F (rows, groups)."""
 
     def __init__(self, q, scale, group, minimum=None):
         self.q, self.scale, self.group, self.minimum = q, scale, group, minimum
