@@ -52,7 +52,8 @@ static void put_string(struct text *t, const char *s, size_t n) {
         size_t length = utf8_length((const unsigned char *)s + i, n - i);
         unsigned char first = (unsigned char)s[i];
         /* U+0080…U+009F are control characters too */
-        bool control = length == 1 ? first < 0x20 || first == 0x7F : first == 0xC2 && (unsigned char)s[i + 1] < 0xA0;
+        bool control = (length == 1 && (first < 0x20 || first == 0x7F)) ||
+                       (length == 2 && first == 0xC2 && (unsigned char)s[i + 1] < 0xA0);
         if (length == 0 || control) {
             put(t, "?", 1);
         } else {

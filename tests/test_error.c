@@ -3,7 +3,9 @@
  * Error values: every code has a name, and mx_fail words any message inside its 232 bytes. */
 #include "tests/check.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "platform/fail.h"
@@ -62,7 +64,7 @@ static void fields_are_filled(void **state) {
 static void conversions_agree_with_snprintf(void **state) {
     (void)state;
     SAME_AS_SNPRINTF("plain, 100 %%");
-    SAME_AS_SNPRINTF("%d %d %d", 0, INT32_MAX, INT32_MIN);
+    SAME_AS_SNPRINTF("%d %d %d", 0, INT_MAX, INT_MIN);
     SAME_AS_SNPRINTF("%u %x", UINT32_MAX, 0xdeadbeefU);
     SAME_AS_SNPRINTF("%ld %lu %lx", -5L, 7UL, 255UL);
     SAME_AS_SNPRINTF("%lld %lld %llu %llx", (long long)INT64_MIN, (long long)INT64_MAX, (unsigned long long)UINT64_MAX,
@@ -113,6 +115,12 @@ static void hostile_strings_become_harmless(void **state) {
     assert_string_equal(f.what, "(null)!");
     mx_fail(&f, MOXIE_ERROR_ARGUMENT, 0, "%.*s|%.*s", -1, "abc", 2, "a");
     assert_string_equal(f.what, "|a");
+    /* not NUL-terminated, and ending inside a character: nothing behind it is read */
+    char *exact = malloc(3);
+    memcpy(exact, "ab\xC2", 3);
+    mx_fail(&f, MOXIE_ERROR_ARGUMENT, 0, "%.*s", 3, exact);
+    assert_string_equal(f.what, "ab?");
+    free(exact);
 }
 
 int main(void) {

@@ -4,7 +4,7 @@
 #include "tests/check.h"
 
 /* its definitions take the place of the POSIX ones in this program */
-#include "platform/minimal.c"
+#include "platform/minimal.c" // NOLINT(bugprone-suspicious-include)
 
 static void files_and_regions_are_named_errors(void **state) {
     (void)state;
