@@ -70,10 +70,7 @@ def load(folder):
 
 
 def split_shared(matrices, width):
-    """A shared expert as wide as n routed ones is n always-selected experts; any other width is one."""
+    """The shared expert as always-selected experts of the routed ones' width; the last may be narrower."""
     gate, up, down = (m.weights for m in matrices)
-    if len(gate) % width:
-        return [matrices]
-    parts = range(0, len(gate), width)
     return [(FloatMatrix(gate[i:i + width]), FloatMatrix(up[i:i + width]), FloatMatrix(down[:, i:i + width]))
-            for i in parts]
+            for i in range(0, len(gate), width)]
