@@ -243,13 +243,21 @@ enum moxie_error moxie_decode(const struct moxie *engine, struct moxie_text *sta
 /* 1 if `token` ends an answer. */
 int moxie_is_end(const struct moxie *engine, int32_t token);
 
-/* Renders one message of a chat in the model's own template to token ids, to be appended to a sequence of `length`
- * positions (the default system message comes first where the template has one, when length is 0 and role is not
- * "system"). `answer` = 1 opens the assistant's turn after it. The content is never searched for control tokens. If the
- * last token of the sequence is not an end token although the assistant spoke last, closing it is part of the rendering
- * (`closed` = 0). role: "system", "user" or "assistant". */
-enum moxie_error moxie_chat_turn(struct moxie *engine, uint32_t length, int closed, const char *role,
-                                 const char *content, size_t bytes, int answer, int32_t *ids, size_t max, size_t *count,
+/* What the sequence ends with, to which a turn of a chat is appended. */
+enum moxie_chat_at {
+    MOXIE_CHAT_AT_START = 0,  /* nothing: the sequence is empty */
+    MOXIE_CHAT_AT_TURN = 1,   /* a turn rendered by moxie_chat_turn with answer = 0 */
+    MOXIE_CHAT_AT_END = 2,    /* an answer and the end token that the model gave */
+    MOXIE_CHAT_AT_ANSWER = 3, /* an answer that was cut short before its end token */
+};
+
+/* Renders one message of a chat in the model's own template to token ids that continue the sequence: what `at` lacks, at
+ * the start the template's default system message (unless role is "system"), the message, and with `answer` = 1 the
+ * opening of the assistant's turn. The content is never searched for control tokens. role: "system", "user" or
+ * "assistant". *count is the number of ids, also when `max` is too small (MOXIE_ERROR_BUFFER_SMALL).
+ * MOXIE_ERROR_TEXT: a base model without a template, or content that cannot be encoded. */
+enum moxie_error moxie_chat_turn(struct moxie *engine, enum moxie_chat_at at, const char *role, const char *content,
+                                 size_t bytes, int answer, int32_t *ids, size_t max, size_t *count,
                                  struct moxie_failure *failure);
 
 /* Sampling. Zero = the bundle's own default (generation_config), where it has none: greedy, no penalty. */
