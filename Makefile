@@ -15,13 +15,14 @@
 , := ,
 CC       := $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
 PLATFORM := posix
-PREFIX   := /usr/local
+PREFIX   ?= /usr/local
 DESTDIR  :=
 SAN      :=
 SKIP     :=
 LD       := ld
 OBJCOPY  := objcopy
-PYTHON   := python3
+# Debian's own, for which python3-numpy is installed
+PYTHON   := /usr/bin/python3
 
 B := build$(if $(filter-out gcc,$(CC)),/$(notdir $(CC)))$(if $(SAN),/san)$(if $(filter-out posix,$(PLATFORM)),/$(PLATFORM))
 
@@ -137,31 +138,29 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(call obj,$(HELPER_C)) $(B)/libpack.a $(B)/lib
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
+# as many compilers as CPUs, unless make was told a number
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
+
 # "make run" and "make test" first install what is missing, then start over to see it (pkg-config, compilers, headers).
-run: setup ## chat with a real model: installs, builds, fetches it once (or MODEL=path to a GGUF file or model folder)
-	@$(MAKE) --no-print-directory -s tool
+run: ## chat with a real model: installs, builds, fetches it once (or MODEL=path to a GGUF file or model folder)
+	@tools/setup.sh build run
+	@$(MAKE) --no-print-directory -s $(JOBS) tool
 	@MOXIE=$(B)/moxie tools/run.sh $(if $(MODEL),"$(MODEL)")
 
-VENV := build/venv
-$(VENV)/done: tests/requirements.txt
-	@echo "setup: a Python environment for the tests: $(VENV) ($$(tr '\n' ' ' < $<))"
-	@rm -rf $(VENV) && /usr/bin/python3 -m venv $(VENV) && $(VENV)/bin/pip install -q --disable-pip-version-check -r $<
-	@touch $@
-
-build-tests: $(TESTS) $(if $(TOOL_C),$(B)/moxie) $(B)/libmoxie.a $(VENV)/done
+build-tests: $(TESTS) $(if $(TOOL_C),$(B)/moxie) $(B)/libmoxie.a
 .PHONY: build-tests
 
 test: setup-test ## build and run every test; the last line counts them
-	@$(MAKE) --no-print-directory -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) build-tests
-	@PYTHON=$(VENV)/bin/python tests/run_tests.sh $(B) $(TESTS) $(SCRIPTS)
+	@$(MAKE) --no-print-directory -s $(JOBS) build-tests
+	@PYTHON=$(PYTHON) tests/run_tests.sh $(B) $(TESTS) $(SCRIPTS)
 
 T :=
-test-one: $(VENV)/done $(filter %/$(T),$(TESTS)) ## build and run one test: make test-one T=test_crypto
-	@PYTHON=$(VENV)/bin/python tests/run_tests.sh $(B) $(filter %/$(T) tests/$(T).py tests/$(T).sh,$(TESTS) $(SCRIPTS))
+test-one: $(filter %/$(T),$(TESTS)) ## build and run one test: make test-one T=test_crypto
+	@PYTHON=$(PYTHON) tests/run_tests.sh $(B) $(filter %/$(T) tests/$(T).py tests/$(T).sh,$(TESTS) $(SCRIPTS))
 	@cat $(B)/tests/logs/$(T)*.out
 
 lint: setup-lint ## format, static analysis, layers, shell scripts
-	@$(MAKE) --no-print-directory -s -j$$(nproc) lint-all
+	@$(MAKE) --no-print-directory -s $(JOBS) lint-all
 
 LINT_C := $(LIB_C) platform/minimal.c $(CLBLAST_C) $(PACK_C) $(TOOL_C) $(TEST_C) $(HELPER_C)
 LINT_H := $(wildcard platform/*.h opencl/*.h runtime/*.h pack/*.h tools/*.h tests/*.h)

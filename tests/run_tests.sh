@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Usage: tests/run_tests.sh BUILD TEST...     (make test and make test-one call it, in the root of the repository)
-# Runs C programs, tests/test_*.py and tests/test_*.sh, some at once (JOBS=n, one per CPU unless given). All report in TAP
+# Runs C programs, tests/test_*.py and tests/test_*.sh, some at once (TEST_JOBS=n, one per CPU unless given). All report in TAP
 # ("ok 1 - name", "not ok 2 - name"). Tells which failed and what to do next; the last line is "N passed, N failed".
 set -u
 
@@ -53,7 +53,7 @@ export -f run_one
 export logs
 
 rm -f "$logs"/*
-printf '%s\n' "$@" | xargs -r -P "${JOBS:-$(nproc)}" -I{} bash -c 'run_one "$1"' run_one {}
+printf '%s\n' "$@" | xargs -r -P "${TEST_JOBS:-$(nproc)}" -I{} bash -c 'run_one "$1"' run_one {}
 
 passed=0 failed=0 skipped=0
 for test in "$@"; do
