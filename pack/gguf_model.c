@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A GGUF file of arch qwen2moe, qwen2 or llama as a source: its metadata to a model, its tensors to canonical ones. */
+#define _POSIX_C_SOURCE 200809L // strndup
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pack/gguf.h"
+#include "pack/gguf_names.h"
+#include "pack/source_build.h"
+
+struct reader {
+    const struct pk_gguf *g;
+    const char *path, *arch;
+    struct pk_error *e;
+};
+
+static const struct pk_gguf_key *find(const struct reader *r, const char *key, char full[static 96]) {
+    snprintf(full, 96, "%s.%s", r->arch, key);
+    return pk_gguf_find(r->g, full);
+}
+
+/* <arch>.<key> as an integer in [min, max]; `fallback` when it is absent, NULL: it must be there. */
+static bool read_u32(const struct reader *r, const char *key, uint32_t min, uint32_t max, const uint32_t *fallback,
+                     uint32_t *out) {
+    char full[96];
+    const struct pk_gguf_key *k = find(r, key, full);
+    if (!k && fallback) {
+        *out = *fallback;
+        return true;
+    }
+    int64_t value;
+    if (!k || k->type == PK_GGUF_ARRAY || !pk_gguf_integer(k, 0, &value)) {
+        return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"%s\" is %s; expected an integer", r->path, full,
+                       k ? "of another type" : "missing");
+    }
+    if (value < min || value > max) {
+        return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"%s\" is %lld; expected %u to %u", r->path, full,
+                       (long long)value, min, max);
+    }
+    *out = (uint32_t)value;
+    return true;
+}
+
+static bool read_float(const struct reader *r, const char *key, double min, double max, const float *fallback,
+                       float *out) {
+    char full[96];
+    const struct pk_gguf_key *k = find(r, key, full);
+    if (!k && fallback) {
+        *out = *fallback;
+        return true;
+    }
+    double value;
+    if (!k || k->type == PK_GGUF_ARRAY || !pk_gguf_number(k, 0, &value) || !(value >= min && value <= max)) {
+        return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"%s\" is %s; expected a number from %g to %g", r->path, full,
+                       k ? "something else" : "missing", min, max);
+    }
+    *out = (float)value;
+    return true;
+}
+
+static bool read_architecture(const struct pk_gguf *g, const char *path, struct mx_model *m, const char **arch,
+                              struct pk_error *e) {
+    static const struct {
+        const char *gguf, *name;
+    } known[] = {{"qwen2moe", "qwen2_moe"}, {"qwen2", "qwen2"}, {"llama", "llama"}};
+    struct pk_text text = pk_gguf_string(g, "general.architecture");
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (pk_text_equals(text, known[i].gguf)) {
+            snprintf(m->architecture, sizeof(m->architecture), "%s", known[i].name);
+            *arch = known[i].gguf;
+            return true;
+        }
+    }
+    return pk_fail(e, MOXIE_ERROR_MODEL,
+                   "%s: general.architecture \"%.*s\" cannot be packed (qwen2moe, qwen2, llama can)", path,
+                   (int)(text.length < 64 ? text.length : 64), text.bytes ? text.bytes : "");
+}
+
+/* Keys under the architecture that change the arithmetic. 0, false and empty are harmless; so is `harmless`. */
+static bool refuse_unbuilt(const struct reader *r) {
+    static const char *const keys[] = {
+        "attention.sliding_window",
+        "attention.clamp_kqv",
+        "attention.max_alibi_bias",
+        "attention.scale",
+        "logit_scale",
+        "residual_scale",
+        "embedding_scale",
+        "use_parallel_residual",
+        "expert_weights_scale",
+        "expert_gating_func",
+        "leading_dense_block_count",
+        "rope.scale_linear",
+        "rope.scaling.factor",
+        "interleave_moe_layer_step",
+    };
+    char full[96];
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const struct pk_gguf_key *k = find(r, keys[i], full);
+        double value;
+        bool factor = strncmp(keys[i], "rope.", 5) == 0 || strcmp(keys[i], "expert_gating_func") == 0; // 1: as usual
+        if (k && (!pk_gguf_number(k, 0, &value) || (value != 0 && !(factor && value == 1)))) {
+            return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"%s\" asks for something that is not supported", r->path,
+                           full);
+        }
+    }
+    const struct pk_gguf_key *scaling = find(r, "rope.scaling.type", full);
+    struct pk_text type = pk_gguf_string(r->g, full);
+    if (scaling && !pk_text_equals(type, "none")) {
+        return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"%s\": RoPE scaling \"%.*s\" is not supported", r->path, full,
+                       (int)(type.length < 64 ? type.length : 64), type.bytes ? type.bytes : "");
+    }
+    const struct pk_gguf_key *split = pk_gguf_find(r->g, "split.count");
+    int64_t parts;
+    if (split && (!pk_gguf_integer(split, 0, &parts) || parts > 1)) {
+        return pk_fail(r->e, MOXIE_ERROR_MODEL,
+                       "%s: one part of a split model; join the parts first (gguf-split --merge)", r->path);
+    }
+    return true;
+}
+
+static bool read_attention(const struct reader *r, struct mx_model *m) {
+    static const float theta = 1e4f;
+    uint32_t rotated, value_length;
+    if (!read_u32(r, "attention.head_count", 1, PK_MAX_HEADS, NULL, &m->heads) ||
+        !read_u32(r, "attention.head_count_kv", 1, PK_MAX_HEADS, &m->heads, &m->kv_heads)) {
+        return false;
+    }
+    uint32_t head_dim = m->hidden / m->heads;
+    char full[96];
+    if (!find(r, "attention.key_length", full) && m->hidden % m->heads) {
+        return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: %u is not a multiple of %u heads, and key \"%s\" is missing",
+                       r->path, m->hidden, m->heads, full);
+    }
+    if (!read_u32(r, "attention.key_length", 2, PK_MAX_HEAD_DIM, &head_dim, &m->head_dim) ||
+        !read_u32(r, "attention.value_length", 2, PK_MAX_HEAD_DIM, &m->head_dim, &value_length) ||
+        !read_u32(r, "rope.dimension_count", 2, PK_MAX_HEAD_DIM, &m->head_dim, &rotated) ||
+        !read_float(r, "rope.freq_base", 1, 1e15, &theta, &m->rope_theta)) {
+        return false;
+    }
+    if (value_length != m->head_dim || rotated != m->head_dim) {
+        return pk_fail(r->e, MOXIE_ERROR_MODEL,
+                       "%s: head dimension %u, of values %u, rotated %u: only equal numbers are supported", r->path,
+                       m->head_dim, value_length, rotated);
+    }
+    return true;
+}
+
+/* Absent widths follow llama.cpp: expert = feed_forward_length / experts used, shared = feed_forward_length. */
+static bool read_ffn(const struct reader *r, struct pk_ffn *ffn) {
+    static const uint32_t none = 0;
+    bool moe = strcmp(r->arch, "qwen2moe") == 0;
+    if (!moe) {
+        return read_u32(r, "feed_forward_length", 1, PK_MAX_WIDTH, NULL, &ffn->dense_width) &&
+               read_u32(r, "expert_count", 0, 0, &none, &ffn->routed);
+    }
+    uint32_t dense;
+    if (!read_u32(r, "expert_count", 1, PK_MAX_EXPERTS, NULL, &ffn->routed) ||
+        !read_u32(r, "expert_used_count", 1, PK_MAX_TOP_K, NULL, &ffn->top_k) ||
+        !read_u32(r, "feed_forward_length", 0, PK_MAX_WIDTH, &none, &dense)) {
+        return false;
+    }
+    uint32_t part = dense / ffn->top_k;
+    char full[96];
+    const struct pk_gguf_key *norm = find(r, "expert_weights_norm", full);
+    int64_t normed = 0;
+    if (norm && !pk_gguf_integer(norm, 0, &normed)) {
+        return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"%s\" is no bool", r->path, full);
+    }
+    ffn->norm_topk = normed != 0;
+    ffn->shared_gate = true;
+    return read_u32(r, "expert_feed_forward_length", 1, PK_MAX_WIDTH, part ? &part : NULL, &ffn->width) &&
+           read_u32(r, "expert_shared_feed_forward_length", 1, PK_MAX_WIDTH, dense ? &dense : NULL, &ffn->shared_width);
+}
+
+/* bos, eos, eot, and the two tokens that end a text or a turn by their name. */
+static bool read_tokens(const struct reader *r, struct mx_model *m) {
+    static const char *const ends[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"};
+    int64_t id;
+    for (size_t i = 0; i < 2; i++) {
+        const struct pk_gguf_key *k = pk_gguf_find(r->g, ends[i]);
+        if (k && (!pk_gguf_integer(k, 0, &id) || id < 0)) {
+            return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"%s\" is not a token id", r->path, ends[i]);
+        }
+        if (k && !pk_model_add_eos(m, (uint64_t)id, r->path, ends[i], r->e)) {
+            return false;
+        }
+    }
+    const struct pk_gguf_key *bos = pk_gguf_find(r->g, "tokenizer.ggml.bos_token_id");
+    if (bos && (!pk_gguf_integer(bos, 0, &id) || id < 0 || id >= m->vocab)) {
+        return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"tokenizer.ggml.bos_token_id\" is not a token id", r->path);
+    }
+    m->bos = bos ? (uint32_t)id : MX_NONE;
+
+    const struct pk_gguf_key *tokens = pk_gguf_find(r->g, "tokenizer.ggml.tokens");
+    const struct pk_gguf_key *kinds = pk_gguf_find(r->g, "tokenizer.ggml.token_type");
+    const uint8_t *at = tokens ? tokens->data : NULL;
+    for (uint64_t i = 0; tokens && tokens->element == PK_GGUF_STRING && i < tokens->count; i++) {
+        struct pk_text text = pk_gguf_next_string(&at);
+        bool end = pk_text_equals(text, "<|im_end|>") || pk_text_equals(text, "<|endoftext|>");
+        int64_t kind;
+        if (end && kinds && pk_gguf_integer(kinds, i, &kind) && kind == 3 && // 3: control
+            !pk_model_add_eos(m, i, r->path, "tokenizer.ggml.tokens", r->e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The vocabulary is as large as the embedding: {hidden, vocab}. */
+static bool read_vocab(const struct reader *r, struct mx_model *m) {
+    for (size_t i = 0; i < r->g->n_tensors; i++) {
+        const struct pk_gguf_tensor *t = &r->g->tensors[i];
+        if (pk_text_equals(t->name, "token_embd.weight") && t->n_dims == 2 && t->dims[1] <= PK_MAX_VOCAB) {
+            m->vocab = (uint32_t)t->dims[1];
+            return true;
+        }
+    }
+    return pk_fail(r->e, MOXIE_ERROR_MODEL,
+                   "%s: tensor \"token_embd.weight\" with 2 dims and at most %u rows is missing", r->path,
+                   PK_MAX_VOCAB);
+}
+
+static bool read_model(const struct reader *r, struct pk_source *s) {
+    struct mx_model *m = &s->model;
+    struct pk_ffn ffn = {0};
+    return refuse_unbuilt(r) && read_u32(r, "embedding_length", 1, PK_MAX_WIDTH, NULL, &m->hidden) &&
+           read_u32(r, "block_count", 1, PK_MAX_LAYERS, NULL, &m->layers) &&
+           read_u32(r, "context_length", 1, INT32_MAX, NULL, &m->max_positions) &&
+           read_float(r, "attention.layer_norm_rms_epsilon", 1e-12, 1, NULL, &m->rms_eps) && read_vocab(r, m) &&
+           read_attention(r, m) && read_ffn(r, &ffn) && read_tokens(r, m) && pk_model_finish(s, &ffn, r->path, r->e);
+}
+
+static bool add_tensor(struct pk_source *s, const struct pk_gguf_tensor *t, struct pk_error *e) {
+    struct pk_tensor whole = {.type = t->type, .type_name = pk_type_name(t->type), .offset = t->offset};
+    char name[128];
+    const char *suffix;
+    enum pk_gguf_kind kind = pk_gguf_map_name(t->name.bytes, t->name.length, name, sizeof(name), &suffix);
+    for (uint32_t i = 0; i < t->n_dims; i++) {
+        whole.dims[i] = t->dims[t->n_dims - 1 - i];
+    }
+    if (kind == PK_GGUF_STACK) {
+        if (t->n_dims != 3) {
+            return pk_fail(e, MOXIE_ERROR_MODEL, "%s: tensor \"%.*s\" has %u dims; expected 3", s->path,
+                           (int)t->name.length, t->name.bytes, t->n_dims);
+        }
+        whole.name = name;
+        whole.row_bytes = t->dims[0] / pk_type_elements(t->type) * pk_type_bytes(t->type);
+        return pk_source_add_stack(s, name, suffix, &whole, 0, whole.dims[1], e);
+    }
+    struct pk_tensor *added = pk_source_add(s, name, t->type, whole.type_name, t->n_dims, whole.dims, 0, t->offset, e);
+    bool permuted = (kind == PK_GGUF_QUERY || kind == PK_GGUF_KEY) && strcmp(s->model.architecture, "llama") == 0;
+    if (added && permuted) {
+        added->head_rows = s->model.head_dim; // whole heads, or pk_source_check finds the wrong number of rows
+    }
+    return added != NULL;
+}
+
+static char *copy_text(struct pk_text text) {
+    return text.bytes && !memchr(text.bytes, 0, text.length) ? strndup(text.bytes, text.length) : NULL;
+}
+
+static void read_texts(struct pk_source *s, const struct pk_gguf *g) {
+    s->chat_template = copy_text(pk_gguf_string(g, "tokenizer.chat_template"));
+    s->license = copy_text(pk_gguf_string(g, "general.license"));
+    char *name = copy_text(pk_gguf_string(g, "general.name"));
+    const char *slash = strrchr(s->path, '/');
+    pk_model_set_id(&s->model, name && *name ? name : slash ? slash + 1 : s->path);
+    free(name);
+}
+
+bool pk_source_import_gguf(struct pk_source *s, struct pk_error *e) {
+    struct pk_file f;
+    uint32_t index;
+    if (!pk_file_open(&f, s->path, e) || !pk_source_add_file(s, f, &index, e)) {
+        return false;
+    }
+    s->gguf = calloc(1, sizeof(*s->gguf));
+    if (!s->gguf) {
+        pk_fail_memory(e);
+        return false;
+    }
+    struct reader r = {.g = s->gguf, .path = s->path, .e = e};
+    if (!pk_gguf_read(s->gguf, &s->files[index], e) || !read_architecture(s->gguf, s->path, &s->model, &r.arch, e) ||
+        !read_model(&r, s)) {
+        return false;
+    }
+    read_texts(s, s->gguf);
+    for (size_t i = 0; i < s->gguf->n_tensors; i++) {
+        if (!add_tensor(s, &s->gguf->tensors[i], e)) {
+            return false;
+        }
+    }
+    // What the metadata does not say, the tensors do.
+    s->qkv_bias = strcmp(s->model.architecture, "llama") != 0;
+    s->model.tied = strcmp(s->model.architecture, "qwen2_moe") != 0;
+    for (size_t i = 0; i < s->n_tensors; i++) {
+        s->model.tied &= strcmp(s->tensors[i].name, "lm_head.weight") != 0;
+    }
+    return true;
+}

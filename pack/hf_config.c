@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * config.json of qwen2_moe, qwen2 and llama. Whatever a checkpoint may ask for that is not built is refused by name:
+ * a model that runs but computes something else is the worst outcome. */
+#include "pack/hf_config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pack/json_util.h"
+
+#define CONFIG_MAX_BYTES (64u << 20)
+
+static bool refuse(const struct pk_json *j, const char *key, const char *why) {
+    return pk_fail(j->e, MOXIE_ERROR_MODEL, "%s: \"%s\": %s", j->path, key, why);
+}
+
+static bool require_silu(const struct pk_json *j) {
+    const char *act;
+    if (!pk_json_string(j, "hidden_act", &act)) {
+        return false;
+    }
+    return !act || strcmp(act, "silu") == 0 || pk_json_fail(j, "hidden_act", "\"silu\"");
+}
+
+static bool require_false(const struct pk_json *j, const char *key) {
+    bool value;
+    if (!pk_json_bool_or(j, key, false, &value)) {
+        return false;
+    }
+    return !value || refuse(j, key, "true is not supported");
+}
+
+static bool require_whole_head_rotated(const struct pk_json *j) {
+    float part;
+    return pk_json_float_or(j, "partial_rotary_factor", 0, 1, 1, &part) &&
+           (part == 1 || refuse(j, "partial_rotary_factor", "only 1 is supported"));
+}
+
+/* `value`: an object that says how RoPE is scaled, under "rope_type" or, earlier, "type". */
+static bool require_default_rope(const struct pk_json *j, const char *key, const json_t *value) {
+    if (!json_is_object(value)) {
+        return pk_json_fail(j, key, "an object or null");
+    }
+    static const char *const names[] = {"rope_type", "type"};
+    struct pk_json scaling = {value, j->path, j->e};
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *type = pk_json_get(&scaling, names[i]);
+        if (type && (!json_is_string(type) || strcmp(json_string_value(type), "default") != 0)) {
+            return pk_json_fail(j, key, "no RoPE scaling (rope_type \"default\" or null)");
+        }
+    }
+    if (!pk_json_get(&scaling, names[0]) && !pk_json_get(&scaling, names[1]) && !pk_json_get(&scaling, "rope_theta")) {
+        return pk_json_fail(j, key, "no RoPE scaling (rope_type \"default\" or null)");
+    }
+    return require_whole_head_rotated(&scaling);
+}
+
+static bool read_rope(const struct pk_json *j, struct mx_model *m) {
+    const json_t *scaling = pk_json_get(j, "rope_scaling"), *parameters = pk_json_get(j, "rope_parameters");
+    if ((scaling && !require_default_rope(j, "rope_scaling", scaling)) ||
+        (parameters && !require_default_rope(j, "rope_parameters", parameters)) || !require_whole_head_rotated(j)) {
+        return false;
+    }
+    struct pk_json nested = {parameters, j->path, j->e};
+    bool in_parameters = parameters && pk_json_get(&nested, "rope_theta");
+    return pk_json_float_or(in_parameters ? &nested : j, "rope_theta", 1, 1e15, 1e4f, &m->rope_theta);
+}
+
+/* Sliding windows: inert unless use_sliding_window is true; newer files list the kind of each layer. */
+static bool require_full_attention(const struct pk_json *j) {
+    const json_t *types = pk_json_get(j, "layer_types");
+    if (types && !json_is_array(types)) {
+        return pk_json_fail(j, "layer_types", "an array");
+    }
+    for (size_t i = 0; i < json_array_size(types); i++) {
+        const char *type = json_string_value(json_array_get(types, i));
+        if (!type || strcmp(type, "full_attention") != 0) {
+            return refuse(j, "layer_types", "only \"full_attention\" is supported");
+        }
+    }
+    return require_false(j, "use_sliding_window");
+}
+
+static bool read_attention(const struct pk_json *j, struct mx_model *m) {
+    if (!pk_json_u32(j, "num_attention_heads", 1, PK_MAX_HEADS, &m->heads) ||
+        !pk_json_u32_or(j, "num_key_value_heads", 1, PK_MAX_HEADS, m->heads, &m->kv_heads)) {
+        return false;
+    }
+    if (!pk_json_get(j, "head_dim") && m->hidden % m->heads) {
+        return refuse(j, "hidden_size", "is not a multiple of num_attention_heads, and head_dim is absent");
+    }
+    return pk_json_u32_or(j, "head_dim", 2, PK_MAX_HEAD_DIM, m->hidden / m->heads, &m->head_dim) && read_rope(j, m) &&
+           require_full_attention(j);
+}
+
+/* qwen2_moe: layer l is sparse when it is not in mlp_only_layers and (l + 1) % decoder_sparse_step == 0. */
+static bool read_dense_layers(const struct pk_json *j, uint32_t layers, uint8_t *dense) {
+    uint32_t step;
+    if (!pk_json_u32_or(j, "decoder_sparse_step", 1, INT32_MAX, 1, &step)) {
+        return false;
+    }
+    for (uint32_t l = 0; l < layers; l++) {
+        dense[l] = (l + 1) % step != 0;
+    }
+    const json_t *only = pk_json_get(j, "mlp_only_layers");
+    if (only && !json_is_array(only)) {
+        return pk_json_fail(j, "mlp_only_layers", "an array of layer indices");
+    }
+    for (size_t i = 0; i < json_array_size(only); i++) {
+        const json_t *l = json_array_get(only, i);
+        if (!json_is_integer(l) || json_integer_value(l) < 0 || json_integer_value(l) >= layers) {
+            return pk_json_fail(j, "mlp_only_layers", "an array of layer indices");
+        }
+        dense[json_integer_value(l)] = 1;
+    }
+    return true;
+}
+
+static bool read_moe(const struct pk_json *j, uint32_t layers, struct pk_ffn *ffn, uint8_t *dense) {
+    ffn->shared_gate = true;
+    return pk_json_u32(j, "num_experts", 0, PK_MAX_EXPERTS, &ffn->routed) &&
+           (ffn->routed == 0 ||
+            (pk_json_u32(j, "num_experts_per_tok", 1, PK_MAX_TOP_K, &ffn->top_k) &&
+             pk_json_u32(j, "moe_intermediate_size", 1, PK_MAX_WIDTH, &ffn->width) &&
+             pk_json_u32(j, "shared_expert_intermediate_size", 1, PK_MAX_WIDTH, &ffn->shared_width) &&
+             pk_json_bool_or(j, "norm_topk_prob", false, &ffn->norm_topk) && read_dense_layers(j, layers, dense)));
+}
+
+static bool read_ffn(const struct pk_json *j, const struct mx_model *m, struct pk_ffn *ffn, uint8_t *dense) {
+    bool moe = strcmp(m->architecture, "qwen2_moe") == 0;
+    if (moe && !read_moe(j, m->layers, ffn, dense)) {
+        return false;
+    }
+    bool any_dense = ffn->routed == 0 || memchr(dense, 1, m->layers);
+    ffn->dense = dense;
+    return !any_dense || pk_json_u32(j, "intermediate_size", 1, PK_MAX_WIDTH, &ffn->dense_width);
+}
+
+static bool read_eos(const struct pk_json *j, struct mx_model *m) {
+    const json_t *eos = pk_json_get(j, "eos_token_id");
+    size_t n = json_is_array(eos) ? json_array_size(eos) : eos ? 1 : 0;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *id = json_is_array(eos) ? json_array_get(eos, i) : eos;
+        if (!json_is_integer(id) || json_integer_value(id) < 0) {
+            return pk_json_fail(j, "eos_token_id", "a token id or an array of them");
+        }
+        if (!pk_model_add_eos(m, (uint64_t)json_integer_value(id), j->path, "eos_token_id", j->e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_architecture(const struct pk_json *j, struct mx_model *m) {
+    const char *type;
+    if (!pk_json_string(j, "model_type", &type)) {
+        return false;
+    }
+    if (!type || (strcmp(type, "qwen2_moe") != 0 && strcmp(type, "qwen2") != 0 && strcmp(type, "llama") != 0)) {
+        return pk_json_fail(j, "model_type", "an architecture that can be packed (qwen2_moe, qwen2, llama)");
+    }
+    snprintf(m->architecture, sizeof(m->architecture), "%s", type);
+    const json_t *quantization = pk_json_get(j, "quantization_config");
+    if (quantization) {
+        const char *method = json_string_value(json_object_get(quantization, "quant_method"));
+        return pk_fail(j->e, MOXIE_ERROR_MODEL,
+                       "%s: \"quantization_config\": checkpoints quantised with \"%s\" are not supported", j->path,
+                       method ? method : "?");
+    }
+    return true;
+}
+
+/* What only llama's files say: SmolLM2 has all three as false. */
+static bool read_biases(const struct pk_json *j, struct pk_source *s) {
+    if (strcmp(s->model.architecture, "llama") == 0) {
+        return require_false(j, "attention_bias") && require_false(j, "mlp_bias") &&
+               require_false(j, "rope_interleaved");
+    }
+    return pk_json_bool_or(j, "qkv_bias", true, &s->qkv_bias);
+}
+
+static bool read_numbers(const struct pk_json *j, struct pk_source *s, struct pk_ffn *ffn, uint8_t **dense) {
+    struct mx_model *m = &s->model;
+    bool tied;
+    if (!read_architecture(j, m) || !require_silu(j) || !pk_json_u32(j, "hidden_size", 1, PK_MAX_WIDTH, &m->hidden) ||
+        !pk_json_u32(j, "num_hidden_layers", 1, PK_MAX_LAYERS, &m->layers) ||
+        !pk_json_u32(j, "vocab_size", 1, PK_MAX_VOCAB, &m->vocab) ||
+        !pk_json_u32(j, "max_position_embeddings", 1, INT32_MAX, &m->max_positions) ||
+        !pk_json_float_or(j, "rms_norm_eps", 1e-12, 1, 1e-6f, &m->rms_eps) ||
+        !pk_json_bool_or(j, "tie_word_embeddings", false, &tied) ||
+        !pk_json_u32_or(j, "bos_token_id", 0, PK_MAX_VOCAB, MX_NONE, &m->bos) || !read_attention(j, m) ||
+        !read_biases(j, s) || !read_eos(j, m)) {
+        return false;
+    }
+    m->tied = tied;
+    *dense = calloc(m->layers, 1);
+    if (!*dense) {
+        pk_fail_memory(j->e);
+        return false;
+    }
+    return read_ffn(j, m, ffn, *dense);
+}
+
+bool pk_hf_read_config(struct pk_source *s, struct pk_error *e) {
+    char *path = pk_path_join(s->path, "config.json", e);
+    json_t *config = path ? pk_json_load(path, CONFIG_MAX_BYTES, e) : NULL;
+    struct pk_json j = {config, path, e};
+    struct pk_ffn ffn = {0};
+    uint8_t *dense = NULL;
+    bool ok = config && read_numbers(&j, s, &ffn, &dense) && pk_model_finish(s, &ffn, path, e);
+    free(dense);
+    json_decref(config);
+    free(path);
+    return ok;
+}
+
+static bool read_sampling(const struct pk_json *j, struct pk_source *s) {
+    struct mx_generation *g = &s->model.generation;
+    bool do_sample;
+    if (!pk_json_bool_or(j, "do_sample", false, &do_sample) ||
+        !pk_json_float_or(j, "temperature", 0, 100, 0, &g->temperature) ||
+        !pk_json_u32_or(j, "top_k", 0, INT32_MAX, 0, &g->top_k) || !pk_json_float_or(j, "top_p", 0, 1, 0, &g->top_p) ||
+        !pk_json_float_or(j, "min_p", 0, 1, 0, &g->min_p) ||
+        !pk_json_float_or(j, "repetition_penalty", 0, 100, 0, &g->repetition_penalty)) {
+        return false;
+    }
+    g->do_sample = do_sample;
+    if (pk_json_get(j, "top_k") && g->top_k == 0) {
+        g->top_k = s->model.vocab; // 0 switches top-k off there; here 0 means that it is not set
+    }
+    return read_eos(j, &s->model);
+}
+
+bool pk_hf_read_generation(struct pk_source *s, struct pk_error *e) {
+    char *path = pk_path_join(s->path, "generation_config.json", e);
+    bool ok = path != NULL;
+    if (ok && pk_path_exists(path)) {
+        json_t *config = pk_json_load(path, CONFIG_MAX_BYTES, e);
+        struct pk_json j = {config, path, e};
+        ok = config && read_sampling(&j, s);
+        json_decref(config);
+    }
+    free(path);
+    return ok;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A Hugging Face folder: config.json and its companions, and the weights in model.safetensors or in shards listed in
+ * model.safetensors.index.json. */
+#define _XOPEN_SOURCE 700 // realpath
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pack/hf_config.h"
+#include "pack/json_util.h"
+#include "pack/safetensors.h"
+
+#define INDEX_MAX_BYTES 100000000u
+#define SHARDS_MAX 512u // each stays open
+
+static bool ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* Newer writers may keep a layer's experts in two stacks; they become the tensors of single experts:
+ *   <layer>.mlp.experts.gate_up_proj (experts, gate rows then up rows, hidden)
+ *   <layer>.mlp.experts.down_proj    (experts, hidden, width) */
+static bool add_stacked(struct pk_source *s, const struct pk_safetensor *t, uint32_t file, struct pk_error *e) {
+    bool gate_up = ends_with(t->name, ".gate_up_proj");
+    int prefix_length = (int)(strlen(t->name) - strlen(gate_up ? "gate_up_proj" : "down_proj"));
+    if (t->n_dims != 3 || t->type == PK_OTHER || (gate_up && t->dims[1] % 2)) {
+        return pk_fail(e, MOXIE_ERROR_MODEL,
+                       "%s: tensor \"%s\": expected a stack of experts with 3 dims of type F32, F16 or BF16",
+                       s->files[file].path, t->name);
+    }
+    struct pk_tensor stack = {.name = t->name,
+                              .type = t->type,
+                              .type_name = t->type_name,
+                              .dims = {t->dims[0], t->dims[1], t->dims[2]},
+                              .row_bytes = t->dims[2] * pk_type_bytes(t->type),
+                              .file = file,
+                              .offset = t->offset};
+    char prefix[300]; // names have at most 255 bytes
+    snprintf(prefix, sizeof(prefix), "%.*s", prefix_length, t->name);
+    uint64_t rows = t->dims[1] / 2;
+    return gate_up ? pk_source_add_stack(s, prefix, "gate_proj.weight", &stack, 0, rows, e) &&
+                         pk_source_add_stack(s, prefix, "up_proj.weight", &stack, rows, rows, e)
+                   : pk_source_add_stack(s, prefix, "down_proj.weight", &stack, 0, t->dims[1], e);
+}
+
+static bool add_tensors(struct pk_source *s, const struct pk_safetensors *st, uint32_t file, struct pk_error *e) {
+    for (size_t i = 0; i < st->n_tensors; i++) {
+        const struct pk_safetensor *t = &st->tensors[i];
+        bool stacked = ends_with(t->name, ".mlp.experts.gate_up_proj") || ends_with(t->name, ".mlp.experts.down_proj");
+        if (!(stacked
+                  ? add_stacked(s, t, file, e)
+                  : pk_source_add(s, t->name, t->type, t->type_name, t->n_dims, t->dims, file, t->offset, e) != NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool add_file(struct pk_source *s, const char *name, struct pk_error *e) {
+    char *path = pk_path_join(s->path, name, e);
+    struct pk_file f;
+    uint32_t index;
+    bool ok = path && pk_file_open(&f, path, e) && pk_source_add_file(s, f, &index, e);
+    free(path);
+    struct pk_safetensors st;
+    if (!ok || !pk_safetensors_read(&st, &s->files[index], e)) {
+        return false;
+    }
+    ok = add_tensors(s, &st, index, e);
+    pk_safetensors_free(&st);
+    return ok;
+}
+
+/* A shard is a file of the folder itself: no path that leads elsewhere. */
+static bool plain_name(const char *name) {
+    return name && ends_with(name, ".safetensors") && !strchr(name, '/') && !strchr(name, '\\') && name[0] != '.';
+}
+
+static int by_text(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The distinct shard names of weight_map, sorted: [*n], to be freed. */
+static const char **shard_names(const struct pk_json *index, const json_t *map, size_t *n) {
+    const char **names = calloc(json_object_size(map) + 1, sizeof(*names));
+    if (!names) {
+        return pk_fail_memory(index->e);
+    }
+    size_t all = 0;
+    void *it = json_object_iter((json_t *)map);
+    for (; it; it = json_object_iter_next((json_t *)map, it)) {
+        names[all] = json_string_value(json_object_iter_value(it));
+        if (!plain_name(names[all++])) {
+            pk_fail(index->e, MOXIE_ERROR_FORMAT,
+                    "%s: tensor \"%s\": expected the name of a .safetensors file in this folder", index->path,
+                    json_object_iter_key(it));
+            free(names);
+            return NULL;
+        }
+    }
+    qsort(names, all, sizeof(*names), by_text);
+    *n = 0;
+    for (size_t i = 0; i < all; i++) {
+        if (*n == 0 || strcmp(names[*n - 1], names[i]) != 0) {
+            names[(*n)++] = names[i];
+        }
+    }
+    return names;
+}
+
+/* Every tensor of the index must be in a file, and those of its own shard. Stacks were split: they have no entry. */
+static bool check_index(struct pk_source *s, const struct pk_json *index, const json_t *map) {
+    if (!pk_source_sort(s, index->e)) {
+        return false;
+    }
+    void *it = json_object_iter((json_t *)map);
+    for (; it; it = json_object_iter_next((json_t *)map, it)) {
+        const char *name = json_object_iter_key(it), *shard = json_string_value(json_object_iter_value(it));
+        if (ends_with(name, ".mlp.experts.gate_up_proj") || ends_with(name, ".mlp.experts.down_proj")) {
+            continue;
+        }
+        const struct pk_tensor *t = pk_source_find(s, name);
+        if (!t || strcmp(s->files[t->file].path + strlen(s->path) + 1, shard) != 0) {
+            return pk_fail(index->e, MOXIE_ERROR_FORMAT, "%s: tensor \"%s\" is not in %s", index->path, name, shard);
+        }
+    }
+    return true;
+}
+
+static bool add_shards(struct pk_source *s, const struct pk_json *index) {
+    const json_t *map = pk_json_get(index, "weight_map");
+    if (!json_is_object(map)) {
+        return pk_json_fail(index, "weight_map", "an object");
+    }
+    size_t n = 0;
+    const char **names = shard_names(index, map, &n);
+    bool ok = names != NULL;
+    if (ok && n > SHARDS_MAX) {
+        ok =
+            pk_fail(index->e, MOXIE_ERROR_BOUNDS, "%s: %zu files, at most %u are expected", index->path, n, SHARDS_MAX);
+    }
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = add_file(s, names[i], index->e);
+    }
+    free(names);
+    return ok && check_index(s, index, map);
+}
+
+static bool import_weights(struct pk_source *s, struct pk_error *e) {
+    char *single = pk_path_join(s->path, "model.safetensors", e);
+    char *index = single ? pk_path_join(s->path, "model.safetensors.index.json", e) : NULL;
+    bool ok = index != NULL;
+    if (ok && pk_path_exists(single)) {
+        ok = add_file(s, "model.safetensors", e);
+    } else if (ok && pk_path_exists(index)) {
+        json_t *root = pk_json_load(index, INDEX_MAX_BYTES, e);
+        struct pk_json j = {root, index, e};
+        ok = root && add_shards(s, &j);
+        json_decref(root);
+    } else if (ok) {
+        ok = pk_fail(e, MOXIE_ERROR_FILE,
+                     "%s: neither model.safetensors nor model.safetensors.index.json (PyTorch's .bin "
+                     "files are not read: save the model with safe_serialization)",
+                     s->path);
+    }
+    free(single);
+    free(index);
+    return ok;
+}
+
+/* The model is called what its folder is called. */
+static bool name_model(struct pk_source *s, struct pk_error *e) {
+    char *real = realpath(s->path, NULL);
+    if (!real) {
+        return pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot resolve the path", s->path);
+    }
+    const char *slash = strrchr(real, '/');
+    pk_model_set_id(&s->model, slash && slash[1] ? slash + 1 : real);
+    free(real);
+    return true;
+}
+
+bool pk_source_import_folder(struct pk_source *s, struct pk_error *e) {
+    return name_model(s, e) && pk_hf_read_config(s, e) && pk_hf_read_generation(s, e) && pk_hf_read_texts(s, e) &&
+           import_weights(s, e);
+}

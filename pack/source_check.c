@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Does a checkpoint hold the tensors that its configuration asks for, and nothing else that matters? */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pack/source_build.h"
+
+struct checker {
+    struct pk_source *s;
+    bool *expected; // [n_tensors]
+    struct pk_error *e;
+};
+
+/* "48 x 96" */
+static const char *shape_text(const struct pk_tensor *t, char text[static 192]) {
+    size_t n = 0;
+    text[0] = '\0';
+    for (uint32_t i = 0; i < t->n_dims; i++) {
+        n += (size_t)snprintf(text + n, 192 - n, "%s%llu", i ? " x " : "", (unsigned long long)t->dims[i]);
+    }
+    return t->n_dims ? text : "scalar";
+}
+
+/* The tensor must be there as [rows][cols]; a vector is one row. */
+static bool expect(struct checker *c, uint64_t rows, uint64_t cols, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static bool expect(struct checker *c, uint64_t rows, uint64_t cols, const char *format, ...) {
+    char name[128], shape[192];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof(name), format, args);
+    va_end(args);
+    struct pk_tensor *t = pk_source_find(c->s, name);
+    if (!t) {
+        return pk_fail(c->e, MOXIE_ERROR_MODEL, "%s: tensor \"%s\" (%llu x %llu) is missing", c->s->path, name,
+                       (unsigned long long)rows, (unsigned long long)cols);
+    }
+    if (t->rows != rows || t->cols != cols) {
+        return pk_fail(c->e, MOXIE_ERROR_MODEL,
+                       "%s: tensor \"%s\": the configuration asks for %llu x %llu, the file has %s", c->s->path, name,
+                       (unsigned long long)rows, (unsigned long long)cols, shape_text(t, shape));
+    }
+    if (t->type == PK_OTHER) {
+        return pk_fail(c->e, MOXIE_ERROR_MODEL, "%s: tensor \"%s\" has type %s, which cannot be packed", c->s->path,
+                       name, t->type_name);
+    }
+    c->expected[t - c->s->tensors] = true;
+    return true;
+}
+
+static bool expect_attention(struct checker *c, uint32_t l) {
+    const struct mx_model *m = &c->s->model;
+    uint64_t q = (uint64_t)m->heads * m->head_dim, kv = (uint64_t)m->kv_heads * m->head_dim, h = m->hidden;
+    bool bias = c->s->qkv_bias;
+    return expect(c, 1, h, "model.layers.%u.input_layernorm.weight", l) &&
+           expect(c, 1, h, "model.layers.%u.post_attention_layernorm.weight", l) &&
+           expect(c, q, h, "model.layers.%u.self_attn.q_proj.weight", l) &&
+           expect(c, kv, h, "model.layers.%u.self_attn.k_proj.weight", l) &&
+           expect(c, kv, h, "model.layers.%u.self_attn.v_proj.weight", l) &&
+           expect(c, h, q, "model.layers.%u.self_attn.o_proj.weight", l) &&
+           (!bias || (expect(c, 1, q, "model.layers.%u.self_attn.q_proj.bias", l) &&
+                      expect(c, 1, kv, "model.layers.%u.self_attn.k_proj.bias", l) &&
+                      expect(c, 1, kv, "model.layers.%u.self_attn.v_proj.bias", l)));
+}
+
+/* The three matrices of an FFN whose names begin with `prefix`. */
+static bool expect_mlp(struct checker *c, uint64_t width, const char *prefix) {
+    uint64_t h = c->s->model.hidden;
+    return expect(c, width, h, "%s.gate_proj.weight", prefix) && expect(c, width, h, "%s.up_proj.weight", prefix) &&
+           expect(c, h, width, "%s.down_proj.weight", prefix);
+}
+
+static bool expect_ffn(struct checker *c, uint32_t l) {
+    const struct mx_layer *layer = &c->s->layers[l];
+    uint64_t h = c->s->model.hidden;
+    char prefix[96];
+    snprintf(prefix, sizeof(prefix), "model.layers.%u.mlp", l);
+    if (!layer->routed) {
+        return expect_mlp(c, layer->width, prefix);
+    }
+    if (!expect(c, layer->routed, h, "model.layers.%u.mlp.gate.weight", l)) {
+        return false;
+    }
+    for (uint32_t j = 0; j < layer->routed; j++) {
+        snprintf(prefix, sizeof(prefix), "model.layers.%u.mlp.experts.%u", l, j);
+        if (!expect_mlp(c, layer->width, prefix)) {
+            return false;
+        }
+    }
+    snprintf(prefix, sizeof(prefix), "model.layers.%u.mlp.shared_expert", l);
+    return (!layer->shared || expect_mlp(c, c->s->shared_width, prefix)) &&
+           (!(layer->flags & MX_LAYER_SHARED_GATE) ||
+            expect(c, 1, h, "model.layers.%u.mlp.shared_expert_gate.weight", l));
+}
+
+static bool expect_all(struct checker *c) {
+    const struct mx_model *m = &c->s->model;
+    if (!expect(c, m->vocab, m->hidden, "model.embed_tokens.weight") || !expect(c, 1, m->hidden, "model.norm.weight") ||
+        (!m->tied && !expect(c, m->vocab, m->hidden, "lm_head.weight"))) {
+        return false;
+    }
+    for (uint32_t l = 0; l < m->layers; l++) {
+        if (!expect_attention(c, l) || !expect_ffn(c, l)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Tensors that a checkpoint may carry without meaning anything. */
+static bool harmless(const struct pk_source *s, const char *name) {
+    static const char inv_freq[] = ".rotary_emb.inv_freq"; // recomputed from rope_theta by everyone
+    size_t n = strlen(name), m = sizeof(inv_freq) - 1;
+    return (n >= m && strcmp(name + n - m, inv_freq) == 0) || (s->model.tied && strcmp(name, "lm_head.weight") == 0);
+}
+
+bool pk_source_check(struct pk_source *s, struct pk_error *e) {
+    struct checker c = {s, calloc(s->n_tensors + 1, sizeof(bool)), e};
+    if (!c.expected) {
+        pk_fail_memory(e);
+        return false;
+    }
+    bool ok = expect_all(&c);
+    for (size_t i = 0; ok && i < s->n_tensors; i++) {
+        s->tensors[i].ignored = !c.expected[i];
+        if (!c.expected[i] && !harmless(s, s->tensors[i].name)) {
+            ok = pk_fail(e, MOXIE_ERROR_MODEL, "%s: tensor \"%s\" has no place in a %s model with this configuration",
+                         s->path, s->tensors[i].name, s->model.architecture);
+        }
+    }
+    free(c.expected);
+    return ok;
+}
