@@ -16,7 +16,8 @@ for file in "$@"; do
     echo
     echo "static const char source_$(basename "$file" .cl)[] ="
     # '?' is escaped because of trigraphs, which -std=c11 switches on
-    awk '{ gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); gsub(/\?/, "\\?"); print "    \"" $0 "\\n\"" } END { print "    \"\";" }' "$file"
+    sed 's/[\\"?]/\\&/g; s/.*/    "&\\n"/' "$file"
+    echo '    "";'
 done
 echo
 echo 'const struct mx_kernel_source mx_kernel_sources[] = {'
