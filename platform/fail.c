@@ -122,8 +122,8 @@ static const char *put_conversion(struct text *t, const char *p, va_list *args) 
         }
         put_string(t, s, n);
     } else if (*p == 'c') {
-        char c = (char)va_arg(*args, int);
-        put_string(t, &c, 1);
+        char c[2] = {(char)va_arg(*args, int)};
+        put_string(t, c, 1);
     } else if (*p == '%') {
         put(t, "%", 1);
     } else if (*p == 'd' || *p == 'u' || *p == 'x') {
