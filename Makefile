@@ -101,11 +101,11 @@ $(B)/kernels.list: FORCE
 THIRD_PARTY_A := $(B)/third_party/libmbedcrypto.a $(B)/third_party/libutf8proc.a
 SYSTEM_A       = $(shell $(CC) -print-file-name=$(1))
 
-$(B)/third_party/names: $(foreach a,$(notdir $(THIRD_PARTY_A)),$(call SYSTEM_A,$(a)))
+$(B)/third_party/names: $(foreach a,$(notdir $(THIRD_PARTY_A)),$(call SYSTEM_A,$(a))) Makefile
 	@mkdir -p $(@D)
-	nm -g --defined-only $^ 2>/dev/null | awk 'NF == 3 { print $$3, "mx_tp_" $$3 }' | sort -u > $@
+	nm -g --defined-only $(filter %.a,$^) 2>/dev/null | awk 'NF == 3 { print $$3, "mx_tp_" $$3 }' | sort -u > $@
 
-$(B)/third_party/redirected: runtime/third_party.syms
+$(B)/third_party/redirected: runtime/third_party.syms Makefile
 	@mkdir -p $(@D)
 	sed 's/.*/& mx_tp_&/' $< > $@
 
