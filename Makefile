@@ -88,14 +88,14 @@ $(B)/obj/%.raw.o: %.c $(B)/flags
 $(B)/obj/%.raw.o: $(B)/%.c $(B)/flags
 	$(COMPILE)
 
-$(B)/kernels.c: tools/embed_kernels.sh $(KERNELS) $(B)/kernels.list
+$(B)/kernels.c: tools/embed_kernels.sh $(KERNELS) $(B)/sources
 	@mkdir -p $(@D)
 	tools/embed_kernels.sh $(KERNELS) > $@
 
-# The list of kernels: a deleted kernel must rebuild kernels.c too.
-$(B)/kernels.list: FORCE
+# The list of files: a deleted one must rebuild what contained it.
+$(B)/sources: FORCE
 	@mkdir -p $(@D)
-	@echo '$(KERNELS)' | cmp -s - $@ || echo '$(KERNELS)' > $@
+	@echo '$(KERNELS) $(LIB_O) $(PACK_C) $(TOOL_C)' | cmp -s - $@ || echo '$(KERNELS) $(LIB_O) $(PACK_C) $(TOOL_C)' > $@
 
 # Static mbedTLS and utf8proc, made ours: what they define is renamed to mx_tp_…, what they call to runtime/third_party.c.
 THIRD_PARTY_A := $(B)/third_party/libmbedcrypto.a $(B)/third_party/libutf8proc.a
@@ -118,17 +118,17 @@ $(LIB_O): $(B)/obj/%.o: $(B)/obj/%.raw.o $(B)/third_party/names
 	$(OBJCOPY) --redefine-syms=$(B)/third_party/names $< $@
 
 # The library before its symbols are hidden: what tests and the tool link.
-$(B)/libmoxie_internal.a: $(LIB_O) $(THIRD_PARTY_A)
+$(B)/libmoxie_internal.a: $(LIB_O) $(THIRD_PARTY_A) $(B)/sources
 	rm -f $@ && printf '%s\n' 'create $@' $(patsubst %,'addlib %',$(THIRD_PARTY_A)) $(patsubst %,'addmod %',$(LIB_O)) save end | ar -M
 
 # The library as it is delivered: one object, in which everything but moxie_… is local.
-$(B)/libmoxie.a: $(LIB_O) $(THIRD_PARTY_A)
-	$(LD) -r -o $(B)/moxie.o $^
+$(B)/libmoxie.a: $(LIB_O) $(THIRD_PARTY_A) $(B)/sources
+	$(LD) -r -o $(B)/moxie.o $(LIB_O) $(THIRD_PARTY_A)
 	$(OBJCOPY) --wildcard --keep-global-symbol='moxie_*' $(B)/moxie.o
 	rm -f $@ && ar rcs $@ $(B)/moxie.o
 
-$(B)/libpack.a: $(call obj,$(PACK_C))
-	rm -f $@ && ar rcs $@ $^
+$(B)/libpack.a: $(call obj,$(PACK_C)) $(B)/sources
+	rm -f $@ && ar rcs $@ $(call obj,$(PACK_C))
 
 # The tool links the library as everybody else does: the public interface has to be enough for it.
 $(B)/moxie: $(call obj,$(TOOL_C)) $(B)/libpack.a $(B)/libmoxie.a
