@@ -21,6 +21,8 @@
 #define MX_MAX_PROGRAMS 64u
 #define MX_CL_OWN_OBJECTS 128u /* what this layer creates beside the caller's buffers and launches, at most */
 
+#define MX_CL_SCRATCH_MIN (512u << 10)
+
 enum mx_object_kind {
     MX_OBJECT_CONTEXT = 1,
     MX_OBJECT_QUEUE,
@@ -78,7 +80,7 @@ struct mx_cl {
 };
 
 /* Opens device `index`. `objects` (max_objects), `scratch` and `callbacks` stay alive until mx_cl_close; at least
- * MX_CL_OWN_OBJECTS and 256 KiB. portable: no kernel variant is used.
+ * MX_CL_OWN_OBJECTS and MX_CL_SCRATCH_MIN bytes. portable: no kernel variant is used.
  * Errors: NO_DEVICE (says what to install), DEVICE_UNFIT; on failure nothing is left open. */
 enum moxie_error mx_cl_open(struct mx_cl *cl, uint32_t index, struct mx_object *objects, uint32_t max_objects,
                             void *scratch, size_t scratch_bytes, const struct mx_callbacks *callbacks, bool portable,
@@ -126,7 +128,13 @@ enum moxie_error mx_cl_finish(struct mx_cl *cl, struct moxie_failure *failure);
 /* Starts what is queued without waiting. */
 enum moxie_error mx_cl_flush(struct mx_cl *cl, struct moxie_failure *failure);
 
-/* Words a failed call: `call` is its name, `about` (may be NULL) what it was for. */
+/* ---- For this layer ---- */
+
+/* Words a failed call: `call` is its name, `about` (may be NULL) what it was for. The second is for calls on the queue,
+ * where more codes mean that the device is gone. */
 enum moxie_error mx_cl_failed(cl_int code, const char *call, const char *about, struct moxie_failure *failure);
+enum moxie_error mx_cl_queue_failed(cl_int code, const char *call, const char *about, struct moxie_failure *failure);
+
+void mx_cl_log(const struct mx_cl *cl, const char *text);
 
 #endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Finding a device and judging it. */
+#ifndef MX_DEVICE_H
+#define MX_DEVICE_H
+
+#include <stdbool.h>
+
+#include <CL/cl.h>
+
+#include "opencl/moxie_device.h"
+
+/* Variants of the integer dot product: MX_DOT of opencl/kernels. They give the same bits. */
+enum mx_dot {
+    MX_DOT_PORTABLE = 0,
+    MX_DOT_AVX2 = 1,
+    MX_DOT_VNNI512 = 2,
+};
+
+/* Device `index`, counted over platforms and their devices. A platform that cannot be asked has no devices.
+ * Errors: NO_DEVICE. */
+enum moxie_error mx_device_find(uint32_t index, cl_platform_id *platform, cl_device_id *device,
+                                struct moxie_failure *failure);
+
+/* Reads the facts. Errors: OPENCL. */
+enum moxie_error mx_device_read(cl_platform_id platform, cl_device_id device, struct moxie_device_facts *facts,
+                                struct moxie_failure *failure);
+
+/* Can a device with these facts give the canonical bits? That its fma rounds once is not asked here: CL_FP_FMA only
+ * says that it is fast, and the known answers of the kernels find one that does not. Pure. Errors: DEVICE_UNFIT. */
+enum moxie_error mx_device_accept(const struct moxie_device_facts *facts, struct moxie_failure *failure);
+
+/* The fastest variant that a device with these facts can run: by the name of the platform and the processor's own word,
+ * never by trying (some compilers crash on code they do not know). */
+enum mx_dot mx_device_dot(const struct moxie_device_facts *facts);
+
+#endif

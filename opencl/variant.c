@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which kernel variant a device can run. Only PoCL compiles for the processor that this code itself runs on, so only
+ * there does the processor's own word count. */
+#include "opencl/device.h"
+
+#include <string.h>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+
+/* XCR0: the register sets that the operating system saves. */
+static uint64_t saved_registers(void) {
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+static enum mx_dot processor_dot(void) {
+    enum {
+        OSXSAVE = 1 << 27, /* leaf 1 ecx */
+        AVX2 = 1 << 5,     /* leaf 7 ebx */
+        VNNI = 1 << 11,    /* leaf 7 ecx */
+        YMM = 0x06,        /* XCR0: SSE and AVX state */
+        ZMM = 0xe6,        /* XCR0: also masks and all of the zmm registers */
+    };
+    const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* leaf 7 ebx: F, DQ, BW, VL */
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE))
+        return MX_DOT_PORTABLE;
+    uint64_t saved = saved_registers();
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d))
+        return MX_DOT_PORTABLE;
+    if ((b & avx512) == avx512 && (c & VNNI) && (saved & ZMM) == ZMM)
+        return MX_DOT_VNNI512;
+    return (b & AVX2) && (saved & YMM) == YMM ? MX_DOT_AVX2 : MX_DOT_PORTABLE;
+}
+#else
+static enum mx_dot processor_dot(void) {
+    return MX_DOT_PORTABLE;
+}
+#endif
+
+enum mx_dot mx_device_dot(const struct moxie_device_facts *facts) {
+    bool pocl = strcmp(facts->platform, "Portable Computing Language") == 0;
+    return pocl && (facts->type & CL_DEVICE_TYPE_CPU) ? processor_dot() : MX_DOT_PORTABLE;
+}
