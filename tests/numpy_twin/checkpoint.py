@@ -1,6 +1,5 @@
-"""The twin's model straight from a Hugging Face folder, with float weights as they are stored: no bundle, no packer.
-
-So the document itself is held against transformers' logits.
+"""The twin's model straight from a checkpoint, without bundle or packer: so the document itself is held against
+transformers' logits, and a packed bundle against what went in.
 """
 import json
 import pathlib
@@ -8,7 +7,7 @@ import pathlib
 import numpy as np
 
 from .arith import F, bf16, flush
-from .forward import FloatMatrix, Layer, Model
+from .forward import FloatMatrix, Layer, Model, Stacked
 
 
 def read_safetensors(path):
@@ -28,49 +27,54 @@ def read_safetensors(path):
 
 
 def load(folder):
-    """Model of a qwen2_moe, qwen2 or llama folder."""
+    """Model of a Hugging Face folder of qwen2_moe, qwen2 or llama, with float weights as they are stored."""
     folder = pathlib.Path(folder)
-    config = json.loads((folder / "config.json").read_text())
     tensors = {}
     for file in sorted(folder.glob("*.safetensors")):
         tensors |= read_safetensors(file)
-    vector = lambda name: flush(tensors[name])
-    matrix = lambda *names: FloatMatrix(flush(np.concatenate([tensors[n] for n in names])))
+    return build(json.loads((folder / "config.json").read_text()),
+                 {name: flush(t) if t.ndim == 1 else FloatMatrix(flush(t)) for name, t in tensors.items()})
+
+
+def build(config, tensors):
+    """config: config.json. tensors: matrices (forward.py) and flushed vectors under the names of Hugging Face."""
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
     head_dim = config.get("head_dim") or hidden // heads
     theta = config.get("rope_theta") or config["rope_parameters"]["rope_theta"]
-    embedding = matrix("model.embed_tokens.weight")
+    embedding = tensors["model.embed_tokens.weight"]
 
     layers = []
     for index in range(config["num_hidden_layers"]):
         base = f"model.layers.{index}."
         qkv = [base + f"self_attn.{part}_proj" for part in "qkv"]
-        mlp = lambda at: tuple(matrix(f"{at}.{part}_proj.weight") for part in ("gate", "up", "down"))
+        mlp = lambda at: tuple(tensors[f"{at}.{part}_proj.weight"] for part in ("gate", "up", "down"))
         sparse = (config.get("num_experts", 0) > 0 and index not in (config.get("mlp_only_layers") or ())
                   and (index + 1) % config.get("decoder_sparse_step", 1) == 0)
         routed = config["num_experts"] if sparse else 0
         if sparse:
-            router = matrix(base + "mlp.gate.weight", base + "mlp.shared_expert_gate.weight")
+            router = Stacked([tensors[base + "mlp.gate.weight"], tensors[base + "mlp.shared_expert_gate.weight"]])
             experts = [mlp(f"{base}mlp.experts.{e}") for e in range(routed)]
             experts += split_shared(mlp(base + "mlp.shared_expert"), config["moe_intermediate_size"])
         else:
             router, experts = None, [mlp(base + "mlp")]
-        bias = np.concatenate([vector(n + ".bias") for n in qkv]) if qkv[0] + ".bias" in tensors else None
+        bias = np.concatenate([tensors[n + ".bias"] for n in qkv]) if qkv[0] + ".bias" in tensors else None
         layers.append(Layer(
-            attn_norm=vector(base + "input_layernorm.weight"), qkv=matrix(*(n + ".weight" for n in qkv)), qkv_bias=bias,
-            attn_out=matrix(base + "self_attn.o_proj.weight"), ffn_norm=vector(base + "post_attention_layernorm.weight"),
-            router=router, experts=experts, routed=routed, top_k=config["num_experts_per_tok"] if sparse else 0,
-            norm_topk=sparse and config["norm_topk_prob"], shared_gate=sparse))
+            attn_norm=tensors[base + "input_layernorm.weight"],
+            qkv=Stacked([tensors[n + ".weight"] for n in qkv]), qkv_bias=bias,
+            attn_out=tensors[base + "self_attn.o_proj.weight"],
+            ffn_norm=tensors[base + "post_attention_layernorm.weight"], router=router, experts=experts, routed=routed,
+            top_k=config["num_experts_per_tok"] if sparse else 0, norm_topk=sparse and config["norm_topk_prob"],
+            shared_gate=sparse))
     return Model(
         heads=heads, kv_heads=config["num_key_value_heads"], head_dim=head_dim, eps=F(config["rms_norm_eps"]),
         inv_hidden=F(1 / hidden), attn_scale=F(head_dim ** -0.5),
         inv_freq=flush(F(theta ** (-2 * np.arange(head_dim // 2) / head_dim))), kv_half=False, embedding=embedding,
-        layers=layers, final_norm=vector("model.norm.weight"),
-        head=embedding if config.get("tie_word_embeddings") else matrix("lm_head.weight"))
+        layers=layers, final_norm=tensors["model.norm.weight"],
+        head=embedding if config.get("tie_word_embeddings") else tensors["lm_head.weight"])
 
 
 def split_shared(matrices, width):
     """The shared expert as always-selected experts of the routed ones' width; the last may be narrower."""
-    gate, up, down = (m.weights for m in matrices)
-    return [(FloatMatrix(gate[i:i + width]), FloatMatrix(up[i:i + width]), FloatMatrix(down[:, i:i + width]))
-            for i in range(0, len(gate), width)]
+    gate, up, down = matrices
+    parts = (slice(i, min(i + width, down.columns)) for i in range(0, down.columns, width))
+    return [(gate.part(rows=part), up.part(rows=part), down.part(columns=part)) for part in parts]

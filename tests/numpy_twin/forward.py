@@ -50,6 +50,10 @@ class FloatMatrix:
 
     def __init__(self, weights):
         self.weights = np.ascontiguousarray(weights, F)
+        self.columns = self.weights.shape[1]
+
+    def part(self, rows=slice(None), columns=slice(None)):
+        return FloatMatrix(self.weights[rows, columns])
 
     def linear(self, site):
         x = site.x
@@ -71,6 +75,14 @@ class IntegerMatrix:
 
     def __init__(self, q, scale, group, minimum=None):
         self.q, self.scale, self.group, self.minimum = q, scale, group, minimum
+        self.columns = q.shape[1]
+
+    def part(self, rows=slice(None), columns=slice(None)):
+        """Columns must be whole groups."""
+        first, end, _step = columns.indices(self.columns)
+        groups = slice(first // self.group, -(-end // self.group))
+        minimum = None if self.minimum is None else self.minimum[rows, groups]
+        return IntegerMatrix(self.q[rows, columns], self.scale[rows, groups], self.group, minimum)
 
     def linear(self, site):
         q_x, scale_x = site.quantised(self.group)
