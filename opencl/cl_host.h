@@ -58,7 +58,7 @@ struct mx_program {
     cl_program program;
     uint32_t dot;           /* variant in force, 0 portable */
     bool from_cache;        /* built from a stored binary: nothing new to store */
-    const char *checked[4]; /* kernels of it that have given the known answer; static memory */
+    const char *checked[8]; /* kernels of it that have given the known answer; static memory */
     uint32_t n_checked;
 };
 
@@ -74,7 +74,6 @@ struct mx_cl {
     uint8_t *scratch; /* binaries, build logs and known answers; free for the caller between calls */
     size_t scratch_bytes;
     cl_mem check_memory; /* of mx_known_answers; NULL: kernels are not checked */
-    uint64_t check_bytes;
     struct mx_program program[MX_MAX_PROGRAMS];
     uint32_t n_programs;
 };

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside of the known answers, for launch.c and the test that recomputes the table. */
+#ifndef MX_KNOWN_ANSWERS_CHECK_H
+#define MX_KNOWN_ANSWERS_CHECK_H
+
+#include "opencl/known_cases.h"
+
+struct mx_known_answer {
+    const char *kernel;
+    uint8_t format, group, scale, kv; /* of the program key */
+    uint64_t digest;
+};
+
+/* All of them; ends with an entry whose kernel is NULL. */
+extern const struct mx_known_answer mx_known_answer_table[];
+
+/* Makes sure that `kernel` of `p` gives the known answer, once; a variant that does not is replaced in `p`.
+ * Errors: KNOWN_ANSWER (names the kernel and the device), or those of a launch. */
+enum moxie_error mx_check_kernel(struct mx_cl *cl, struct mx_program *p, const char *kernel,
+                                 struct moxie_failure *failure);
+
+/* A kernel with its arguments set, of a program that may be unchecked. */
+enum moxie_error mx_launch_create(struct mx_cl *cl, struct mx_launch *launch, const struct mx_program *program,
+                                  const char *kernel, const struct mx_arg *args, uint32_t n_args,
+                                  struct moxie_failure *failure);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "opencl/launch.h"
+
+#include <string.h>
+
+#include "opencl/known_answers_check.h"
+#include "opencl/program.h"
+
+static enum moxie_error set_arg(const struct mx_launch *launch, uint32_t index, struct mx_arg arg,
+                                struct moxie_failure *failure) {
+    const void *value = arg.kind == MX_ARG_MEM ? (const void *)&arg.mem : &arg.u;
+    cl_int code = clSetKernelArg(launch->kernel, index, arg.kind == MX_ARG_MEM ? sizeof(cl_mem) : 4, value);
+    if (code == CL_SUCCESS)
+        return MOXIE_OK;
+    enum moxie_error e = mx_cl_failed(code, "clSetKernelArg", launch->name, failure);
+    if (failure)
+        failure->offset = index;
+    return e;
+}
+
+enum moxie_error mx_launch_create(struct mx_cl *cl, struct mx_launch *launch, const struct mx_program *program,
+                                  const char *kernel, const struct mx_arg *args, uint32_t n_args,
+                                  struct moxie_failure *failure) {
+    cl_int code;
+    *launch = (struct mx_launch){.name = kernel};
+    launch->kernel = clCreateKernel(program->program, kernel, &code);
+    if (code != CL_SUCCESS)
+        return mx_cl_failed(code, "clCreateKernel", kernel, failure);
+    enum moxie_error e = mx_cl_own(cl, MX_OBJECT_KERNEL, launch->kernel, failure);
+    cl_uint want = 0;
+    if (!e) {
+        code = clGetKernelInfo(launch->kernel, CL_KERNEL_NUM_ARGS, sizeof want, &want, NULL);
+        if (code != CL_SUCCESS)
+            e = mx_cl_failed(code, "clGetKernelInfo", kernel, failure);
+        else if (want != n_args)
+            e = mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "kernel %s takes %u arguments, %u are given",
+                        kernel, want, n_args);
+    }
+    for (uint32_t i = 0; !e && i < n_args; i++)
+        e = set_arg(launch, i, args[i], failure);
+    return e;
+}
+
+enum moxie_error mx_launch_bind(struct mx_cl *cl, struct mx_launch *launch, const struct mx_program_key *program,
+                                const char *kernel, const struct mx_arg *args, uint32_t n_args,
+                                struct moxie_failure *failure) {
+    struct mx_program *p;
+    enum moxie_error e = mx_program_get(cl, program, &p, failure);
+    if (!e)
+        e = mx_check_kernel(cl, p, kernel, failure);
+    return e ? e : mx_launch_create(cl, launch, p, kernel, args, n_args, failure);
+}
+
+enum moxie_error mx_launch_set(struct mx_cl *cl, struct mx_launch *launch, uint32_t index, struct mx_arg arg,
+                               struct moxie_failure *failure) {
+    (void)cl;
+    return set_arg(launch, index, arg, failure);
+}
+
+/* One side of a grid: base * counts[count] work-items, `divide` of them in one. */
+static void side(struct mx_launch *launch, uint32_t base, enum mx_count count, uint32_t divide) {
+    uint32_t i = launch->dims++;
+    launch->base[i] = base;
+    launch->scale[i] = (uint8_t)count;
+    launch->divide[i] = divide;
+    launch->local[i] = 1;
+}
+
+void mx_launch_grid(const struct mx_cl *cl, struct mx_launch *launch, const struct mx_grid *grid) {
+    (void)cl;
+    launch->dims = 0;
+    switch (grid->work) {
+    case MX_WORK_ONE:
+        side(launch, 1, MX_FIXED, 1);
+        break;
+    case MX_WORK_ROWS:
+        side(launch, 1, grid->count, 1);
+        break;
+    case MX_WORK_GRID:
+        side(launch, 1, grid->count, 1);
+        side(launch, grid->items, MX_FIXED, 1);
+        break;
+    case MX_WORK_LINEAR:
+        side(launch, grid->items, MX_FIXED, 1);
+        side(launch, 1, grid->jobs, 1);
+        side(launch, 1, grid->count, 1);
+        break;
+    }
+}
+
+enum moxie_error mx_launch_run(struct mx_cl *cl, const struct mx_launch *launch, const uint32_t counts[MX_COUNTS],
+                               struct moxie_failure *failure) {
+    size_t global[3], local[3];
+    for (uint32_t i = 0; i < launch->dims; i++) {
+        uint64_t n = launch->scale[i] == MX_FIXED ? 1 : counts[launch->scale[i]];
+        n = (n * launch->base[i] + launch->divide[i] - 1) / launch->divide[i];
+        if (n == 0)
+            return MOXIE_OK;
+        local[i] = launch->local[i];
+        global[i] = (size_t)n * local[i];
+    }
+    cl_int code = clEnqueueNDRangeKernel(cl->queue, launch->kernel, launch->dims, NULL, global, local, 0, NULL, NULL);
+    return code == CL_SUCCESS ? MOXIE_OK : mx_cl_queue_failed(code, "clEnqueueNDRangeKernel", launch->name, failure);
+}

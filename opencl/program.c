@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "opencl/program.h"
+
+#include <string.h>
+
+#include "opencl/device.h"
+#include "opencl/kernel_sources.h"
+#include "opencl/launch.h"
+
+/* ---- Options and sources ---- */
+
+struct options {
+    char text[160];
+    size_t used;
+};
+
+static void add(struct options *o, const char *text) {
+    size_t n = strlen(text);
+    if (n < sizeof o->text - o->used) {
+        memcpy(o->text + o->used, text, n + 1);
+        o->used += n;
+    }
+}
+
+static void define(struct options *o, const char *name, uint32_t value) {
+    char digits[11];
+    size_t at = sizeof digits;
+    digits[--at] = '\0';
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    add(o, " -D");
+    add(o, name);
+    add(o, "=");
+    add(o, digits + at);
+}
+
+/* Nothing that lets a compiler change a value may ever stand here. */
+static struct options options_of(const struct mx_program *p) {
+    struct options o = {.used = 0};
+    add(&o, "-cl-std=CL1.2");
+    define(&o, "MX_FORMAT", p->key.format);
+    define(&o, "MX_GROUP", p->key.group);
+    define(&o, "MX_SCALE", p->key.scale);
+    define(&o, "MX_KV", p->key.kv);
+    define(&o, "MX_DOT", p->dot);
+    return o;
+}
+
+enum { SOURCES = 3 };
+
+/* The strings that make up a program: what all share, then its own file. */
+static enum moxie_error sources_of(const struct mx_program *p, const struct mx_kernel_source *source[SOURCES],
+                                   struct moxie_failure *failure) {
+    const char *const name[SOURCES] = {"arith", "weights", p->key.kernel_file};
+    for (int i = 0; i < SOURCES; i++) {
+        source[i] = mx_kernel_source(name[i]);
+        if (!source[i])
+            return mx_fail(failure, MOXIE_ERROR_COMPILE, MX_NO_OFFSET, "this library has no kernel source %s.cl",
+                           name[i]);
+    }
+    return MOXIE_OK;
+}
+
+/* ---- Cache ---- */
+
+/* Fills the key under which the binary is kept: a hash of everything that could change it. */
+static bool cache_key(const struct mx_cl *cl, const struct mx_program *p,
+                      const struct mx_kernel_source *const source[SOURCES], uint8_t key[32]) {
+    struct {
+        char platform[256]; /* its version names the compiler */
+        struct moxie_device_facts facts;
+        struct options options;
+        uint8_t source[SOURCES][32];
+    } id;
+    if (!cl->callbacks->sha256)
+        return false;
+    memset(&id, 0, sizeof id); /* padding is hashed too */
+    if (clGetPlatformInfo(cl->platform, CL_PLATFORM_VERSION, sizeof id.platform, id.platform, NULL) != CL_SUCCESS)
+        return false;
+    memcpy(&id.facts, &cl->facts, sizeof id.facts);
+    id.options = options_of(p);
+    for (int i = 0; i < SOURCES; i++)
+        cl->callbacks->sha256(source[i]->source, source[i]->length, id.source[i]);
+    cl->callbacks->sha256(&id, sizeof id, key);
+    return true;
+}
+
+static void log_replacement(const struct mx_cl *cl, const struct mx_program *p, const char *why, cl_int code) {
+    struct moxie_failure line;
+    mx_fail_cl(&line, MOXIE_ERROR_COMPILE, code, "program %s: %s (%d)", p->key.kernel_file, why, code);
+    mx_cl_log(cl, line.what);
+}
+
+static void forget(struct mx_program *p) {
+    clReleaseProgram(p->program);
+    p->program = NULL;
+}
+
+/* Builds from the cache's binary; leaves p->program NULL when there is none that the driver takes. */
+static void build_cached(struct mx_cl *cl, struct mx_program *p, const struct mx_kernel_source *const source[SOURCES]) {
+    uint8_t key[32];
+    if (!cl->callbacks->cache_load || !cache_key(cl, p, source, key))
+        return;
+    size_t n = cl->callbacks->cache_load(cl->callbacks->user, key, cl->scratch, cl->scratch_bytes);
+    if (n == 0 || n > cl->scratch_bytes)
+        return;
+    const unsigned char *binary = cl->scratch;
+    struct options options = options_of(p);
+    cl_int status = CL_SUCCESS, code;
+    p->program = clCreateProgramWithBinary(cl->context, 1, &cl->device, &n, &binary, &status, &code);
+    if (code == CL_SUCCESS) {
+        code = status == CL_SUCCESS ? clBuildProgram(p->program, 1, &cl->device, options.text, NULL, NULL) : status;
+        if (code != CL_SUCCESS)
+            forget(p);
+    } else {
+        p->program = NULL;
+    }
+    p->from_cache = code == CL_SUCCESS;
+    if (code != CL_SUCCESS)
+        log_replacement(cl, p, "the cached binary was refused, building from source", code);
+}
+
+void mx_programs_store(struct mx_cl *cl) {
+    struct moxie_failure failure;
+    for (uint32_t i = 0; i < cl->n_programs && cl->callbacks->cache_store; i++) {
+        struct mx_program *p = &cl->program[i];
+        const struct mx_kernel_source *source[SOURCES];
+        uint8_t key[32];
+        size_t n = 0;
+        unsigned char *binary = cl->scratch;
+        if (p->from_cache || sources_of(p, source, &failure) != MOXIE_OK || !cache_key(cl, p, source, key))
+            continue;
+        cl_int code = clGetProgramInfo(p->program, CL_PROGRAM_BINARY_SIZES, sizeof n, &n, NULL);
+        if (code != CL_SUCCESS || n == 0 || n > cl->scratch_bytes)
+            continue;
+        code = clGetProgramInfo(p->program, CL_PROGRAM_BINARIES, sizeof(unsigned char *), &binary, NULL);
+        if (code == CL_SUCCESS)
+            cl->callbacks->cache_store(cl->callbacks->user, key, binary, n);
+    }
+}
+
+/* ---- Building ---- */
+
+/* Gives the compiler's log to the log callback, and its first line to the failure. */
+static enum moxie_error report(struct mx_cl *cl, struct mx_program *p, const struct options *options, cl_int built,
+                               struct moxie_failure *failure) {
+    char *log = (char *)cl->scratch;
+    size_t n = 0;
+    log[0] = '\0';
+    cl_int code = clGetProgramBuildInfo(p->program, cl->device, CL_PROGRAM_BUILD_LOG, 0, NULL, &n);
+    if (code == CL_SUCCESS && n < cl->scratch_bytes) {
+        code = clGetProgramBuildInfo(p->program, cl->device, CL_PROGRAM_BUILD_LOG, n, log, NULL);
+        log[code == CL_SUCCESS ? n : 0] = '\0';
+    }
+    if (log[0])
+        mx_cl_log(cl, log);
+    return mx_fail_cl(failure, MOXIE_ERROR_COMPILE, built, "clBuildProgram failed with %d: %s.cl%s: %.*s", built,
+                      p->key.kernel_file, options->text + sizeof "-cl-std=CL1.2" - 1, (int)strcspn(log, "\n"), log);
+}
+
+static enum moxie_error build_source(struct mx_cl *cl, struct mx_program *p,
+                                     const struct mx_kernel_source *const source[SOURCES],
+                                     struct moxie_failure *failure) {
+    const char *text[SOURCES];
+    size_t length[SOURCES];
+    for (int i = 0; i < SOURCES; i++) {
+        text[i] = source[i]->source;
+        length[i] = source[i]->length;
+    }
+    cl_int code;
+    struct options options = options_of(p);
+    p->program = clCreateProgramWithSource(cl->context, SOURCES, text, length, &code);
+    if (code != CL_SUCCESS) {
+        p->program = NULL;
+        return mx_cl_failed(code, "clCreateProgramWithSource", p->key.kernel_file, failure);
+    }
+    code = clBuildProgram(p->program, 1, &cl->device, options.text, NULL, NULL);
+    if (code == CL_SUCCESS)
+        return MOXIE_OK;
+    enum moxie_error e = code == CL_BUILD_PROGRAM_FAILURE || code == CL_INVALID_BUILD_OPTIONS
+                             ? report(cl, p, &options, code, failure)
+                             : mx_cl_failed(code, "clBuildProgram", p->key.kernel_file, failure);
+    forget(p);
+    return e;
+}
+
+static enum moxie_error build(struct mx_cl *cl, struct mx_program *p, struct moxie_failure *failure) {
+    const struct mx_kernel_source *source[SOURCES];
+    p->program = NULL;
+    p->n_checked = 0;
+    p->from_cache = false;
+    enum moxie_error e = sources_of(p, source, failure);
+    if (!e)
+        build_cached(cl, p, source);
+    if (!e && !p->program)
+        e = build_source(cl, p, source, failure);
+    return e ? e : mx_cl_own(cl, MX_OBJECT_PROGRAM, p->program, failure);
+}
+
+enum moxie_error mx_program_make_portable(struct mx_cl *cl, struct mx_program *p, struct moxie_failure *failure) {
+    p->dot = MX_DOT_PORTABLE;
+    return build(cl, p, failure);
+}
+
+static bool same(const struct mx_program_key *a, const struct mx_program_key *b) {
+    return a->format == b->format && a->group == b->group && a->scale == b->scale && a->kv == b->kv &&
+           strcmp(a->kernel_file, b->kernel_file) == 0;
+}
+
+enum moxie_error mx_program_get(struct mx_cl *cl, const struct mx_program_key *key, struct mx_program **out,
+                                struct moxie_failure *failure) {
+    for (uint32_t i = 0; i < cl->n_programs; i++)
+        if (same(&cl->program[i].key, key)) {
+            *out = &cl->program[i];
+            return MOXIE_OK;
+        }
+    if (cl->n_programs == MX_MAX_PROGRAMS)
+        return mx_fail(failure, MOXIE_ERROR_MEMORY, MX_NO_OFFSET, "more than %u programs", MX_MAX_PROGRAMS);
+    struct moxie_failure why;
+    struct mx_program *p = &cl->program[cl->n_programs];
+    *p = (struct mx_program){.key = *key, .dot = cl->facts.dot};
+    enum moxie_error e = build(cl, p, &why);
+    if (e == MOXIE_ERROR_COMPILE && p->dot != MX_DOT_PORTABLE) {
+        mx_cl_log(cl, why.what);
+        log_replacement(cl, p, "the variant for this processor does not compile, the portable kernel takes its place",
+                        why.cl);
+        e = mx_program_make_portable(cl, p, &why);
+    }
+    if (e) {
+        if (failure)
+            *failure = why;
+        return e;
+    }
+    cl->n_programs++;
+    *out = p;
+    return MOXIE_OK;
+}
