@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The tokenizer compiler: vocabulary files of any source -> struct pk_vocab -> the blob of runtime/tokenizer_format.h.
+ * The same vocabulary gives the same bytes. */
+#ifndef PK_TOKENIZER_H
+#define PK_TOKENIZER_H
+
+#include <jansson.h>
+
+#include "pack/source.h"
+#include "runtime/tokenizer_format.h"
+
+struct pk_vocab_token {
+    const char *text; /* normal: in the printable alphabet of GPT-2's files; control and user: as it stands in texts */
+    uint32_t bytes;
+    uint32_t kind; /* enum mx_tok_kind */
+};
+
+struct pk_vocab_merge {
+    const char *left, *right; /* printable alphabet */
+    uint32_t left_bytes, right_bytes;
+};
+
+/* A byte-level BPE vocabulary. Texts are borrowed from what `owned` and `json` hold, or from the GGUF header. */
+struct pk_vocab {
+    char *path; /* for error messages */
+    struct pk_vocab_token *tokens;
+    uint32_t n_tokens;
+    struct pk_vocab_merge *merges; /* in order of rank */
+    uint32_t n_merges;
+    uint32_t pretokenizer; /* enum mx_tok_pretokenizer */
+    uint32_t normalizer;   /* enum mx_tok_normalizer */
+    bool add_bos;
+    bool ignore_merges;
+    uint32_t bos;     /* MX_TOK_NONE: none */
+    uint32_t unknown; /* MX_TOK_NONE: none */
+    uint32_t eos[MX_TOK_EOS_MAX];
+    uint32_t eos_count;
+
+    char *owned;
+    json_t *json[4];
+};
+
+void pk_vocab_free(struct pk_vocab *v);
+
+/* Adds an end token, once. */
+bool pk_vocab_add_eos(struct pk_vocab *v, uint64_t id, struct pk_error *e);
+
+/* From a Hugging Face folder: tokenizer.json, else vocab.json and merges.txt; tokenizer_config.json, added_tokens.json.
+ * The end tokens found here are tokenizer_config's eos_token and <|im_end|>. A pre-tokenizer, normaliser or option that
+ * the runtime does not have is refused by name. n_tokens is 0 when there are no such files. `v` is to be freed also
+ * after a failure. */
+bool pk_tokenizer_from_hf(const char *folder, struct pk_vocab *v, struct pk_error *e);
+
+/* From a GGUF header, which must outlive `v`. */
+bool pk_tokenizer_from_gguf(const struct pk_gguf *g, const char *path, struct pk_vocab *v, struct pk_error *e);
+
+/* From a checkpoint of either kind, with the bos and all end tokens of its model; the whole way to the blob. *blob is
+ * NULL when the checkpoint has no tokenizer; else to be freed by the caller. */
+bool pk_tokenizer_from_source(const struct pk_source *s, void **blob, size_t *bytes, struct pk_error *e);
+
+/* Checks the vocabulary and writes the blob. */
+bool pk_tokenizer_compile(const struct pk_vocab *v, void **blob, size_t *bytes, struct pk_error *e);
+
+/* Template id of a checkpoint's Jinja text; MX_CHAT_NONE when it is NULL or none that the runtime renders. */
+uint32_t pk_chat_template(const char *jinja);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Recognising chat templates. There is no Jinja engine: a template counts as known when it is, character by character,
+ * one of the two ways in which ChatML is written by Qwen1.5, Qwen2 and SmolLM2, or when it is Qwen2.5's, which renders
+ * the same without tools. The default system message decides the id. Anything else is not guessed at. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pack/tokenizer.h"
+
+#define LOOP "{% for message in messages %}"
+#define DEFAULT_BEGIN "{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\n"
+#define DEFAULT_END "<|im_end|>\n' }}{% endif %}"
+#define TURNS                                                                                                          \
+    "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"               \
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+/* Leaves a last assistant turn open: the same where the user speaks last, which is when an answer is asked for. */
+#define TURNS_OPEN                                                                                                     \
+    "{{'<|im_start|>' + message['role'] + '\n' + message['content']}}"                                                 \
+    "{% if (loop.last and add_generation_prompt) or not loop.last %}{{ '<|im_end|>' + '\n'}}{% endif %}{% endfor %}"   \
+    "{% if add_generation_prompt and messages[-1]['role'] != 'assistant' %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+
+static const struct {
+    uint32_t id;
+    const char *system;
+} defaults[] = {
+    {MX_CHAT_CHATML_QWEN2, "You are a helpful assistant."},
+    {MX_CHAT_CHATML_QWEN25, "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."},
+    {MX_CHAT_CHATML_SMOLLM2, "You are a helpful AI assistant named SmolLM, trained by Hugging Face"},
+};
+
+/* The text with "\n" as Jinja escapes it made a line end, and without white space at its ends; to be freed. */
+static char *plain(const char *jinja) {
+    size_t n = strlen(jinja), made = 0;
+    char *out = malloc(n + 1);
+    if (!out) {
+        return NULL;
+    }
+    for (size_t i = strspn(jinja, " \t\r\n"); i < n; i++) {
+        bool escape = jinja[i] == '\\' && jinja[i + 1] == 'n';
+        out[made++] = escape ? '\n' : jinja[i];
+        i += escape;
+    }
+    while (made > 0 && strchr(" \t\r\n", out[made - 1])) {
+        made--;
+    }
+    out[made] = '\0';
+    return out;
+}
+
+/* Moves *text behind `prefix` if it begins so. */
+static bool skip(const char **text, const char *prefix) {
+    size_t n = strlen(prefix);
+    bool same = strncmp(*text, prefix, n) == 0;
+    *text += same ? n : 0;
+    return same;
+}
+
+static uint32_t recognise(const char *text) {
+    const char *at = text;
+    if (skip(&at, LOOP)) {
+        uint32_t id = MX_CHAT_CHATML;
+        if (skip(&at, DEFAULT_BEGIN)) {
+            id = MX_CHAT_NONE;
+            for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+                const char *behind = at;
+                if (skip(&behind, defaults[i].system) && skip(&behind, DEFAULT_END)) {
+                    id = defaults[i].id;
+                    at = behind;
+                }
+            }
+        }
+        return strcmp(at, TURNS) == 0 || strcmp(at, TURNS_OPEN) == 0 ? id : MX_CHAT_NONE;
+    }
+    bool qwen25 = strstr(text, "{%- if tools %}") == text &&
+                  strstr(text, "{{- '<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful "
+                               "assistant.<|im_end|>\n' }}") &&
+                  !strstr(text, "think");
+    return qwen25 ? MX_CHAT_CHATML_QWEN25 : MX_CHAT_NONE;
+}
+
+uint32_t pk_chat_template(const char *jinja) {
+    char *text = jinja ? plain(jinja) : NULL;
+    uint32_t id = text ? recognise(text) : MX_CHAT_NONE;
+    free(text);
+    return id;
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The candidates are a list of (value, id) in scratch, ids ascending, that each filter makes shorter. A candidate's
+ * weight is exp(value - largest) in units of 2^-40: integers, whose sums do not depend on the order. */
+#include "runtime/sample.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "platform/fail.h"
+
+struct list {
+    float *value;     /* (vocab) */
+    uint32_t *id;     /* (vocab) */
+    uint32_t *seen;   /* (ceil(vocab / 32)) bitmap of the history */
+    uint32_t n;       /* candidates left */
+    uint32_t largest; /* index of the largest value, the first of equals */
+};
+
+#define LARGEST_FLOAT 0x1.fffffep127f
+#define WEIGHT_OF_1 0x1p40f
+
+static bool in_range(float x, float min, float max) {
+    return x >= min && x <= max; /* false for NaN */
+}
+
+/* recip, div and exp of ARITHMETIC.md, section 2. */
+static float recip(float b) {
+    uint32_t bits;
+    float y;
+    memcpy(&bits, &b, sizeof bits);
+    bits = 0x7EF311C7u - bits;
+    memcpy(&y, &bits, sizeof y);
+    for (int i = 0; i < 3; i++) {
+        float e = fmaf(-b, y, 1);
+        y = fmaf(y, e, y);
+    }
+    return y;
+}
+
+static float mx_div(float a, float b) {
+    float y = recip(b), q = a * y, r = fmaf(-b, q, a);
+    return fmaf(r, y, q);
+}
+
+static float mx_exp(float x) {
+    static const float terms[] = {1 / 720.0f, 1 / 120.0f, 1 / 24.0f, 1 / 6.0f, 0.5f, 1, 1};
+    if (x < -28) {
+        return 0;
+    }
+    float n = rintf(x * 1.44269504f), r = fmaf(n, -0x1.62e4p-1f, x), p = 1 / 5040.0f;
+    r = fmaf(n, -0x1.7f7d1cp-20f, r);
+    for (size_t i = 0; i < sizeof terms / sizeof terms[0]; i++) {
+        p = fmaf(p, r, terms[i]);
+    }
+    uint32_t bits;
+    memcpy(&bits, &p, sizeof bits);
+    bits += (uint32_t)(int32_t)n << 23;
+    if ((bits & 0x7fffffffu) < 0x2b800000u) {
+        return 0;
+    }
+    memcpy(&p, &bits, sizeof p);
+    return p;
+}
+
+static uint64_t weight(float value) {
+    return (uint64_t)(mx_exp(value) * WEIGHT_OF_1);
+}
+
+size_t mx_sample_scratch(uint32_t vocab) {
+    return 8 * (size_t)vocab + 4 * ((size_t)vocab / 32 + 1);
+}
+
+void mx_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
+    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
+    for (int round = 0; round < 10; round++) {
+        uint64_t a = (uint64_t)0xD2511F53u * c0, b = (uint64_t)0xCD9E8D57u * c2;
+        c0 = (uint32_t)(b >> 32) ^ c1 ^ k0;
+        c1 = (uint32_t)b;
+        c2 = (uint32_t)(a >> 32) ^ c3 ^ k1;
+        c3 = (uint32_t)a;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    out[0] = c0;
+    out[1] = c1;
+    out[2] = c2;
+    out[3] = c3;
+}
+
+static enum moxie_error mark_history(struct list *l, uint32_t vocab, const struct mx_sample_options *o,
+                                     struct moxie_failure *failure) {
+    memset(l->seen, 0, 4 * ((size_t)vocab / 32 + 1));
+    for (size_t i = 0; i < o->history_count; i++) {
+        int32_t id = o->history[i];
+        if (id < 0 || (uint32_t)id >= vocab) {
+            return mx_fail(failure, MOXIE_ERROR_TOKEN, i, "sample: token %d in the history, vocabulary of %u", id,
+                           vocab);
+        }
+        l->seen[id / 32] |= 1u << id % 32;
+    }
+    return MOXIE_OK;
+}
+
+static enum moxie_error read_logits(struct list *l, const float *logits, uint32_t vocab,
+                                    const struct mx_sample_options *o, struct moxie_failure *failure) {
+    float penalty = o->repetition_penalty > 0 ? o->repetition_penalty : 1, divide = mx_div(1, penalty);
+    l->n = 0;
+    l->largest = 0;
+    for (uint32_t i = 0; i < vocab; i++) {
+        float x = logits[i];
+        if (!(in_range(x, -LARGEST_FLOAT, LARGEST_FLOAT))) {
+            return mx_fail(failure, MOXIE_ERROR_NOT_FINITE, i, "sample: the logit of token %u is not finite", i);
+        }
+        if (penalty != 1 && l->seen[i / 32] >> i % 32 & 1) {
+            x = x < 0 ? x * penalty : x * divide;
+            x = x > LARGEST_FLOAT ? LARGEST_FLOAT : x < -LARGEST_FLOAT ? -LARGEST_FLOAT : x;
+        }
+        if (o->allowed && !(o->allowed[i / 32] >> i % 32 & 1)) {
+            continue;
+        }
+        l->value[l->n] = x;
+        l->id[l->n] = i;
+        l->largest = x > l->value[l->largest] ? l->n : l->largest;
+        l->n++;
+    }
+    if (l->n == 0) {
+        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "sample: no token is allowed");
+    }
+    return MOXIE_OK;
+}
+
+/* value = (x - largest x) / temperature: at most 0. */
+static void scale(struct list *l, float temperature) {
+    float largest = l->value[l->largest], factor = mx_div(1, temperature);
+    for (uint32_t i = 0; i < l->n; i++) {
+        float below = l->value[i] - largest;
+        l->value[i] = below * factor;
+    }
+}
+
+/* Orders like the value, largest first (all values are at most 0). */
+static uint32_t key_of(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits & 0x7fffffffu; /* -0 is 0 */
+}
+
+enum measure { COUNT, MASS };
+
+/* Key of the candidate with which those before it, and it, reach *enough (at least 1, at most what all have), equal
+ * values in order of ids. *enough becomes what the candidates of this very key have to give. Byte by byte from the
+ * highest on: four passes, whatever the values are. */
+static uint32_t find_key(const struct list *l, enum measure measure, uint64_t *enough) {
+    uint32_t prefix = 0;
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        uint64_t sum[256] = {0};
+        for (uint32_t i = 0; i < l->n; i++) {
+            uint32_t key = key_of(l->value[i]);
+            if ((key ^ prefix) >> shift < 256) {
+                sum[key >> shift & 255] += measure == MASS ? weight(l->value[i]) : 1;
+            }
+        }
+        uint32_t byte = 0;
+        for (; sum[byte] < *enough; byte++) {
+            *enough -= sum[byte];
+        }
+        prefix |= byte << shift;
+    }
+    return prefix;
+}
+
+static void keep(struct list *l, uint32_t *n, uint32_t i) {
+    l->value[*n] = l->value[i];
+    l->id[(*n)++] = l->id[i];
+}
+
+static void keep_top(struct list *l, uint32_t top_k) {
+    uint64_t enough = top_k;
+    uint32_t last = find_key(l, COUNT, &enough), n = 0;
+    for (uint32_t i = 0; i < l->n; i++) {
+        if (key_of(l->value[i]) <= last) {
+            keep(l, &n, i);
+        }
+    }
+    l->n = n;
+}
+
+/* floor(a * fraction), fraction in [0, 1]; a < 2^61. */
+static uint64_t part_of(uint64_t a, float fraction) {
+    uint64_t units = (uint64_t)(fraction * 0x1p24f);
+    return (a >> 24) * units + ((a & 0xffffff) * units >> 24);
+}
+
+static uint64_t mass_of(const struct list *l) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < l->n; i++) {
+        sum += weight(l->value[i]);
+    }
+    return sum;
+}
+
+static void keep_mass(struct list *l, float top_p) {
+    uint64_t enough = part_of(mass_of(l), top_p), had = 0;
+    enough = enough ? enough : 1;
+    uint32_t last = find_key(l, MASS, &enough), n = 0;
+    for (uint32_t i = 0; i < l->n; i++) {
+        uint32_t key = key_of(l->value[i]);
+        if (key < last || (key == last && had < enough)) {
+            had += key == last ? weight(l->value[i]) : 0;
+            keep(l, &n, i);
+        }
+    }
+    l->n = n;
+}
+
+static void keep_probable(struct list *l, float min_p) {
+    uint64_t least = (uint64_t)(min_p * WEIGHT_OF_1);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < l->n; i++) {
+        if (weight(l->value[i]) >= least) {
+            keep(l, &n, i);
+        }
+    }
+    l->n = n;
+}
+
+/* floor(random * n / 2^64). */
+static uint64_t below(uint64_t random, uint64_t n) {
+    uint64_t low = (random & 0xffffffffu) * (n & 0xffffffffu), a = (random >> 32) * (n & 0xffffffffu),
+             b = (random & 0xffffffffu) * (n >> 32), high = (random >> 32) * (n >> 32);
+    uint64_t middle = (low >> 32) + (a & 0xffffffffu) + (b & 0xffffffffu);
+    return high + (a >> 32) + (b >> 32) + (middle >> 32);
+}
+
+static uint32_t draw(const struct list *l, const struct mx_sample_options *o, uint64_t position) {
+    const uint32_t counter[4] = {(uint32_t)position, (uint32_t)(position >> 32), o->choice, 0};
+    const uint32_t key[2] = {(uint32_t)o->seed, (uint32_t)(o->seed >> 32)};
+    uint32_t random[4], i = 0;
+    mx_philox(counter, key, random);
+    uint64_t target = below((uint64_t)random[1] << 32 | random[0], mass_of(l));
+    for (uint64_t sum = weight(l->value[0]); sum <= target; sum += weight(l->value[i])) {
+        i++;
+    }
+    return l->id[i];
+}
+
+enum moxie_error mx_sample(const float *logits, uint32_t vocab, const struct mx_sample_options *o, uint64_t position,
+                           void *scratch, size_t scratch_bytes, int32_t *token, struct moxie_failure *failure) {
+    if (!logits || vocab == 0 || vocab > 1u << 20 || !o || !scratch || !token ||
+        (!o->history && o->history_count > 0) || scratch_bytes < mx_sample_scratch(vocab)) {
+        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET,
+                       "sample: logits, options, scratch or token missing");
+    }
+    if (!in_range(o->temperature, 0, 1e6f) || (o->temperature > 0 && o->temperature < 1e-6f) ||
+        !in_range(o->top_p, 0, 1e6f) || !in_range(o->min_p, 0, 1) || !in_range(o->repetition_penalty, 0, 1e6f) ||
+        (o->repetition_penalty > 0 && o->repetition_penalty < 1e-6f)) {
+        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET,
+                       "sample: temperature, top_p, min_p or repetition_penalty out of range");
+    }
+    struct list l = {
+        .value = scratch, .id = (uint32_t *)scratch + vocab, .seen = (uint32_t *)scratch + 2 * (size_t)vocab};
+    enum moxie_error error = mark_history(&l, vocab, o, failure);
+    error = error ? error : read_logits(&l, logits, vocab, o, failure);
+    if (error) {
+        return error;
+    }
+    if (o->temperature == 0) {
+        *token = (int32_t)l.id[l.largest];
+        return MOXIE_OK;
+    }
+    scale(&l, o->temperature);
+    if (o->top_k > 0 && o->top_k < l.n) {
+        keep_top(&l, o->top_k);
+    }
+    if (o->top_p > 0 && o->top_p < 1) {
+        keep_mass(&l, o->top_p);
+    }
+    if (o->min_p > 0) {
+        keep_probable(&l, o->min_p);
+    }
+    *token = (int32_t)draw(&l, o, position);
+    return MOXIE_OK;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Encoding a text: special tokens are cut out of the raw text, leftmost first and the longest of those that begin
+ * there; what lies between goes on as pieces. */
+#include <string.h>
+
+#include "platform/fail.h"
+#include "runtime/tokenizer_encode.h"
+#include "runtime/tokenizer_utf8.h"
+
+/* Per byte of word_max: two heap entries, three arrays of 32 bits, the window. */
+#define SCRATCH_PER_BYTE (2 * sizeof(uint64_t) + 3 * sizeof(uint32_t) + 1)
+
+/* First of specials[low .. high), whose first `depth` bytes are equal, with a byte of at least `value` at `depth`. */
+static uint32_t lower_bound(const struct mx_tokenizer *t, uint32_t low, uint32_t high, size_t depth, unsigned value) {
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2, id = t->specials[middle];
+        /* the one that ends at this depth comes first */
+        bool less = t->offsets[id + 1] - t->offsets[id] <= depth || t->pool[t->offsets[id] + depth] < value;
+        low = less ? middle + 1 : low;
+        high = less ? high : middle;
+    }
+    return low;
+}
+
+int32_t mx_special_match(const struct mx_tokenizer *t, const uint8_t *p, size_t n, bool control) {
+    uint32_t low = 0, high = t->header->specials;
+    int32_t found = -1;
+    for (size_t depth = 0; depth < n && low < high; depth++) {
+        low = lower_bound(t, low, high, depth, p[depth]);
+        high = lower_bound(t, low, high, depth, p[depth] + 1u);
+        uint32_t id = low < high ? t->specials[low] : 0;
+        if (low < high && t->offsets[id + 1] - t->offsets[id] == depth + 1 &&
+            (control || t->kinds[id] == MX_TOK_USER)) {
+            found = (int32_t)id;
+        }
+    }
+    return found;
+}
+
+size_t mx_encode_scratch(size_t word_bytes) {
+    size_t words = word_bytes < 256 ? 256 : word_bytes;
+    return words > (SIZE_MAX - 8) / SCRATCH_PER_BYTE ? SIZE_MAX : (words * SCRATCH_PER_BYTE + 7) / 8 * 8;
+}
+
+enum moxie_error mx_encoder_init(struct mx_encoder *e, const struct mx_tokenizer *t, void *scratch,
+                                 size_t scratch_bytes, int32_t *ids, size_t max, struct moxie_failure *failure) {
+    if (!t || !t->header || !scratch || (uintptr_t)scratch % 8 != 0 || (!ids && max > 0)) {
+        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "encode: tokenizer, scratch or ids missing");
+    }
+    if (scratch_bytes < mx_encode_scratch(0)) {
+        return mx_fail(failure, MOXIE_ERROR_MEMORY, mx_encode_scratch(0), "encode: %zu bytes of scratch, at least %zu",
+                       scratch_bytes, mx_encode_scratch(0));
+    }
+    size_t words = scratch_bytes / SCRATCH_PER_BYTE;
+    memset(e, 0, sizeof *e);
+    e->word_max = words < UINT32_MAX / 2 ? words : UINT32_MAX / 2; /* positions are 32 bits */
+    e->t = t;
+    e->failure = failure;
+    e->heap = scratch;
+    e->ids = (uint32_t *)(e->heap + 2 * e->word_max);
+    e->next = e->ids + e->word_max;
+    e->prev = e->next + e->word_max;
+    e->window = (uint8_t *)(e->prev + e->word_max);
+    e->out = ids;
+    e->max = max;
+    return MOXIE_OK;
+}
+
+enum moxie_error mx_encoder_finish(const struct mx_encoder *e, size_t *count) {
+    *count = e->count;
+    if (e->count > e->max) {
+        return mx_fail(e->failure, MOXIE_ERROR_BUFFER_SMALL, e->count, "%zu tokens, room for %zu", e->count, e->max);
+    }
+    return MOXIE_OK;
+}
+
+enum moxie_error mx_encoder_text(struct mx_encoder *e, const char *lead, const char *text, size_t bytes, bool control) {
+    const uint8_t *p = (const uint8_t *)text, *l = (const uint8_t *)lead;
+    size_t lead_bytes = strlen(lead), bad = mx_utf8_valid(p, bytes), start = 0, at = 0;
+    if (bad != bytes) {
+        return mx_fail(e->failure, MOXIE_ERROR_TEXT, bad, "text is not UTF-8 from byte %zu on", bad);
+    }
+    const uint32_t *first = control ? e->t->first_any : e->t->first_user;
+    enum moxie_error error;
+    while (at < bytes) {
+        int32_t id = first[p[at] / 32] >> p[at] % 32 & 1u ? mx_special_match(e->t, p + at, bytes - at, control) : -1;
+        if (id < 0) {
+            at++;
+            continue;
+        }
+        error = mx_encode_piece(e, l, lead_bytes, p + start, at - start, start);
+        if (error) {
+            return error;
+        }
+        lead_bytes = 0;
+        mx_encoder_put(e, (uint32_t)id);
+        at += e->t->offsets[id + 1] - e->t->offsets[id];
+        start = at;
+    }
+    return mx_encode_piece(e, l, lead_bytes, p + start, bytes - start, start);
+}
+
+enum moxie_error mx_encode(const struct mx_tokenizer *t, const char *text, size_t bytes, unsigned flags, void *scratch,
+                           size_t scratch_bytes, int32_t *ids, size_t max, size_t *count,
+                           struct moxie_failure *failure) {
+    struct mx_encoder e;
+    if (!count || (!text && bytes > 0) || (flags & ~(MX_ENCODE_SPECIALS | MX_ENCODE_STRICT | MX_ENCODE_BEGIN)) != 0) {
+        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "encode: text, count or flags");
+    }
+    *count = 0;
+    enum moxie_error error = mx_encoder_init(&e, t, scratch, scratch_bytes, ids, max, failure);
+    if (error) {
+        return error;
+    }
+    e.strict = (flags & MX_ENCODE_STRICT) != 0;
+    if ((flags & MX_ENCODE_BEGIN) && (t->header->flags & MX_TOK_ADD_BOS)) {
+        mx_encoder_put(&e, t->header->bos);
+    }
+    error = mx_encoder_text(&e, "", text ? text : "", bytes, (flags & MX_ENCODE_SPECIALS) != 0);
+    return error ? error : mx_encoder_finish(&e, count);
+}
