@@ -226,8 +226,8 @@ enum moxie_error moxie_sequence_fork(struct moxie *engine, uint32_t from, uint32
 /* ---- Text -------------------------------------------------------------------------------------------------------- */
 
 /* Text to token ids. `bytes` of UTF-8; specials = 1 lets control tokens such as <|im_end|> in the text be recognised, 0
- * (for anything a user wrote) never. Scratch memory is in the HOST region; text at most 16 bytes per position of the
- * context, else MOXIE_ERROR_BUFFER_SMALL. *count is the number of ids, also when `max` is too small. */
+ * (for anything a user wrote) never. Scratch memory is in the HOST region. *count is the number of ids, also when
+ * `max` is too small (MOXIE_ERROR_BUFFER_SMALL). MOXIE_ERROR_TEXT: not UTF-8, or a byte the vocabulary cannot express. */
 enum moxie_error moxie_encode(struct moxie *engine, const char *text, size_t bytes, int specials, int32_t *ids,
                               size_t max, size_t *count, struct moxie_failure *failure);
 

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The running engine: what lives in the HOST region. struct moxie stands at its start, the arrays follow. */
+#ifndef MX_ENGINE_H
+#define MX_ENGINE_H
+
+#include <stdatomic.h>
+
+#include "runtime/plan.h"
+#include "runtime/tokenizer.h"
+
+#define MX_STEP_BYTES_MIN (1u << 20) /* room for the known answers and the hashes of init */
+
+struct moxie {
+    const struct mx_bundle *bundle;
+    struct mx_plan plan;
+    struct mx_cl cl;
+    struct mx_callbacks callbacks;
+    struct mx_kv kv;
+    struct mx_tokenizer tokenizer;
+
+    void *mapped; /* what init mapped itself: one mmap for all regions without a pointer */
+    uint64_t mapped_bytes;
+    struct moxie_region region[MOXIE_REGIONS];
+
+    cl_mem window[MX_MAX_WINDOWS];
+    struct mx_window window_range[MX_MAX_WINDOWS];
+    cl_mem step, buffer[MX_BUFFERS];
+    cl_mem *kv_memory;        /* (layers, 2) */
+    struct mx_launch *launch; /* (launches) bound */
+    uint32_t *launch_layer;   /* (launches) */
+    uint32_t launches;
+    uint8_t *parameters;       /* host copy of MX_BUFFER_STATUS .. MX_BUFFER_BLOCKS, laid out as on the device */
+    struct mx_kv_copy *copies; /* in parameters */
+    uint32_t *appended;        /* (sequences) tokens of the running step */
+    float *logits;             /* (step_logits, vocab) */
+    uint32_t rows;             /* of logits that are valid */
+    uint8_t *scratch;          /* MX_CL_SCRATCH_BYTES, or more for the sampler */
+    size_t scratch_bytes;
+
+    atomic_uint cancel; /* set by moxie_cancel, honoured while a call runs */
+    bool lost;          /* the device is gone */
+};
+
+/* Bytes of the HOST region. */
+uint64_t mx_engine_bytes(const struct mx_bundle *bundle, const struct mx_plan *plan);
+
+/* The validated bundle behind the public handle; NULL when the handle is not open. */
+const struct mx_bundle *mx_bundle_of(const struct moxie_bundle *handle);
+
+/* Tells the product that a bundle with this counter has been verified in full (moxie_trust.counter_store). */
+enum moxie_error mx_bundle_accept(const struct moxie_bundle *handle, struct moxie_failure *failure);
+
+/* Hashes every weight segment on the device, from the buffers that kernels will read, and compares with the tree. Uses
+ * STEP as scratch. */
+enum moxie_error mx_verify_on_device(struct moxie *engine, struct moxie_failure *failure);
+
+/* Forgets a cancellation that came while nothing ran. */
+static inline void mx_arm(struct moxie *engine) {
+    atomic_store(&engine->cancel, 0);
+}
+
+#endif

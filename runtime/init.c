@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The only place where memory is laid out and OpenCL objects are created. */
+#include <string.h>
+
+#include "opencl/known_answers.h"
+#include "platform/platform.h"
+#include "runtime/crypto.h"
+#include "runtime/engine.h"
+#include "runtime/sample.h"
+
+/* ---- The HOST region ---- */
+
+/* Cuts arrays off a region; with base NULL it only counts. */
+struct carver {
+    uint8_t *base;
+    uint64_t used;
+};
+
+static void *carve(struct carver *c, uint64_t bytes) {
+    void *p = c->base ? c->base + c->used : NULL;
+    c->used += (bytes + 127) / 128 * 128;
+    return p;
+}
+
+static uint32_t max_objects(const struct mx_bundle *bundle, const struct mx_plan *p) {
+    return p->facts.launches + 2 * p->facts.windows + 2 * bundle->manifest->model.layers + MX_BUFFERS +
+           MX_CL_OWN_OBJECTS;
+}
+
+static uint64_t lay_out(const struct mx_bundle *bundle, const struct mx_plan *p, struct moxie *e, uint8_t *base,
+                        struct mx_object **objects) {
+    struct moxie counted;
+    struct carver c = {.base = base};
+    if (!e)
+        e = &counted;
+    uint64_t scratch = mx_sample_scratch(bundle->manifest->model.vocab);
+    carve(&c, sizeof *e);
+    e->kv_memory = carve(&c, sizeof(cl_mem) * 2 * bundle->manifest->model.layers);
+    e->launch = carve(&c, sizeof *e->launch * (uint64_t)p->facts.launches);
+    e->launch_layer = carve(&c, sizeof *e->launch_layer * (uint64_t)p->facts.launches);
+    e->appended = carve(&c, sizeof *e->appended * (uint64_t)p->sequences);
+    *objects = carve(&c, sizeof **objects * (uint64_t)max_objects(bundle, p));
+    e->parameters = carve(&c, p->parameters_bytes);
+    e->logits = carve(&c, p->place[MX_BUFFER_LOGITS].bytes);
+    void *kv = carve(&c, mx_kv_bytes(p->kv_blocks, p->sequences, p->max_blocks));
+    e->scratch_bytes = scratch > MX_CL_SCRATCH_BYTES ? scratch : MX_CL_SCRATCH_BYTES;
+    e->scratch = carve(&c, e->scratch_bytes);
+    if (base) {
+        mx_kv_init(&e->kv, kv, p->kv_blocks, p->sequences, p->context);
+        e->copies = (struct mx_kv_copy *)(e->parameters + p->place[MX_BUFFER_COPIES].offset);
+    }
+    return c.used;
+}
+
+uint64_t mx_engine_bytes(const struct mx_bundle *bundle, const struct mx_plan *plan) {
+    struct mx_object *objects;
+    return lay_out(bundle, plan, NULL, NULL, &objects);
+}
+
+/* Fills region[] from the caller's, mapping in one go those that have no memory. */
+static enum moxie_error take_regions(const struct mx_plan *p, const struct moxie_region given[MOXIE_REGIONS],
+                                     struct moxie_region region[MOXIE_REGIONS], void **mapped, uint64_t *mapped_bytes,
+                                     struct moxie_failure *failure) {
+    *mapped = NULL;
+    *mapped_bytes = 0;
+    for (int i = 0; i < MOXIE_REGIONS; i++) {
+        uint64_t need = p->facts.region_bytes[i];
+        region[i] = given ? given[i] : (struct moxie_region){.pointer = NULL};
+        if (!region[i].pointer) {
+            *mapped_bytes += need;
+            continue;
+        }
+        if (region[i].bytes < need || (uintptr_t)region[i].pointer % MX_REGION_ALIGN)
+            return mx_fail(failure, MOXIE_ERROR_MEMORY, need,
+                           "region %d has %zu bytes at %s address, the plan needs %llu aligned to 4096", i,
+                           region[i].bytes,
+                           (uintptr_t)region[i].pointer % MX_REGION_ALIGN ? "an unaligned" : "an aligned",
+                           (unsigned long long)need);
+    }
+    if (!*mapped_bytes)
+        return MOXIE_OK;
+    enum moxie_error e = mx_region_map(*mapped_bytes, mapped, failure);
+    uint8_t *next = *mapped;
+    for (int i = 0; !e && i < MOXIE_REGIONS; i++)
+        if (!region[i].pointer) {
+            region[i] = (struct moxie_region){.pointer = next, .bytes = (size_t)p->facts.region_bytes[i]};
+            next += region[i].bytes;
+        }
+    return e;
+}
+
+/* ---- Device memory ---- */
+
+static enum moxie_error create_buffers(struct moxie *e, struct moxie_failure *failure) {
+    const struct mx_model *m = &e->bundle->manifest->model;
+    enum moxie_error err = MOXIE_OK;
+    for (uint32_t i = 0; !err && i < e->plan.facts.windows; i++)
+        err = mx_cl_window(&e->cl, e->bundle->bytes + e->window_range[i].offset, (size_t)e->window_range[i].bytes,
+                           &e->window[i], failure);
+    uint8_t *session = e->region[MOXIE_REGION_SESSION].pointer;
+    for (uint32_t i = 0; !err && i < 2 * m->layers; i++)
+        err = mx_cl_region(&e->cl, session + i * e->plan.kv_layer_bytes, (size_t)e->plan.kv_layer_bytes,
+                           &e->kv_memory[i], failure);
+    if (!err)
+        err = mx_cl_region(&e->cl, e->region[MOXIE_REGION_STEP].pointer,
+                           (size_t)e->plan.facts.region_bytes[MOXIE_REGION_STEP], &e->step, failure);
+    for (uint32_t i = 0; !err && i < MX_BUFFERS; i++)
+        if (e->plan.place[i].bytes)
+            err = mx_cl_sub(&e->cl, e->step, e->plan.place[i].offset, e->plan.place[i].bytes, &e->buffer[i], failure);
+    return err;
+}
+
+/* The tables that never change. */
+static enum moxie_error write_tables(struct moxie *e, struct moxie_failure *failure) {
+    uint32_t *scratch = (uint32_t *)e->scratch;
+    uint32_t chunk = (uint32_t)(e->scratch_bytes / 8), n = e->bundle->manifest->segments;
+    for (uint32_t first = 0; first < n; first += chunk) {
+        uint32_t count = n - first < chunk ? n - first : chunk;
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t w = 0, s = first + i;
+            while (w + 1 < e->plan.facts.windows && e->window_range[w].last < s)
+                w++;
+            scratch[2 * i] = w;
+            scratch[2 * i + 1] = s < e->window_range[w].first
+                                     ? 0 /* a segment of the host */
+                                     : (uint32_t)((e->bundle->segments[s].offset - e->window_range[w].offset) / 256);
+        }
+        enum moxie_error err =
+            mx_cl_write(&e->cl, e->buffer[MX_BUFFER_SEGMENTS], 8ull * first, scratch, 8ull * count, failure);
+        err = err ? err : mx_cl_finish(&e->cl, failure);
+        if (err)
+            return err;
+    }
+    n = (uint32_t)(e->plan.place[MX_BUFFER_IOTA].bytes / 4);
+    chunk = (uint32_t)(e->scratch_bytes / 4);
+    for (uint32_t first = 0; first < n; first += chunk) {
+        uint32_t count = n - first < chunk ? n - first : chunk;
+        for (uint32_t i = 0; i < count; i++)
+            scratch[i] = first + i;
+        enum moxie_error err =
+            mx_cl_write(&e->cl, e->buffer[MX_BUFFER_IOTA], 4ull * first, scratch, 4ull * count, failure);
+        err = err ? err : mx_cl_finish(&e->cl, failure);
+        if (err)
+            return err;
+    }
+    return MOXIE_OK;
+}
+
+/* ---- Launches ---- */
+
+static uint32_t window_of(const struct moxie *e, uint32_t segment) {
+    uint32_t w = 0;
+    while (w + 1 < e->plan.facts.windows && e->window_range[w].last < segment)
+        w++;
+    return w;
+}
+
+static enum moxie_error bind_op(void *context, const struct mx_op *op, struct moxie_failure *failure) {
+    struct moxie *e = context;
+    struct mx_arg args[MX_OPERANDS];
+    for (uint32_t i = 0; i < op->operands; i++) {
+        const struct mx_operand *o = &op->operand[i];
+        switch (o->kind) {
+        case MX_OPERAND_BUFFER:
+            args[i] = mx_arg_mem(e->buffer[o->value]);
+            break;
+        case MX_OPERAND_WINDOW:
+            args[i] = mx_arg_mem(e->window[window_of(e, o->value)]);
+            break;
+        case MX_OPERAND_WINDOW_NUMBER:
+            args[i] = mx_arg_u32(window_of(e, o->value));
+            break;
+        case MX_OPERAND_KV:
+            args[i] = mx_arg_mem(e->kv_memory[o->value]);
+            break;
+        case MX_OPERAND_U32:
+            args[i] = mx_arg_u32(o->value);
+            break;
+        case MX_OPERAND_F32:
+            args[i] = mx_arg_f32(o->real);
+            break;
+        }
+    }
+    struct mx_launch *launch = &e->launch[e->launches];
+    enum moxie_error err = mx_launch_bind(&e->cl, launch, &op->program, op->kernel, args, op->operands, failure);
+    if (err)
+        return err;
+    mx_launch_grid(&e->cl, launch, &op->grid);
+    e->launch_layer[e->launches++] = op->layer;
+    return mx_progress(&e->cl, "build", e->launches, e->plan.facts.launches, failure);
+}
+
+/* ---- Init and close ---- */
+
+static enum moxie_error start(struct moxie *e, const struct moxie_bundle *handle, const struct moxie_config *config,
+                              struct mx_object *objects, struct moxie_failure *failure) {
+    enum moxie_error err = mx_cl_open(&e->cl, config->device, objects, max_objects(e->bundle, &e->plan), e->scratch,
+                                      e->scratch_bytes, &e->callbacks, config->portable != 0, failure);
+    if (err)
+        return err;
+    uint32_t windows;
+    err = mx_plan_windows(e->bundle, &e->cl.facts, e->window_range, &windows, failure);
+    if (!err)
+        err = create_buffers(e, failure);
+    if (!err)
+        err = mx_known_answers(&e->cl, e->step, e->plan.facts.region_bytes[MOXIE_REGION_STEP], failure);
+    if (!err)
+        err = mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, bind_op, e, failure);
+    if (!err && !config->no_verify)
+        err = mx_verify_on_device(e, failure);
+    if (!err)
+        err = mx_bundle_accept(handle, failure);
+    if (!err)
+        err = write_tables(e, failure);
+    if (!err)
+        mx_programs_store(&e->cl);
+    return err;
+}
+
+enum moxie_error moxie_init(struct moxie **engine, const struct moxie_bundle *handle, const struct moxie_config *config,
+                            const struct moxie_region regions[MOXIE_REGIONS], const struct moxie_callbacks *callbacks,
+                            struct moxie_failure *failure) {
+    if (!engine || !config)
+        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "engine or config is NULL");
+    *engine = NULL;
+    const struct mx_bundle *bundle = mx_bundle_of(handle);
+    if (!bundle)
+        return mx_fail(failure, MOXIE_ERROR_STATE, MX_NO_OFFSET, "the bundle is not open");
+    if (callbacks && callbacks->size != sizeof *callbacks)
+        return mx_fail(failure, MOXIE_ERROR_VERSION, MX_NO_OFFSET,
+                       "moxie_callbacks has size %u, this library knows %zu", callbacks->size, sizeof *callbacks);
+
+    struct moxie_device_facts facts;
+    struct mx_plan plan;
+    struct moxie_region region[MOXIE_REGIONS];
+    void *mapped;
+    uint64_t mapped_bytes;
+    enum moxie_error err = moxie_device_facts(config->device, &facts, failure);
+    if (!err)
+        err = mx_plan(bundle, &facts, config, &plan, failure);
+    if (!err)
+        err = take_regions(&plan, regions, region, &mapped, &mapped_bytes, failure);
+    if (err)
+        return err;
+
+    struct mx_object *objects;
+    struct moxie *e = region[MOXIE_REGION_HOST].pointer;
+    memset(e, 0, sizeof *e);
+    lay_out(bundle, &plan, e, region[MOXIE_REGION_HOST].pointer, &objects);
+    e->bundle = bundle;
+    e->plan = plan;
+    memcpy(e->region, region, sizeof region);
+    e->mapped = mapped;
+    e->mapped_bytes = mapped_bytes;
+    e->callbacks.sha256 = mx_sha256;
+    if (callbacks)
+        e->callbacks = (struct mx_callbacks){.sha256 = mx_sha256,
+                                             .user = callbacks->user,
+                                             .cache_load = callbacks->cache_load,
+                                             .cache_store = callbacks->cache_store,
+                                             .progress = callbacks->progress,
+                                             .log = callbacks->log};
+    const struct mx_segment *t = mx_bundle_segment(bundle, MX_SEGMENT_TOKENIZER);
+    err = mx_tokenizer_open(&e->tokenizer, bundle->bytes + t->offset, (size_t)t->used, failure);
+    if (!err)
+        err = start(e, handle, config, objects, failure);
+    if (err) {
+        moxie_close(e);
+        return err;
+    }
+    *engine = e;
+    return MOXIE_OK;
+}
+
+void moxie_close(struct moxie *engine) {
+    if (!engine)
+        return;
+    mx_cl_close(&engine->cl);
+    mx_region_unmap(engine->mapped, engine->mapped_bytes); /* the engine itself may be in it */
+}
+
+void moxie_engine_plan(const struct moxie *engine, struct moxie_plan *plan, struct moxie_device_facts *facts) {
+    if (plan)
+        *plan = engine->plan.facts;
+    if (facts)
+        *facts = engine->cl.facts;
+}

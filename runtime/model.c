@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/model.h"
+
+/* Where the walk is, and the launch being written. */
+struct walk {
+    const struct mx_bundle *bundle;
+    const struct mx_model *model;
+    uint32_t kv_blocks, max_blocks;
+    uint32_t layer;
+    enum moxie_error (*emit)(void *context, const struct mx_op *op, struct moxie_failure *failure);
+    void *context;
+    struct moxie_failure *failure;
+    struct mx_op op;
+};
+
+static void begin(struct walk *w, const char *file, const char *kernel, enum mx_phase phase, enum mx_work work,
+                  enum mx_count count, uint32_t items) {
+    w->op = (struct mx_op){.kernel = kernel, .grid = {.work = work, .count = count, .items = items}};
+    w->op.program.kernel_file = file;
+    w->op.layer = w->layer;
+    w->op.phase = phase;
+}
+
+static enum moxie_error end(struct walk *w) {
+    return w->emit(w->context, &w->op, w->failure);
+}
+
+static void operand(struct walk *w, enum mx_operand_kind kind, uint32_t value) {
+    w->op.operand[w->op.operands++] = (struct mx_operand){.kind = kind, .value = value};
+}
+
+static void u32(struct walk *w, uint32_t value) {
+    operand(w, MX_OPERAND_U32, value);
+}
+
+static void f32(struct walk *w, float value) {
+    w->op.operand[w->op.operands++] = (struct mx_operand){.kind = MX_OPERAND_F32, .real = value};
+}
+
+static void buffers(struct walk *w, uint32_t n, const enum mx_buffer *list) {
+    for (uint32_t i = 0; i < n; i++)
+        operand(w, MX_OPERAND_BUFFER, list[i]);
+}
+#define BUFFERS(w, ...)                                                                                                \
+    buffers(w, sizeof((enum mx_buffer[]){__VA_ARGS__}) / sizeof(enum mx_buffer), (const enum mx_buffer[]){__VA_ARGS__})
+
+/* The WEIGHTS arguments of opencl/kernels: two windows, the segment table and the planes of `t`. */
+static void weights(struct walk *w, const struct mx_tensor *t, uint32_t data) {
+    operand(w, MX_OPERAND_WINDOW, t->segment);
+    operand(w, MX_OPERAND_WINDOW, t->segment + t->segments - 1);
+    operand(w, MX_OPERAND_WINDOW_NUMBER, t->segment);
+    operand(w, MX_OPERAND_BUFFER, MX_BUFFER_SEGMENTS);
+    u32(w, t->segment);
+    u32(w, data);
+    u32(w, t->scale);
+    u32(w, t->extra);
+}
+
+static bool is_integer(const struct mx_tensor *t) {
+    return t->format <= MX_FORMAT_I8;
+}
+
+static const struct mx_tensor *find(const struct walk *w, enum mx_role role, uint32_t n) {
+    return mx_bundle_find(w->bundle, role, role <= MX_ROLE_INV_FREQ ? MX_NONE : w->layer, n);
+}
+
+/* The activation group of the site that the tensors of `role` read, 0 when all of them read floats. */
+static uint32_t site_group(const struct walk *w, enum mx_role role) {
+    const struct mx_tensor *t;
+    for (uint32_t n = 0; (t = find(w, role, n)); n++)
+        if (is_integer(t))
+            return t->group;
+    return 0;
+}
+
+static enum mx_role head_role(const struct walk *w) {
+    return w->model->tied ? MX_ROLE_EMBEDDING : MX_ROLE_HEAD;
+}
+
+/* Where the rows of a matrix product come from and go to. */
+struct product {
+    enum mx_role role;
+    enum mx_phase phase;
+    enum mx_buffer jobs, rows;
+    enum mx_count count, job_count;
+    enum mx_buffer floats; /* the site unquantised */
+    enum mx_buffer out;
+    uint32_t ldo;  /* floats per output row */
+    uint32_t mode; /* MX_MODE_* of opencl/kernels */
+};
+
+enum { MODE_STORE = 0, MODE_RESIDUAL = 1, MODE_GLU = 2 };
+
+/* One launch for each tensor of the role. */
+static enum moxie_error linear(struct walk *w, const struct product *p) {
+    const struct mx_tensor *t;
+    for (uint32_t n = 0; (t = find(w, p->role, n)); n++) {
+        uint32_t tiles = (t->rows + 15) / 16;
+        begin(w, "linear", "mx_linear", p->phase, MX_WORK_LINEAR, p->count, p->mode == MODE_GLU ? tiles / 2 : tiles);
+        w->op.grid.jobs = p->job_count;
+        w->op.program.format = t->format;
+        w->op.program.group = t->group;
+        w->op.program.scale = t->scale_type;
+        weights(w, t, t->data);
+        BUFFERS(w, p->jobs, p->rows, is_integer(t) ? MX_BUFFER_QUANT : p->floats, MX_BUFFER_QUANT_SCALE,
+                MX_BUFFER_QUANT_SUM, p->out);
+        u32(w, t->cols);
+        u32(w, t->rows);
+        u32(w, p->ldo);
+        u32(w, t->row_offset);
+        u32(w, p->mode);
+        enum moxie_error e = end(w);
+        if (e)
+            return e;
+    }
+    return MOXIE_OK;
+}
+
+static enum moxie_error norm(struct walk *w, enum mx_role role, enum mx_phase phase, enum mx_buffer rows,
+                             enum mx_count count, uint32_t group) {
+    const struct mx_tensor *t = find(w, role, 0);
+    begin(w, "norm", "mx_norm", phase, MX_WORK_ROWS, count, 1);
+    weights(w, t, t->data);
+    BUFFERS(w, rows, MX_BUFFER_X, MX_BUFFER_NORM, MX_BUFFER_QUANT, MX_BUFFER_QUANT_SCALE, MX_BUFFER_QUANT_SUM,
+            MX_BUFFER_STATUS);
+    u32(w, w->model->hidden);
+    u32(w, group);
+    f32(w, w->model->inv_hidden);
+    f32(w, w->model->rms_eps);
+    return end(w);
+}
+
+/* Quantises a site that no norm feeds. */
+static enum moxie_error quantise(struct walk *w, enum mx_phase phase, enum mx_buffer floats, enum mx_count count,
+                                 uint32_t cols, uint32_t group) {
+    begin(w, "norm", "mx_quantise", phase, MX_WORK_ROWS, count, 1);
+    BUFFERS(w, floats, MX_BUFFER_QUANT, MX_BUFFER_QUANT_SCALE, MX_BUFFER_QUANT_SUM, MX_BUFFER_STATUS);
+    u32(w, cols);
+    u32(w, group);
+    return end(w);
+}
+
+static enum moxie_error embed(struct walk *w) {
+    const struct mx_tensor *t;
+    for (uint32_t n = 0; (t = find(w, MX_ROLE_EMBEDDING, n)); n++) {
+        begin(w, "embed", "mx_embed", MX_PHASE_BEGIN, MX_WORK_ROWS, MX_TOKENS, 1);
+        w->op.program.format = t->format;
+        w->op.program.group = t->group;
+        w->op.program.scale = t->scale_type;
+        weights(w, t, t->data);
+        BUFFERS(w, MX_BUFFER_TOKEN, MX_BUFFER_X, MX_BUFFER_STATUS);
+        u32(w, w->model->hidden);
+        u32(w, t->row_offset);
+        u32(w, t->rows);
+        enum moxie_error e = end(w);
+        if (e)
+            return e;
+    }
+    return MOXIE_OK;
+}
+
+static enum moxie_error angles(struct walk *w) {
+    const struct mx_tensor *t = find(w, MX_ROLE_INV_FREQ, 0);
+    begin(w, "rope", "mx_rope_table", MX_PHASE_BEGIN, MX_WORK_ROWS, MX_TOKENS, 1);
+    weights(w, t, t->data);
+    BUFFERS(w, MX_BUFFER_POSITION, MX_BUFFER_ANGLES);
+    u32(w, w->model->head_dim / 2);
+    return end(w);
+}
+
+static enum moxie_error copy_blocks(struct walk *w) {
+    const struct mx_model *m = w->model;
+    begin(w, "rope", "mx_kv_copy", MX_PHASE_BEGIN, MX_WORK_GRID, MX_COPIES, m->kv_heads);
+    w->op.program.kv = m->kv_type;
+    operand(w, MX_OPERAND_KV, w->layer * 2);
+    operand(w, MX_OPERAND_KV, w->layer * 2 + 1);
+    BUFFERS(w, MX_BUFFER_COPIES);
+    u32(w, m->kv_heads);
+    u32(w, m->head_dim);
+    u32(w, w->kv_blocks);
+    return end(w);
+}
+
+static enum moxie_error rope(struct walk *w) {
+    const struct mx_model *m = w->model;
+    const struct mx_tensor *bias = find(w, MX_ROLE_QKV_BIAS, 0);
+    begin(w, "rope", "mx_rope_kv", MX_PHASE_ROPE, MX_WORK_GRID, MX_TOKENS, m->heads + 2 * m->kv_heads);
+    w->op.program.kv = m->kv_type;
+    BUFFERS(w, MX_BUFFER_QKV);
+    weights(w, bias ? bias : find(w, MX_ROLE_QKV, 0), bias ? bias->data : MX_NONE);
+    BUFFERS(w, MX_BUFFER_ANGLES, MX_BUFFER_POSITION, MX_BUFFER_SEQUENCE, MX_BUFFER_BLOCKS, MX_BUFFER_Q);
+    operand(w, MX_OPERAND_KV, w->layer * 2);
+    operand(w, MX_OPERAND_KV, w->layer * 2 + 1);
+    BUFFERS(w, MX_BUFFER_STATUS);
+    u32(w, m->heads);
+    u32(w, m->kv_heads);
+    u32(w, m->head_dim);
+    u32(w, w->kv_blocks);
+    u32(w, w->max_blocks);
+    return end(w);
+}
+
+static enum moxie_error attend(struct walk *w) {
+    const struct mx_model *m = w->model;
+    begin(w, "attention", "mx_attention", MX_PHASE_ATTENTION, MX_WORK_GRID, MX_TOKENS, m->heads);
+    w->op.program.kv = m->kv_type;
+    BUFFERS(w, MX_BUFFER_Q);
+    operand(w, MX_OPERAND_KV, w->layer * 2);
+    operand(w, MX_OPERAND_KV, w->layer * 2 + 1);
+    BUFFERS(w, MX_BUFFER_POSITION, MX_BUFFER_SEQUENCE, MX_BUFFER_BLOCKS, MX_BUFFER_ATTENTION);
+    u32(w, m->heads);
+    u32(w, m->kv_heads);
+    u32(w, m->head_dim);
+    u32(w, w->kv_blocks);
+    u32(w, w->max_blocks);
+    f32(w, m->attn_scale);
+    return end(w);
+}
+
+static enum moxie_error attention(struct walk *w) {
+    const struct mx_model *m = w->model;
+    uint32_t group = site_group(w, MX_ROLE_ATTN_OUT);
+    struct product qkv = {
+        .role = MX_ROLE_QKV,
+        .phase = MX_PHASE_QKV,
+        .jobs = MX_BUFFER_JOBS_TOKENS,
+        .rows = MX_BUFFER_IOTA,
+        .count = MX_TOKENS,
+        .floats = MX_BUFFER_NORM,
+        .out = MX_BUFFER_QKV,
+        .ldo = (m->heads + 2 * m->kv_heads) * m->head_dim,
+        .mode = MODE_STORE,
+    };
+    struct product out = qkv;
+    out.role = MX_ROLE_ATTN_OUT;
+    out.phase = MX_PHASE_ATTN_OUT;
+    out.floats = MX_BUFFER_ATTENTION;
+    out.out = MX_BUFFER_X;
+    out.ldo = m->hidden;
+    out.mode = MODE_RESIDUAL;
+
+    enum moxie_error e =
+        norm(w, MX_ROLE_ATTN_NORM, MX_PHASE_ATTN_NORM, MX_BUFFER_IOTA, MX_TOKENS, site_group(w, MX_ROLE_QKV));
+    if (!e)
+        e = linear(w, &qkv);
+    if (!e)
+        e = rope(w);
+    if (!e)
+        e = attend(w);
+    if (!e && group)
+        e = quantise(w, MX_PHASE_ATTN_QUANT, MX_BUFFER_ATTENTION, MX_TOKENS, m->heads * m->head_dim, group);
+    return e ? e : linear(w, &out);
+}
+
+/* Router, selection, and the entries sorted by expert. */
+static enum moxie_error route(struct walk *w, const struct mx_layer *l) {
+    uint32_t ldg = l->routed + (l->flags & MX_LAYER_SHARED_GATE ? 1 : 0), selected = l->top_k + l->shared;
+    struct product router = {
+        .role = MX_ROLE_ROUTER,
+        .phase = MX_PHASE_ROUTER,
+        .jobs = MX_BUFFER_JOBS_TOKENS,
+        .rows = MX_BUFFER_IOTA,
+        .count = MX_TOKENS,
+        .floats = MX_BUFFER_NORM,
+        .out = MX_BUFFER_ROUTER,
+        .ldo = ldg,
+        .mode = MODE_STORE,
+    };
+    enum moxie_error e = linear(w, &router);
+    if (e)
+        return e;
+    begin(w, "route", "mx_route", MX_PHASE_ROUTE, MX_WORK_ROWS, MX_TOKENS, 1);
+    BUFFERS(w, MX_BUFFER_ROUTER, MX_BUFFER_SELECTED, MX_BUFFER_WEIGHT);
+    u32(w, l->routed);
+    u32(w, l->top_k);
+    u32(w, l->shared);
+    u32(w, l->flags);
+    u32(w, ldg);
+    e = end(w);
+    if (e)
+        return e;
+    begin(w, "route", "mx_sort", MX_PHASE_SORT, MX_WORK_ONE, MX_FIXED, 1);
+    BUFFERS(w, MX_BUFFER_SELECTED, MX_BUFFER_COUNTS, MX_BUFFER_JOBS_EXPERTS, MX_BUFFER_ENTRY_ROWS, MX_BUFFER_ENTRY);
+    u32(w, selected);
+    u32(w, l->routed + l->shared);
+    return end(w);
+}
+
+static enum moxie_error combine(struct walk *w, const struct mx_layer *l) {
+    uint32_t hidden = w->model->hidden;
+    begin(w, "route", "mx_combine", MX_PHASE_COMBINE, MX_WORK_GRID, MX_TOKENS, (hidden + 15) / 16);
+    BUFFERS(w, MX_BUFFER_OUT, MX_BUFFER_ENTRY, MX_BUFFER_WEIGHT, MX_BUFFER_X);
+    u32(w, hidden);
+    u32(w, l->top_k + l->shared);
+    return end(w);
+}
+
+/* A dense FFN is one expert that every token takes: its entries are the tokens, and its down projection adds to the
+ * residual stream, which gives the same bits as combining with weight 1. */
+static enum moxie_error feed_forward(struct walk *w, const struct mx_layer *l) {
+    bool sparse = l->routed > 0;
+    uint32_t group = site_group(w, MX_ROLE_DOWN);
+    struct product gate_up = {
+        .role = MX_ROLE_GATE_UP,
+        .phase = MX_PHASE_GATE_UP,
+        .jobs = sparse ? MX_BUFFER_JOBS_EXPERTS : MX_BUFFER_JOBS_TOKENS,
+        .rows = sparse ? MX_BUFFER_ENTRY_ROWS : MX_BUFFER_IOTA,
+        .count = MX_TOKENS, /* no expert has more entries than there are tokens */
+        .job_count = sparse ? MX_JOBS : MX_FIXED,
+        .floats = MX_BUFFER_NORM,
+        .out = MX_BUFFER_MIDDLE,
+        .ldo = l->width,
+        .mode = MODE_GLU,
+    };
+    struct product down = gate_up;
+    down.role = MX_ROLE_DOWN;
+    down.phase = MX_PHASE_DOWN;
+    down.rows = MX_BUFFER_IOTA;
+    down.floats = MX_BUFFER_MIDDLE;
+    down.out = sparse ? MX_BUFFER_OUT : MX_BUFFER_X;
+    down.ldo = w->model->hidden;
+    down.mode = sparse ? MODE_STORE : MODE_RESIDUAL;
+
+    enum moxie_error e =
+        norm(w, MX_ROLE_FFN_NORM, MX_PHASE_FFN_NORM, MX_BUFFER_IOTA, MX_TOKENS, site_group(w, MX_ROLE_GATE_UP));
+    if (!e && sparse)
+        e = route(w, l);
+    if (!e)
+        e = linear(w, &gate_up);
+    if (!e && group)
+        e = quantise(w, MX_PHASE_MIDDLE_QUANT, MX_BUFFER_MIDDLE, sparse ? MX_ENTRIES : MX_TOKENS, l->width, group);
+    if (!e)
+        e = linear(w, &down);
+    return e || !sparse ? e : combine(w, l);
+}
+
+static enum moxie_error logits(struct walk *w) {
+    struct product head = {
+        .role = head_role(w),
+        .phase = MX_PHASE_HEAD,
+        .jobs = MX_BUFFER_JOBS_LOGITS,
+        .rows = MX_BUFFER_IOTA,
+        .count = MX_LOGITS,
+        .floats = MX_BUFFER_NORM,
+        .out = MX_BUFFER_LOGITS,
+        .ldo = w->model->vocab,
+        .mode = MODE_STORE,
+    };
+    enum moxie_error e =
+        norm(w, MX_ROLE_FINAL_NORM, MX_PHASE_FINAL_NORM, MX_BUFFER_LOGIT_ROWS, MX_LOGITS, site_group(w, head.role));
+    return e ? e : linear(w, &head);
+}
+
+enum moxie_error mx_model_walk(const struct mx_bundle *bundle, uint32_t kv_blocks, uint32_t max_blocks,
+                               enum moxie_error (*emit)(void *context, const struct mx_op *op,
+                                                        struct moxie_failure *failure),
+                               void *context, struct moxie_failure *failure) {
+    struct walk w = {.bundle = bundle,
+                     .model = &bundle->manifest->model,
+                     .kv_blocks = kv_blocks,
+                     .max_blocks = max_blocks,
+                     .layer = MX_NONE,
+                     .emit = emit,
+                     .context = context,
+                     .failure = failure};
+    enum moxie_error e = embed(&w);
+    if (!e)
+        e = angles(&w);
+    for (uint32_t l = 0; !e && l < w.model->layers; l++) {
+        w.layer = l;
+        e = copy_blocks(&w);
+        if (!e)
+            e = attention(&w);
+        if (!e)
+            e = feed_forward(&w, &bundle->layers[l]);
+    }
+    w.layer = MX_NONE;
+    return e ? e : logits(&w);
+}
+
+static uint64_t max64(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+/* Bytes of weights that one token reads of tensor `t` in each of its segments. */
+static uint64_t tensor_bytes(const struct mx_tensor *t) {
+    return mx_tensor_data_bytes(t) + mx_tensor_scale_bytes(t) + mx_tensor_extra_bytes(t);
+}
+
+enum moxie_error mx_model_shape(const struct mx_bundle *bundle, struct mx_shape *shape, struct moxie_failure *failure) {
+    const struct mx_model *m = &bundle->manifest->model;
+    *shape = (struct mx_shape){.selected = 1, .experts = 1};
+    for (uint32_t i = 0; i < m->layers; i++) {
+        const struct mx_layer *l = &bundle->layers[i];
+        if (!l->routed && l->shared != 1)
+            return mx_fail(failure, MOXIE_ERROR_MODEL, UINT64_MAX, "layer %u: dense with %u parts, expected 1", i,
+                           l->shared);
+        uint32_t selected = l->top_k + l->shared, experts = l->routed + l->shared;
+        if (l->routed && shape->out && (shape->selected != selected || shape->experts != experts))
+            return mx_fail(failure, MOXIE_ERROR_MODEL, UINT64_MAX,
+                           "layer %u takes %u of %u experts, an earlier one %u of %u", i, selected, experts,
+                           shape->selected, shape->experts);
+        shape->selected = (uint32_t)max64(shape->selected, selected);
+        shape->experts = (uint32_t)max64(shape->experts, experts);
+        shape->router_rows = (uint32_t)max64(shape->router_rows, l->routed ? l->routed + 1 : 0);
+        shape->middle = max64(shape->middle, (uint64_t)selected * l->width);
+        shape->out = max64(shape->out, l->routed ? (uint64_t)selected * m->hidden : 0);
+    }
+    for (uint32_t i = 0; i < bundle->manifest->tensors; i++) {
+        const struct mx_tensor *t = &bundle->tensors[i];
+        const struct mx_layer *l = t->layer == MX_NONE ? NULL : &bundle->layers[t->layer];
+        uint64_t copies = 1, rows = 1; /* read per token; rows of the site per token */
+        if (t->role == MX_ROLE_GATE_UP || t->role == MX_ROLE_DOWN)
+            copies = l->top_k + l->shared;
+        if (t->role == MX_ROLE_DOWN)
+            rows = copies;
+        if (t->role != MX_ROLE_EMBEDDING || m->tied)
+            shape->bytes_per_token += copies * tensor_bytes(t);
+        if (is_integer(t)) {
+            uint64_t kp = ((uint64_t)t->cols + 31) / 32 * 32, groups = ((uint64_t)t->cols + t->group - 1) / t->group;
+            shape->quant_bytes = max64(shape->quant_bytes, rows * kp);
+            shape->quant_groups = max64(shape->quant_groups, rows * groups);
+        }
+    }
+    return MOXIE_OK;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The public bundle functions: mapping, trust, and what a caller may ask of a model. */
+#include <string.h>
+
+#include "platform/platform.h"
+#include "runtime/engine.h"
+
+/* What a struct moxie_bundle holds while it is open. */
+struct open_bundle {
+    const struct open_bundle *self; /* its own address: the mark of an open handle that was not copied */
+    struct mx_bundle bundle;
+    struct mx_mapping mapping; /* {NULL, 0} when the caller gave the bytes */
+    void *user;
+    int (*counter_store)(void *user, const char *model, uint64_t counter);
+    uint64_t stored_counter;
+};
+_Static_assert(sizeof(struct open_bundle) <= sizeof(struct moxie_bundle), "the public handle is too small");
+
+static struct open_bundle *of(const struct moxie_bundle *handle) {
+    struct open_bundle *b = (struct open_bundle *)(uintptr_t)handle;
+    return b && b->self == b ? b : NULL;
+}
+
+const struct mx_bundle *mx_bundle_of(const struct moxie_bundle *handle) {
+    const struct open_bundle *b = of(handle);
+    return b ? &b->bundle : NULL;
+}
+
+static enum moxie_error open_bytes(struct open_bundle *b, const void *bytes, uint64_t size,
+                                   const struct moxie_trust *trust, struct moxie_failure *failure) {
+    const struct mx_trust mx = {.keys = trust->keys,
+                                .key = (const uint8_t(*)[64])trust->key,
+                                .revoked = trust->revoked,
+                                .revoked_id = trust->revoked_id};
+    enum moxie_error e = mx_bundle_open(&b->bundle, bytes, size, &mx, failure);
+    if (e)
+        return e;
+    const struct mx_manifest *m = b->bundle.manifest;
+    if (m->min_runtime > MOXIE_VERSION)
+        return mx_fail(failure, MOXIE_ERROR_FORMAT_VERSION, MX_NO_OFFSET,
+                       "the bundle needs library version 0x%x, this is 0x%x", m->min_runtime, MOXIE_VERSION);
+    b->stored_counter = m->security_counter;
+    if (trust->counter_load) {
+        b->stored_counter = trust->counter_load(trust->user, m->model.id);
+        if (m->security_counter < b->stored_counter)
+            return mx_fail(failure, MOXIE_ERROR_ROLLBACK, MX_NO_OFFSET,
+                           "security counter %llu of model '%s' is below %llu, which this product has accepted before",
+                           (unsigned long long)m->security_counter, m->model.id, (unsigned long long)b->stored_counter);
+    }
+    b->user = trust->user;
+    b->counter_store = trust->counter_store;
+    return MOXIE_OK;
+}
+
+static enum moxie_error check_arguments(const struct moxie_bundle *handle, const void *source,
+                                        const struct moxie_trust *trust, struct moxie_failure *failure) {
+    if (!handle || !source || !trust)
+        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "bundle, path or bytes, or trust is NULL");
+    if (trust->size != sizeof *trust)
+        return mx_fail(failure, MOXIE_ERROR_VERSION, MX_NO_OFFSET, "moxie_trust has size %u, this library knows %zu",
+                       trust->size, sizeof *trust);
+    if ((trust->keys && !trust->key) || (trust->revoked && !trust->revoked_id))
+        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "moxie_trust counts keys that it does not give");
+    return MOXIE_OK;
+}
+
+enum moxie_error moxie_bundle_open(struct moxie_bundle *handle, const char *path, const struct moxie_trust *trust,
+                                   struct moxie_failure *failure) {
+    enum moxie_error e = check_arguments(handle, path, trust, failure);
+    if (e)
+        return e;
+    memset(handle, 0, sizeof *handle);
+    struct open_bundle *b = (struct open_bundle *)handle->opaque;
+    e = mx_map_file(path, &b->mapping, failure);
+    if (!e)
+        e = open_bytes(b, b->mapping.data, b->mapping.size, trust, failure);
+    if (e)
+        mx_unmap_file(&b->mapping);
+    else
+        b->self = b;
+    return e;
+}
+
+enum moxie_error moxie_bundle_open_memory(struct moxie_bundle *handle, const void *bytes, size_t size,
+                                          const struct moxie_trust *trust, struct moxie_failure *failure) {
+    enum moxie_error e = check_arguments(handle, bytes, trust, failure);
+    if (e)
+        return e;
+    if ((uintptr_t)bytes % MX_SEGMENT_ALIGN)
+        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "the bundle's bytes are not aligned to %u",
+                       MX_SEGMENT_ALIGN);
+    memset(handle, 0, sizeof *handle);
+    struct open_bundle *b = (struct open_bundle *)handle->opaque;
+    e = open_bytes(b, bytes, size, trust, failure);
+    if (!e)
+        b->self = b;
+    return e;
+}
+
+void moxie_bundle_close(struct moxie_bundle *handle) {
+    struct open_bundle *b = of(handle);
+    if (!b)
+        return;
+    mx_unmap_file(&b->mapping);
+    memset(handle, 0, sizeof *handle);
+}
+
+enum moxie_error mx_bundle_accept(const struct moxie_bundle *handle, struct moxie_failure *failure) {
+    struct open_bundle *b = of(handle);
+    const struct mx_manifest *m = b->bundle.manifest;
+    if (!b->counter_store || m->security_counter <= b->stored_counter)
+        return MOXIE_OK;
+    if (b->counter_store(b->user, m->model.id, m->security_counter) != 0)
+        return mx_fail(failure, MOXIE_ERROR_ROLLBACK, MX_NO_OFFSET,
+                       "the product could not store security counter %llu of model '%s'",
+                       (unsigned long long)m->security_counter, m->model.id);
+    b->stored_counter = m->security_counter;
+    return MOXIE_OK;
+}
+
+enum moxie_error moxie_bundle_verify(struct moxie_bundle *handle,
+                                     int (*progress)(void *user, uint64_t done, uint64_t total), void *user,
+                                     struct moxie_failure *failure) {
+    struct open_bundle *b = of(handle);
+    if (!b)
+        return mx_fail(failure, MOXIE_ERROR_STATE, MX_NO_OFFSET, "the bundle is not open");
+    enum moxie_error e = mx_bundle_verify_host(&b->bundle, 0, b->bundle.manifest->segments, progress, user, failure);
+    return e ? e : mx_bundle_accept(handle, failure);
+}
+
+static uint32_t max32(uint32_t a, uint32_t b) {
+    return a > b ? a : b;
+}
+
+enum moxie_error moxie_bundle_model(const struct moxie_bundle *handle, struct moxie_model *model) {
+    const struct mx_bundle *b = mx_bundle_of(handle);
+    if (!b || !model)
+        return MOXIE_ERROR_STATE;
+    const struct mx_model *m = &b->manifest->model;
+    *model = (struct moxie_model){
+        .id = m->id,
+        .architecture = m->architecture,
+        .hidden = m->hidden,
+        .layers = m->layers,
+        .heads = m->heads,
+        .kv_heads = m->kv_heads,
+        .head_dim = m->head_dim,
+        .vocab = m->vocab,
+        .max_positions = m->max_positions,
+        .has_chat = m->chat_template != MX_CHAT_NONE,
+        .parameters = b->manifest->weight_parameters,
+        .security_counter = b->manifest->security_counter,
+    };
+    for (uint32_t l = 0; l < m->layers; l++) {
+        model->routed_experts = max32(model->routed_experts, b->layers[l].routed);
+        model->experts_per_token = max32(model->experts_per_token, b->layers[l].top_k);
+    }
+    for (uint32_t s = 0; s < b->manifest->segments; s++)
+        model->weight_bytes += b->segments[s].kind >= MX_SEGMENT_LAYER ? b->segments[s].bytes : 0;
+    const struct mx_segment *license = mx_bundle_segment(b, MX_SEGMENT_LICENSE);
+    if (license) {
+        model->license = (const char *)b->bytes + license->offset;
+        model->license_bytes = (size_t)license->used;
+    }
+    return MOXIE_OK;
+}
+
+uint32_t moxie_version(void) {
+    return MOXIE_VERSION;
+}
