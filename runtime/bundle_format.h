@@ -29,7 +29,21 @@
 #define MX_PLANE_ALIGN 256u         /* planes of a tensor inside a segment */
 #define MX_SEGMENT_MAX 1073676288u  /* 1 GiB - 64 KiB: a segment fits a device window */
 #define MX_MANIFEST_MAX (64u << 20) /* larger is refused before it is read */
+#define MX_MEMBER_MAX 8589869056ull /* 8 GiB - 64 KiB: sizes in plain octal */
 #define MX_NONE 0xffffffffu
+
+/* Limits of a model; pack/SPEC.md says where they come from. */
+#define MX_HIDDEN_MAX 65536u
+#define MX_LAYERS_MAX 1024u
+#define MX_HEADS_MAX 1024u
+#define MX_HEAD_DIM_MAX 256u
+#define MX_VOCAB_MAX (1u << 22)
+#define MX_POSITIONS_MAX (1u << 18)
+#define MX_WIDTH_MAX (1u << 20)
+#define MX_ROUTED_MAX 1024u
+#define MX_TOP_K_MAX 16u
+#define MX_SHARED_MAX 64u
+#define MX_COUNTER_MAX 0xffffffffu /* of security_counter: no signed mistake can use up all later ones */
 
 /* Domain separation: each hash starts with one 64-byte block that holds this text, zero-padded. */
 #define MX_DOMAIN_MANIFEST "moxie manifest v1" /* SHA-256(block || manifest bytes) is what is signed */
@@ -134,8 +148,8 @@ struct mx_tensor {
 
 /* One layer. A dense FFN is a layer with routed = 0 and shared = 1 of weight 1. 32 bytes. */
 struct mx_layer {
-    uint32_t routed;       /* number of routed experts, at most 1024 */
-    uint32_t top_k;        /* experts per token, at most 16 */
+    uint32_t routed;       /* number of routed experts */
+    uint32_t top_k;        /* experts per token */
     uint32_t shared;       /* always-selected experts: parts of the shared expert, or the dense FFN */
     uint32_t width;        /* of one expert */
     uint32_t flags;        /* MX_LAYER_* */
@@ -213,6 +227,51 @@ struct mx_signature {
     uint8_t key_id[32];
     uint8_t rs[64];
 };
+
+/* Bytes of a tensor's planes. They cannot wrap: rows and cols are below 2^24. */
+static inline uint64_t mx_tensor_tiles(const struct mx_tensor *t) {
+    return ((uint64_t)t->rows + 15) / 16;
+}
+
+static inline uint64_t mx_tensor_kp(const struct mx_tensor *t) {
+    return ((uint64_t)t->cols + 31) / 32 * 32;
+}
+
+static inline uint64_t mx_tensor_groups(const struct mx_tensor *t) {
+    return t->group ? ((uint64_t)t->cols + t->group - 1) / t->group : 0;
+}
+
+static inline uint64_t mx_tensor_data_bytes(const struct mx_tensor *t) {
+    uint64_t elements = mx_tensor_tiles(t) * 16 * mx_tensor_kp(t);
+    switch (t->format) {
+    case MX_FORMAT_I4:
+    case MX_FORMAT_I4Z:
+    case MX_FORMAT_I4M:
+        return elements / 2;
+    case MX_FORMAT_I8:
+        return elements;
+    case MX_FORMAT_BF16:
+    case MX_FORMAT_F16:
+        return elements * 2;
+    case MX_FORMAT_F32:
+        return elements * 4;
+    case MX_FORMAT_VECTOR:
+        return (uint64_t)t->rows * 4;
+    default:
+        return 0;
+    }
+}
+
+static inline uint64_t mx_tensor_scale_bytes(const struct mx_tensor *t) {
+    uint64_t size = t->scale_type == MX_SCALE_F16 ? 2 : t->scale_type == MX_SCALE_F32 ? 4 : 0;
+    return mx_tensor_tiles(t) * mx_tensor_groups(t) * 16 * size;
+}
+
+static inline uint64_t mx_tensor_extra_bytes(const struct mx_tensor *t) {
+    return t->format == MX_FORMAT_I4M   ? mx_tensor_scale_bytes(t)
+           : t->format == MX_FORMAT_I4Z ? mx_tensor_tiles(t) * mx_tensor_groups(t) * 16
+                                        : 0;
+}
 
 #ifndef __cplusplus
 _Static_assert(sizeof(struct mx_segment) == 80 && sizeof(struct mx_tensor) == 64 && sizeof(struct mx_layer) == 32 &&
