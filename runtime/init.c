@@ -262,7 +262,8 @@ enum moxie_error moxie_init(struct moxie **engine, const struct moxie_bundle *ha
                                              .progress = callbacks->progress,
                                              .log = callbacks->log};
     const struct mx_segment *t = mx_bundle_segment(bundle, MX_SEGMENT_TOKENIZER);
-    err = mx_tokenizer_open(&e->tokenizer, bundle->bytes + t->offset, (size_t)t->used, failure);
+    if (t) /* a bundle may come without: then only tokens go in and out */
+        err = mx_tokenizer_open(&e->tokenizer, bundle->bytes + t->offset, (size_t)t->used, failure);
     if (!err)
         err = start(e, handle, config, objects, failure);
     if (err) {

@@ -18,7 +18,7 @@ struct mx_kv_copy {
 };
 
 struct mx_kv {
-    uint32_t blocks;     /* of the pool */
+    uint32_t blocks; /* of the pool */
     uint32_t sequences;
     uint32_t max_blocks; /* of one sequence */
     uint32_t context;    /* positions of one sequence */
@@ -34,9 +34,9 @@ struct mx_kv {
 uint64_t mx_kv_bytes(uint32_t blocks, uint32_t sequences, uint32_t max_blocks);
 void mx_kv_init(struct mx_kv *kv, void *memory, uint32_t blocks, uint32_t sequences, uint32_t context);
 
-/* Makes positions length .. length + count - 1 of `sequence` writable: takes blocks from the pool and lists the copy that a
- * shared tail block needs (at most one; *copies grows by it). The length does not change. MOXIE_ERROR_CONTEXT_FULL leaves
- * everything as it was. */
+/* Makes positions length .. length + count - 1 of `sequence` writable: takes blocks from the pool and lists the copy
+ * that a shared tail block needs (at most one; *copies grows by it). The length does not change.
+ * MOXIE_ERROR_CONTEXT_FULL leaves everything as it was. */
 enum moxie_error mx_kv_reserve(struct mx_kv *kv, uint32_t sequence, uint32_t count, struct mx_kv_copy *copy,
                                uint32_t *copies, struct moxie_failure *failure);
 

@@ -29,11 +29,7 @@ const struct mx_bundle *mx_bundle_of(const struct moxie_bundle *handle) {
 
 static enum moxie_error open_bytes(struct open_bundle *b, const void *bytes, uint64_t size,
                                    const struct moxie_trust *trust, struct moxie_failure *failure) {
-    const struct mx_trust mx = {.keys = trust->keys,
-                                .key = (const uint8_t(*)[64])trust->key,
-                                .revoked = trust->revoked,
-                                .revoked_id = trust->revoked_id};
-    enum moxie_error e = mx_bundle_open(&b->bundle, bytes, size, &mx, failure);
+    enum moxie_error e = mx_bundle_open(&b->bundle, bytes, size, trust, failure);
     if (e)
         return e;
     const struct mx_manifest *m = b->bundle.manifest;

@@ -13,10 +13,16 @@ _Static_assert((int)MOXIE_CHAT_AT_START == (int)MX_CHAT_AT_START && (int)MOXIE_C
                    (int)MOXIE_CHAT_AT_END == (int)MX_CHAT_AT_END && (int)MOXIE_CHAT_AT_ANSWER == (int)MX_CHAT_AT_ANSWER,
                "the public chat states are the internal ones");
 
+static enum moxie_error no_tokenizer(struct moxie_failure *failure) {
+    return mx_fail(failure, MOXIE_ERROR_TEXT, MX_NO_OFFSET, "the bundle has no tokenizer: it takes token ids only");
+}
+
 enum moxie_error moxie_encode(struct moxie *engine, const char *text, size_t bytes, int specials, int32_t *ids,
                               size_t max, size_t *count, struct moxie_failure *failure) {
     if (!engine || (bytes && !text) || (max && !ids) || !count)
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "moxie_encode: a pointer is NULL");
+    if (!engine->tokenizer.header)
+        return no_tokenizer(failure);
     return mx_encode(&engine->tokenizer, text, bytes, specials ? MX_ENCODE_SPECIALS : 0, engine->scratch,
                      engine->scratch_bytes, ids, max, count, failure);
 }
@@ -25,6 +31,8 @@ enum moxie_error moxie_decode(const struct moxie *engine, struct moxie_text *sta
                               size_t max, size_t *bytes, struct moxie_failure *failure) {
     if (!engine || !state || !text || !bytes)
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "moxie_decode: a pointer is NULL");
+    if (!engine->tokenizer.header)
+        return no_tokenizer(failure);
     return mx_detok_push((struct mx_detok *)state->opaque, &engine->tokenizer, token, 0, text, max, bytes, failure);
 }
 
@@ -33,7 +41,7 @@ int moxie_is_end(const struct moxie *engine, int32_t token) {
     for (uint32_t i = 0; i < m->eos_count; i++)
         if (token >= 0 && m->eos[i] == (uint32_t)token)
             return 1;
-    return mx_token_is_end(&engine->tokenizer, token);
+    return engine->tokenizer.header && mx_token_is_end(&engine->tokenizer, token);
 }
 
 enum moxie_error moxie_chat_turn(struct moxie *engine, enum moxie_chat_at at, const char *role, const char *content,
@@ -41,6 +49,8 @@ enum moxie_error moxie_chat_turn(struct moxie *engine, enum moxie_chat_at at, co
                                  struct moxie_failure *failure) {
     if (!engine || !role || (bytes && !content) || (max && !ids) || !count)
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "moxie_chat_turn: a pointer is NULL");
+    if (!engine->tokenizer.header)
+        return no_tokenizer(failure);
     return mx_chat_turn(&engine->tokenizer, engine->bundle->manifest->model.chat_template, (enum mx_chat_at)at, role,
                         content, bytes, answer != 0, engine->scratch, engine->scratch_bytes, ids, max, count, failure);
 }

@@ -17,11 +17,12 @@ struct batch {
     uint64_t done;
 };
 
-/* The segment that owns leaf `leaf` of the tree. */
-static uint32_t owner(const struct mx_bundle *bundle, uint32_t leaf) {
+/* Where leaf `leaf` of the tree is: its segment, and its number there. */
+static uint32_t owner(const struct mx_bundle *bundle, uint32_t leaf, uint32_t *i) {
     uint32_t s = 0, n = bundle->manifest->segments;
     while (s + 1 < n && bundle->segments[s + 1].first_leaf <= leaf)
         s++;
+    *i = leaf - bundle->segments[s].first_leaf;
     return s;
 }
 
@@ -41,12 +42,8 @@ static enum moxie_error flush(struct batch *b, struct moxie_failure *failure) {
             found[k] = (uint8_t)(b->digest[i][k / 4] >> (24 - 8 * (k % 4)));
         b->done += b->leaf[i][1];
         if (memcmp(found, expected, sizeof found) != 0) {
-            uint32_t leaf = b->first_leaf + i, s = owner(e->bundle, leaf);
-            const struct mx_segment *segment = &e->bundle->segments[s];
-            return mx_fail(failure, MOXIE_ERROR_HASH,
-                           segment->offset + (uint64_t)(leaf - segment->first_leaf) * MX_LEAF_BYTES,
-                           "weights differ from what was signed: segment %u (layer %d, expert %d), leaf %u", s,
-                           (int)segment->layer, (int)segment->expert, leaf - segment->first_leaf);
+            uint32_t number, segment = owner(e->bundle, b->first_leaf + i, &number);
+            return mx_bundle_fail_leaf(e->bundle, segment, number, failure);
         }
     }
     b->first_leaf += b->filled;
@@ -67,10 +64,10 @@ static enum moxie_error verify_window(struct batch *b, uint32_t w, struct moxie_
     b->first_leaf = e->bundle->segments[window->first].first_leaf;
     for (uint32_t s = window->first; !err && s <= window->last; s++) {
         const struct mx_segment *segment = &e->bundle->segments[s];
-        for (uint64_t at = 0; !err && at < segment->bytes; at += MX_LEAF_BYTES) {
-            uint64_t left = segment->bytes - at;
-            b->leaf[b->filled][0] = (uint32_t)((segment->offset + at - window->offset) / MX_SEGMENT_ALIGN);
-            b->leaf[b->filled][1] = (uint32_t)(left < MX_LEAF_BYTES ? left : MX_LEAF_BYTES);
+        for (uint32_t i = 0; !err && i < mx_segment_leaves(segment); i++) {
+            struct mx_leaf leaf = mx_bundle_leaf(e->bundle, s, i);
+            b->leaf[b->filled][0] = (uint32_t)((leaf.offset - window->offset) / MX_SEGMENT_ALIGN);
+            b->leaf[b->filled][1] = leaf.bytes;
             if (++b->filled == b->capacity)
                 err = flush(b, failure);
         }
