@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Writes small valid inputs for the fuzz targets: seeds.py FOLDER (gets safetensors/, gguf/ and config/)."""
+import json
+import pathlib
+import struct
+import sys
+
+
+def string(text):
+    return struct.pack("<Q", len(text)) + text.encode()
+
+
+def key(name, value):
+    if isinstance(value, str):
+        return string(name) + struct.pack("<I", 8) + string(value)
+    if isinstance(value, float):
+        return string(name) + struct.pack("<If", 6, value)
+    if isinstance(value, list):
+        return string(name) + struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(string, value))
+    return string(name) + struct.pack("<II", 4, value)
+
+
+def gguf(arch):
+    """One layer of hidden 32, one head of 32, FFN 32, vocabulary 3; Q8_0, Q4_1, Q4_0 and F32 tensors."""
+    keys = {"general.architecture": arch, "tokenizer.ggml.tokens": ["a", "<|im_end|>", ""],
+            "tokenizer.ggml.eos_token_id": 1} | {f"{arch}.{k}": v for k, v in {
+                "block_count": 1, "context_length": 8, "embedding_length": 32, "attention.head_count": 1,
+                "feed_forward_length": 32, "attention.layer_norm_rms_epsilon": 1e-5, "rope.freq_base": 1e4}.items()}
+    tensors = [("token_embd.weight", (32, 3), 8), ("output_norm.weight", (32,), 0), ("blk.0.attn_norm.weight", (32,), 0),
+               ("blk.0.ffn_norm.weight", (32,), 0)]
+    tensors += [(f"blk.0.attn_{n}.weight", (32, 32), 3) for n in ("q", "k", "v", "output")]
+    if arch == "qwen2moe":
+        keys |= {"qwen2moe.expert_count": 2, "qwen2moe.expert_used_count": 1}
+        tensors += [("output.weight", (32, 3), 30), ("blk.0.ffn_gate_inp.weight", (32, 2), 0),
+                    ("blk.0.ffn_gate_inp_shexp.weight", (32,), 0)]
+        tensors += [(f"blk.0.attn_{n}.bias", (32,), 0) for n in ("q", "k", "v")]
+        tensors += [(f"blk.0.ffn_{n}_exps.weight", (32, 32, 2), 2) for n in ("gate", "up", "down")]
+        tensors += [(f"blk.0.ffn_{n}_shexp.weight", (32, 32), 1) for n in ("gate", "up", "down")]
+    else:
+        tensors += [(f"blk.0.ffn_{n}.weight", (32, 32), 2) for n in ("gate", "up", "down")]
+    size = {0: 128, 1: 64, 2: 18, 3: 20, 8: 34, 30: 64}  # bytes of 32 elements
+    infos, data = b"", b""
+    for name, dims, kind in tensors:
+        data += bytes(-len(data) % 32)
+        infos += string(name) + struct.pack("<I", len(dims)) + b"".join(struct.pack("<Q", d) for d in dims)
+        infos += struct.pack("<IQ", kind, len(data))
+        rows = 1
+        for d in dims[1:]:
+            rows *= d
+        data += bytes(size[kind] * rows)
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
+    head += b"".join(key(*k) for k in keys.items()) + infos
+    return head + bytes(-len(head) % 32) + data
+
+
+def safetensors():
+    header = json.dumps({"__metadata__": {"format": "pt"},
+                         "a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+                         "b": {"dtype": "BF16", "shape": [], "data_offsets": [24, 26]},
+                         "c": {"dtype": "I64", "shape": [0, 5], "data_offsets": [26, 26]}}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(26)
+
+
+def main():
+    out = pathlib.Path(sys.argv[1])
+    reference = pathlib.Path(__file__).resolve().parent.parent / "data" / "reference"
+    seeds = {"safetensors/a": safetensors()} | {f"gguf/{a}": gguf(a) for a in ("llama", "qwen2moe")}
+    seeds |= {f"config/{p.parent.name}": p.read_bytes() for p in reference.glob("*/config.json")}
+    for name, data in seeds.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
