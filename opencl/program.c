@@ -65,14 +65,16 @@ static enum moxie_error sources_of(const struct mx_program *p, const struct mx_k
 
 /* ---- Cache ---- */
 
+enum { HASH_BYTES = 32 }; /* a stored binary stands behind its own hash: there are drivers that die of damaged ones */
+
 /* Fills the key under which the binary is kept: a hash of everything that could change it. */
 static bool cache_key(const struct mx_cl *cl, const struct mx_program *p,
-                      const struct mx_kernel_source *const source[SOURCES], uint8_t key[32]) {
+                      const struct mx_kernel_source *const source[SOURCES], uint8_t key[HASH_BYTES]) {
     struct {
         char platform[256]; /* its version names the compiler */
         struct moxie_device_facts facts;
         struct options options;
-        uint8_t source[SOURCES][32];
+        uint8_t source[SOURCES][HASH_BYTES];
     } id;
     if (!cl->callbacks->sha256)
         return false;
@@ -100,13 +102,19 @@ static void forget(struct mx_program *p) {
 
 /* Builds from the cache's binary; leaves p->program NULL when there is none that the driver takes. */
 static void build_cached(struct mx_cl *cl, struct mx_program *p, const struct mx_kernel_source *const source[SOURCES]) {
-    uint8_t key[32];
+    uint8_t key[HASH_BYTES], hash[HASH_BYTES];
     if (!cl->callbacks->cache_load || !cache_key(cl, p, source, key))
         return;
     size_t n = cl->callbacks->cache_load(cl->callbacks->user, key, cl->scratch, cl->scratch_bytes);
-    if (n == 0 || n > cl->scratch_bytes)
+    if (n <= HASH_BYTES || n > cl->scratch_bytes)
         return;
-    const unsigned char *binary = cl->scratch;
+    n -= HASH_BYTES;
+    const unsigned char *binary = cl->scratch + HASH_BYTES;
+    cl->callbacks->sha256(binary, n, hash);
+    if (memcmp(hash, cl->scratch, HASH_BYTES) != 0) {
+        log_replacement(cl, p, "the cached binary is damaged, building from source", 0);
+        return;
+    }
     struct options options = options_of(p);
     cl_int status = CL_SUCCESS, code;
     p->program = clCreateProgramWithBinary(cl->context, 1, &cl->device, &n, &binary, &status, &code);
@@ -127,17 +135,19 @@ void mx_programs_store(struct mx_cl *cl) {
     for (uint32_t i = 0; i < cl->n_programs && cl->callbacks->cache_store; i++) {
         struct mx_program *p = &cl->program[i];
         const struct mx_kernel_source *source[SOURCES];
-        uint8_t key[32];
+        uint8_t key[HASH_BYTES];
         size_t n = 0;
-        unsigned char *binary = cl->scratch;
+        unsigned char *binary = cl->scratch + HASH_BYTES;
         if (p->from_cache || sources_of(p, source, &failure) != MOXIE_OK || !cache_key(cl, p, source, key))
             continue;
         cl_int code = clGetProgramInfo(p->program, CL_PROGRAM_BINARY_SIZES, sizeof n, &n, NULL);
-        if (code != CL_SUCCESS || n == 0 || n > cl->scratch_bytes)
+        if (code != CL_SUCCESS || n == 0 || n > cl->scratch_bytes - HASH_BYTES)
             continue;
         code = clGetProgramInfo(p->program, CL_PROGRAM_BINARIES, sizeof(unsigned char *), &binary, NULL);
-        if (code == CL_SUCCESS)
-            cl->callbacks->cache_store(cl->callbacks->user, key, binary, n);
+        if (code != CL_SUCCESS)
+            continue;
+        cl->callbacks->sha256(binary, n, cl->scratch);
+        cl->callbacks->cache_store(cl->callbacks->user, key, cl->scratch, n + HASH_BYTES);
     }
 }
 
