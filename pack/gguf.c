@@ -254,23 +254,25 @@ static bool settle_keys(struct reader *r) {
     return true;
 }
 
-static bool read_alignment(const struct reader *r, uint64_t *alignment) {
-    *alignment = ALIGNMENT_DEFAULT;
+/* A power of two; 0: see the error. */
+static uint64_t read_alignment(const struct reader *r) {
     const struct pk_gguf_key *k = pk_gguf_find(r->g, "general.alignment");
-    if (k) {
-        *alignment = k->type == PK_GGUF_U32 ? pk_gguf_load(k->data, 4) : 0;
+    if (!k) {
+        return ALIGNMENT_DEFAULT;
     }
-    if (*alignment == 0 || *alignment > ALIGNMENT_MAX || (*alignment & (*alignment - 1))) {
-        return pk_fail(r->e, MOXIE_ERROR_FORMAT, "%s: general.alignment is not a u32 power of two up to %u", r->f->path,
-                       ALIGNMENT_MAX);
+    uint64_t alignment = k->type == PK_GGUF_U32 ? pk_gguf_load(k->data, 4) : 0;
+    if (alignment == 0 || alignment > ALIGNMENT_MAX || (alignment & (alignment - 1))) {
+        pk_fail(r->e, MOXIE_ERROR_FORMAT, "%s: general.alignment is not a u32 power of two up to %u", r->f->path,
+                ALIGNMENT_MAX);
+        return 0;
     }
-    return true;
+    return alignment;
 }
 
 /* The tensors must follow each other in the data, each aligned, and end inside the file. */
 static bool place_tensors(const struct reader *r) {
-    uint64_t alignment;
-    if (!read_alignment(r, &alignment)) {
+    uint64_t alignment = read_alignment(r);
+    if (!alignment) {
         return false;
     }
     uint64_t data = (r->at + alignment - 1) / alignment * alignment, at = 0; // no overflow: at is below 1 GiB

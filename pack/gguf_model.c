@@ -112,6 +112,11 @@ static bool refuse_unbuilt(const struct reader *r) {
         return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"%s\": RoPE scaling \"%.*s\" is not supported", r->path, full,
                        (int)(type.length < 64 ? type.length : 64), type.bytes ? type.bytes : "");
     }
+    const struct pk_gguf_key *causal = find(r, "attention.causal", full);
+    int64_t is_causal;
+    if (causal && (!pk_gguf_integer(causal, 0, &is_causal) || !is_causal)) {
+        return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"%s\": only causal attention is supported", r->path, full);
+    }
     const struct pk_gguf_key *split = pk_gguf_find(r->g, "split.count");
     int64_t parts;
     if (split && (!pk_gguf_integer(split, 0, &parts) || parts > 1)) {
@@ -123,7 +128,7 @@ static bool refuse_unbuilt(const struct reader *r) {
 
 static bool read_attention(const struct reader *r, struct mx_model *m) {
     static const float theta = 1e4f;
-    uint32_t rotated, value_length;
+    uint32_t rotated = 0, value_length = 0;
     if (!read_u32(r, "attention.head_count", 1, PK_MAX_HEADS, NULL, &m->heads) ||
         !read_u32(r, "attention.head_count_kv", 1, PK_MAX_HEADS, &m->heads, &m->kv_heads)) {
         return false;
@@ -156,13 +161,13 @@ static bool read_ffn(const struct reader *r, struct pk_ffn *ffn) {
         return read_u32(r, "feed_forward_length", 1, PK_MAX_WIDTH, NULL, &ffn->dense_width) &&
                read_u32(r, "expert_count", 0, 0, &none, &ffn->routed);
     }
-    uint32_t dense;
+    uint32_t dense = 0;
     if (!read_u32(r, "expert_count", 1, PK_MAX_EXPERTS, NULL, &ffn->routed) ||
         !read_u32(r, "expert_used_count", 1, PK_MAX_TOP_K, NULL, &ffn->top_k) ||
         !read_u32(r, "feed_forward_length", 0, PK_MAX_WIDTH, &none, &dense)) {
         return false;
     }
-    uint32_t part = dense / ffn->top_k;
+    uint32_t part = ffn->top_k ? dense / ffn->top_k : 0;
     char full[96];
     const struct pk_gguf_key *norm = find(r, "expert_weights_norm", full);
     int64_t normed = 0;

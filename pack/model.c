@@ -33,7 +33,8 @@ bool pk_model_finish(struct pk_source *s, const struct pk_ffn *ffn, const char *
         return false;
     }
     m->inv_hidden = 1.0f / (float)m->hidden; // one rounding: hidden is below 2^24
-    // Two roundings, which for every head_dim up to 256 give the float nearest to the exact value (tests/test_model.c).
+    // Two roundings, which for every head_dim up to 256 give the float nearest to the exact value
+    // (tests/test_importer_config.c).
     m->attn_scale = (float)(1.0 / sqrt((double)m->head_dim));
 
     s->layers = calloc(m->layers, sizeof(*s->layers));

@@ -52,7 +52,10 @@ static void *grown(void *array, size_t n, size_t element, struct pk_error *e) {
         return array;
     }
     void *larger = realloc(array, (n ? 2 * n : 1) * element);
-    return larger ? larger : pk_fail_memory(e);
+    if (!larger) {
+        pk_fail_memory(e);
+    }
+    return larger;
 }
 
 bool pk_source_add_file(struct pk_source *s, struct pk_file f, uint32_t *index, struct pk_error *e) {
@@ -157,9 +160,8 @@ bool pk_source_read_rows(const struct pk_source *s, const struct pk_tensor *t, u
                          void *dst, struct pk_error *e) {
     const struct pk_file *f = &s->files[t->file];
     if (first_row > t->rows || n_rows > t->rows - first_row) {
-        return pk_fail(e, MOXIE_ERROR_BOUNDS, "tensor \"%s\" has %llu rows; rows %llu to %llu were asked for", t->name,
-                       (unsigned long long)t->rows, (unsigned long long)first_row,
-                       (unsigned long long)(first_row + n_rows));
+        return pk_fail(e, MOXIE_ERROR_BOUNDS, "tensor \"%s\" has %llu rows; %llu from row %llu were asked for", t->name,
+                       (unsigned long long)t->rows, (unsigned long long)n_rows, (unsigned long long)first_row);
     }
     if (!t->head_rows) {
         return pk_file_read(f, t->offset + first_row * t->row_bytes, dst, n_rows * t->row_bytes, e);

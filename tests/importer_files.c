@@ -3,6 +3,7 @@
 #include "tests/importer_files.h"
 
 #include <dirent.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,4 +112,47 @@ void check_pk_error(const struct pk_error *e, int code, const char *part) {
         fail_msg("expected '%s' with \"%s\", got '%s': %s", moxie_error_name((enum moxie_error)code), part,
                  moxie_error_name((enum moxie_error)e->code), e->text);
     }
+}
+
+void copy_reference(const char *folder, const char *reference, const char *name) {
+    char path[256];
+    snprintf(path, sizeof(path), REFERENCE "%s/%s", reference, name);
+    struct bytes b = read_whole(path);
+    write_file(in_folder(folder, name), b.data, b.n);
+    free_bytes(&b);
+}
+
+void write_changed(const char *folder, const char *reference, const char *name, const char *key, const char *value) {
+    char path[256];
+    snprintf(path, sizeof(path), REFERENCE "%s/%s", reference, name);
+    json_t *root = json_load_file(path, 0, NULL);
+    assert_non_null(root);
+    if (value) {
+        json_t *v = json_loads(value, JSON_DECODE_ANY, NULL);
+        assert_non_null(v);
+        json_object_set_new(root, key, v);
+    } else {
+        json_object_del(root, key);
+    }
+    assert_int_equal(json_dump_file(root, in_folder(folder, name), 0), 0);
+    json_decref(root);
+}
+
+struct pk_source *open_source(const char *path) {
+    struct pk_error e = {0};
+    struct pk_source *s = pk_source_open(path, &e);
+    if (!s || !pk_source_check(s, &e)) {
+        fail_msg("%s: %s", path, e.text);
+    }
+    return s;
+}
+
+void refuse_source(const char *path, int code, const char *part) {
+    struct pk_error e = {0};
+    struct pk_source *s = pk_source_open(path, &e);
+    if (s && pk_source_check(s, &e)) {
+        fail_msg("accepted where \"%s\" was expected", part);
+    }
+    check_pk_error(&e, code, part);
+    pk_source_close(s);
 }

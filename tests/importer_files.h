@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pack/pk_error.h"
+#include "pack/source.h"
 
 /* A growing array of bytes. Zero is empty. */
 struct bytes {
@@ -37,5 +37,19 @@ struct bytes safetensors(const char *header, size_t data);
 
 /* Fails the test unless `e` has `code` and its text contains `part`. */
 void check_pk_error(const struct pk_error *e, int code, const char *part);
+
+#define REFERENCE "tests/data/reference/"
+
+/* Copies file `name` of checkpoint REFERENCE/<reference> into `folder`. */
+void copy_reference(const char *folder, const char *reference, const char *name);
+
+/* Writes that JSON file to `folder` with `key` set to the JSON text `value`; NULL removes the key. */
+void write_changed(const char *folder, const char *reference, const char *name, const char *key, const char *value);
+
+/* An opened source that passed pk_source_check; fails the test otherwise. */
+struct pk_source *open_source(const char *path);
+
+/* Fails the test unless opening or checking `path` gives this error. */
+void refuse_source(const char *path, int code, const char *part);
 
 #endif

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Hugging Face folders: the checkpoints of tests/data/reference, and what happens when a file of theirs is changed. The
- * expectations are the numbers that transformers' own classes were given (tests/reference/make_checkpoints.py). */
+ * Weights of Hugging Face folders: rows, shards, stacked experts, and tensors that are missing, superfluous or not
+ * finite. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "pack/source.h"
 #include "tests/check.h"
 #include "tests/importer_files.h"
-
-#define REFERENCE "tests/data/reference/"
 
 static char *folder;
 
@@ -29,117 +26,17 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static struct pk_source *opened(const char *path) {
-    struct pk_error e = {0};
-    struct pk_source *s = pk_source_open(path, &e);
-    if (!s || !pk_source_check(s, &e)) {
-        fail_msg("%s: %s", path, e.text);
-    }
-    return s;
-}
-
-/* Opens and checks the temporary folder, and expects a refusal. */
 static void refused(int code, const char *part) {
-    struct pk_error e = {0};
-    struct pk_source *s = pk_source_open(folder, &e);
-    if (s && pk_source_check(s, &e)) {
-        fail_msg("accepted where \"%s\" was expected", part);
-    }
-    check_pk_error(&e, code, part);
-    pk_source_close(s);
+    refuse_source(folder, code, part);
 }
 
-/* Copies file `name` of a reference checkpoint into the temporary folder. */
 static void copy(const char *reference, const char *name) {
-    char path[256];
-    snprintf(path, sizeof(path), REFERENCE "%s/%s", reference, name);
-    struct bytes b = read_whole(path);
-    write_file(in_folder(folder, name), b.data, b.n);
-    free_bytes(&b);
-}
-
-/* Writes the JSON file `name` of a reference checkpoint with `key` set to the JSON text `value`; NULL removes it. */
-static void write_changed(const char *reference, const char *name, const char *key, const char *value) {
-    char path[256];
-    snprintf(path, sizeof(path), REFERENCE "%s/%s", reference, name);
-    json_t *root = json_load_file(path, 0, NULL);
-    assert_non_null(root);
-    if (value) {
-        json_t *v = json_loads(value, JSON_DECODE_ANY, NULL);
-        assert_non_null(v);
-        json_object_set_new(root, key, v);
-    } else {
-        json_object_del(root, key);
-    }
-    assert_int_equal(json_dump_file(root, in_folder(folder, name), 0), 0);
-    json_decref(root);
-}
-
-static void test_numbers(void **state) {
-    (void)state;
-    struct pk_source *s = opened(REFERENCE "moe-norm-tied");
-    const struct mx_model *m = &s->model;
-    assert_string_equal(m->id, "moe-norm-tied");
-    assert_string_equal(m->architecture, "qwen2_moe");
-    assert_true(m->hidden == 96 && m->layers == 2 && m->heads == 2 && m->kv_heads == 1 && m->head_dim == 48);
-    assert_true(m->vocab == 131 && m->max_positions == 512 && m->tied == 1 && m->bos == 129);
-    assert_true(m->eos_count == 1 && m->eos[0] == 130 && s->qkv_bias && s->shared_width == 56);
-    assert_true(m->rms_eps == 1e-6f && m->rope_theta == 1e6f && m->inv_hidden == 1.0f / 96);
-    assert_true(s->layers[1].routed == 6 && s->layers[1].top_k == 3 && s->layers[1].width == 32);
-    assert_int_equal(s->layers[1].shared, 2); // 56 = 32 + 24
-    assert_int_equal(s->layers[1].flags, MX_LAYER_NORM_TOPK | MX_LAYER_SHARED_GATE);
-    pk_source_close(s);
-
-    s = opened(REFERENCE "moe-sparse-step/"); // layers 0 and 2 are dense
-    assert_string_equal(s->model.id, "moe-sparse-step");
-    assert_true(s->layers[0].routed == 0 && s->layers[0].shared == 1 && s->layers[0].width == 112);
-    assert_true(s->layers[0].flags == 0 && s->layers[2].routed == 0);
-    assert_true(s->layers[1].routed == 7 && s->layers[1].shared == 3 && s->shared_width == 72);
-    assert_int_equal(s->layers[1].flags, MX_LAYER_SHARED_GATE);
-    assert_non_null(strstr(s->chat_template, "<|im_start|>assistant"));
-    pk_source_close(s);
-
-    s = opened(REFERENCE "moe-dead-sharded"); // layer 1 is dense, three files
-    assert_true(s->n_files == 3 && s->layers[0].routed == 8 && s->layers[1].routed == 0 && s->layers[2].routed == 8);
-    pk_source_close(s);
-
-    s = opened(REFERENCE "llama"); // rope_parameters, an explicit head_dim
-    assert_true(s->model.head_dim == 16 && s->model.hidden == 272 && s->model.rope_theta == 1e5f);
-    assert_true(!s->qkv_bias && s->model.rms_eps == 1e-5f && s->model.tied == 1);
-    assert_true(s->layers[0].routed == 0 && s->layers[0].width == 48);
-    pk_source_close(s);
-
-    s = opened(REFERENCE "qwen2");
-    assert_true(s->qkv_bias && s->model.kv_heads == 5 && s->shared_width == 0 && s->layers[1].width == 272);
-    pk_source_close(s);
-}
-
-/* 1 / sqrt(d) is the nearest float: no float lies nearer, in exact integers. With f = n * 2^-k, the midpoint to the
- * next float is (2n ± 1) * 2^-(k+1), and m < 1 / sqrt(d) exactly when m^2 * d < 1. */
-static void test_attention_scale(void **state) {
-    (void)state;
-    for (uint32_t d = 2; d <= 256; d += 2) {
-        char text[16];
-        snprintf(text, sizeof(text), "%u", d);
-        write_changed("moe-f32", "config.json", "head_dim", text);
-        copy("moe-f32", "model.safetensors");
-        struct pk_error e;
-        struct pk_source *s = pk_source_open(folder, &e);
-        assert_non_null(s);
-        int exponent;
-        uint64_t n = (uint64_t)ldexpf(frexpf(s->model.attn_scale, &exponent), 24);
-        int k = 24 - exponent; // attn_scale = n * 2^-k
-        unsigned __int128 one = (unsigned __int128)1 << (2 * k + 2);
-        unsigned __int128 below = (unsigned __int128)(2 * n - 1) * (2 * n - 1) * d;
-        unsigned __int128 above = (unsigned __int128)(2 * n + 1) * (2 * n + 1) * d;
-        assert_true(below < one && one < above);
-        pk_source_close(s);
-    }
+    copy_reference(folder, reference, name);
 }
 
 static void test_rows(void **state) {
     (void)state;
-    struct pk_source *s = opened(REFERENCE "moe-f32");
+    struct pk_source *s = open_source(REFERENCE "moe-f32");
     struct pk_error e = {0};
     struct pk_tensor *t = pk_source_take(s, "model.layers.1.mlp.experts.3.down_proj.weight", &e);
     assert_non_null(t);
@@ -161,175 +58,6 @@ static void test_rows(void **state) {
     pk_source_close(s);
 }
 
-static void test_refused_configs(void **state) {
-    (void)state;
-    static const struct {
-        const char *key, *value, *part;
-    } cases[] = {
-        {"model_type", "\"mixtral\"", "model_type"},
-        {"model_type", NULL, "model_type"},
-        {"model_type", "7", "model_type"},
-        {"hidden_act", "\"gelu\"", "hidden_act"},
-        {"hidden_size", "0", "hidden_size"},
-        {"hidden_size", "48.0", "hidden_size"},
-        {"hidden_size", "-48", "hidden_size"},
-        {"hidden_size", "4611686018427387904", "hidden_size"},
-        {"hidden_size", NULL, "hidden_size"},
-        {"hidden_size", "49", "not a multiple of num_attention_heads"},
-        {"hidden_size", "54", "the configuration asks for"},
-        {"num_attention_heads", "0", "num_attention_heads"},
-        {"num_key_value_heads", "2", "not a multiple of 2 key-value heads"},
-        {"num_key_value_heads", "0", "num_key_value_heads"},
-        {"num_key_value_heads", NULL, "k_proj.weight"}, // as many as query heads: the tensor is smaller
-        {"head_dim", "15", "head dimension 15"},
-        {"head_dim", "258", "head_dim"},
-        {"num_hidden_layers", "0", "num_hidden_layers"},
-        {"num_hidden_layers", "3", "model.layers.2.input_layernorm.weight\" (1 x 48) is missing"},
-        {"num_hidden_layers", "1", "model.layers.1"},
-        {"vocab_size", "102", "embed_tokens.weight\": the configuration asks for 102 x 48, the file has 101 x 48"},
-        {"max_position_embeddings", NULL, "max_position_embeddings"},
-        {"rms_norm_eps", "0", "rms_norm_eps"},
-        {"rms_norm_eps", "\"1e-6\"", "rms_norm_eps"},
-        {"rope_theta", "0", "rope_theta"},
-        {"rope_theta", "-1.5", "rope_theta"},
-        {"rope_scaling", "{\"type\":\"yarn\",\"factor\":4.0}", "rope_scaling"},
-        {"rope_scaling", "{\"rope_type\":\"llama3\"}", "rope_scaling"},
-        {"rope_scaling", "{\"factor\":2.0}", "rope_scaling"},
-        {"rope_scaling", "true", "rope_scaling"},
-        {"rope_parameters", "{\"rope_type\":\"linear\",\"rope_theta\":10000.0}", "rope_parameters"},
-        {"rope_parameters", "{\"full_attention\":{\"rope_theta\":1e4}}", "rope_parameters"},
-        {"rope_parameters", "{\"rope_theta\":1e4,\"partial_rotary_factor\":0.5}", "partial_rotary_factor"},
-        {"partial_rotary_factor", "0.25", "partial_rotary_factor"},
-        {"use_sliding_window", "true", "use_sliding_window"},
-        {"layer_types", "[\"full_attention\",\"sliding_attention\"]", "layer_types"},
-        {"num_experts", "1025", "num_experts"},
-        {"num_experts", "6", "mlp.gate.weight"},
-        {"num_experts", "0", "mlp.gate_proj.weight"}, // all layers dense: their tensors are not there
-        {"num_experts", NULL, "num_experts"},
-        {"num_experts_per_tok", "0", "num_experts_per_tok"},
-        {"num_experts_per_tok", "6", "6 experts per token of 5"},
-        {"num_experts_per_tok", "17", "num_experts_per_tok"},
-        {"moe_intermediate_size", "25", "experts.0.gate_proj.weight\": the configuration asks for 25 x 48"},
-        {"shared_expert_intermediate_size", "47", "shared_expert.gate_proj.weight"},
-        {"shared_expert_intermediate_size", "0", "shared_expert_intermediate_size"},
-        {"norm_topk_prob", "1", "norm_topk_prob"},
-        {"decoder_sparse_step", "0", "decoder_sparse_step"},
-        {"mlp_only_layers", "[2]", "mlp_only_layers"},
-        {"mlp_only_layers", "[\"0\"]", "mlp_only_layers"},
-        {"mlp_only_layers", "3", "mlp_only_layers"},
-        {"mlp_only_layers", "[0]", "model.layers.0.mlp.gate_proj.weight\" (64 x 48) is missing"},
-        {"qkv_bias", "false", "_proj.bias\" has no place"},
-        {"tie_word_embeddings", "\"yes\"", "tie_word_embeddings"},
-        {"eos_token_id", "101", "outside the vocabulary of 101"},
-        {"eos_token_id", "-1", "eos_token_id"},
-        {"eos_token_id", "[1,2,3,4,5,6,7,8,9]", "more than 8 end tokens"},
-        {"eos_token_id", "{}", "eos_token_id"},
-        {"bos_token_id", "101", "begin token 101"},
-        {"quantization_config", "{\"quant_method\":\"gptq\"}", "quantised with \"gptq\""},
-    };
-    copy("moe-f32", "model.safetensors");
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        write_changed("moe-f32", "config.json", cases[i].key, cases[i].value);
-        refused(MOXIE_ERROR_MODEL, cases[i].part);
-    }
-    static const char *const llama[] = {"attention_bias", "mlp_bias", "rope_interleaved"};
-    copy("llama", "model.safetensors");
-    for (size_t i = 0; i < 3; i++) {
-        write_changed("llama", "config.json", llama[i], "true");
-        refused(MOXIE_ERROR_MODEL, llama[i]);
-    }
-}
-
-static void test_accepted_configs(void **state) {
-    (void)state;
-    static const struct {
-        const char *key, *value;
-    } cases[] = {
-        {"rope_scaling", "null"},      {"rope_scaling", "{\"rope_type\":\"default\"}"},
-        {"hidden_act", NULL},          {"layer_types", "[\"full_attention\",\"full_attention\"]"},
-        {"rms_norm_eps", NULL},        {"eos_token_id", "null"},
-        {"bos_token_id", "null"},      {"tie_word_embeddings", "true"}, // the head in the file is ignored
-        {"rope_theta", "1000000"},     {"head_dim", "16"},
-        {"decoder_sparse_step", NULL}, {"mlp_only_layers", NULL},
-    };
-    copy("moe-f32", "model.safetensors");
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        write_changed("moe-f32", "config.json", cases[i].key, cases[i].value);
-        pk_source_close(opened(folder));
-    }
-    write_changed("moe-f32", "config.json", "tie_word_embeddings", "true");
-    struct pk_source *s = opened(folder);
-    assert_true(s->model.tied && pk_source_find(s, "lm_head.weight")->ignored);
-    assert_false(pk_source_find(s, "model.embed_tokens.weight")->ignored);
-    pk_source_close(s);
-}
-
-static void test_texts(void **state) {
-    (void)state;
-    copy("moe-f32", "model.safetensors");
-    copy("moe-f32", "config.json");
-    static const char generation[] = "{\"do_sample\":true,\"temperature\":0.7,\"top_p\":0.8,\"top_k\":20,"
-                                     "\"repetition_penalty\":1.05,\"eos_token_id\":[99,100,5],\"pad_token_id\":9}";
-    static const char tokenizer[] =
-        "{\"chat_template\":[{\"name\":\"tool\",\"template\":\"T\"},{\"name\":\"default\",\"template\":\"D\"}],"
-        "\"added_tokens_decoder\":{\"3\":{\"content\":\"<|im_start|>\"},\"4\":{\"content\":\"<|im_end|>\"}}}";
-    write_file(in_folder(folder, "generation_config.json"), generation, sizeof(generation) - 1);
-    write_file(in_folder(folder, "tokenizer_config.json"), tokenizer, sizeof(tokenizer) - 1);
-    write_file(in_folder(folder, "LICENSE"), "Terms \xc3\xa9\n", 9);
-    struct pk_source *s = opened(folder);
-    const struct mx_generation *g = &s->model.generation;
-    assert_true(g->do_sample == 1 && g->temperature == 0.7f && g->top_p == 0.8f && g->top_k == 20);
-    assert_true(g->repetition_penalty == 1.05f && g->min_p == 0);
-    static const uint32_t eos[] = {100, 99, 5, 4};
-    assert_int_equal(s->model.eos_count, 4);
-    assert_memory_equal(s->model.eos, eos, sizeof(eos));
-    assert_string_equal(s->chat_template, "D");
-    assert_string_equal(s->license, "Terms \xc3\xa9\n");
-    pk_source_close(s);
-
-    // A template file of its own counts more; top_k 0 switches the filter off, which the whole vocabulary does too.
-    write_file(in_folder(folder, "chat_template.jinja"), "J", 1);
-    write_file(in_folder(folder, "generation_config.json"), "{\"top_k\":0}", 11);
-    s = opened(folder);
-    assert_string_equal(s->chat_template, "J");
-    assert_int_equal(s->model.generation.top_k, 101);
-    pk_source_close(s);
-
-    static const struct {
-        const char *file, *text, *part;
-        int code;
-    } bad[] = {
-        {"LICENSE", "\xff", "not UTF-8", MOXIE_ERROR_FORMAT},
-        {"generation_config.json", "{\"temperature\":-1}", "temperature", MOXIE_ERROR_MODEL},
-        {"generation_config.json", "{\"top_p\":1.5}", "top_p", MOXIE_ERROR_MODEL},
-        {"generation_config.json", "{\"eos_token_id\":101}", "generation_config.json", MOXIE_ERROR_MODEL},
-        {"generation_config.json", "{\"top_k\":1e999}", "JSON", MOXIE_ERROR_FORMAT},
-        {"tokenizer_config.json", "{\"chat_template\":3}", "chat_template", MOXIE_ERROR_MODEL},
-        {"tokenizer_config.json", "{\"added_tokens_decoder\":{\"x\":{\"content\":\"<|im_end|>\"}}}", "id of",
-         MOXIE_ERROR_TOKENIZER},
-        {"tokenizer_config.json", "[", "JSON", MOXIE_ERROR_TRUNCATED},
-        {"config.json", "", "JSON", MOXIE_ERROR_TRUNCATED},
-        {"config.json", "[]", "expected a JSON object", MOXIE_ERROR_FORMAT},
-        {"config.json", "{\"model_type\":\"llama\",\"model_type\":\"qwen2\"}", "duplicate", MOXIE_ERROR_FORMAT},
-    };
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        const char *path = in_folder(folder, bad[i].file);
-        struct bytes before = {0};
-        if (access(path, F_OK) == 0) {
-            before = read_whole(path);
-        }
-        write_file(path, bad[i].text, strlen(bad[i].text));
-        if (strcmp(bad[i].file, "tokenizer_config.json") == 0) {
-            assert_int_equal(unlink(in_folder(folder, "chat_template.jinja")), 0);
-        }
-        refused(bad[i].code, bad[i].part);
-        write_file(in_folder(folder, bad[i].file), before.data ? before.data : (uint8_t *)"{}",
-                   before.data ? before.n : 2);
-        write_file(in_folder(folder, "chat_template.jinja"), "J", 1);
-        free_bytes(&before);
-    }
-}
-
 static void test_missing_files(void **state) {
     (void)state;
     refused(MOXIE_ERROR_FILE, "config.json: cannot open");
@@ -345,14 +73,14 @@ static void test_missing_files(void **state) {
 static void test_not_finite_weight(void **state) {
     (void)state;
     copy("moe-f32", "config.json");
-    struct pk_source *s = opened(REFERENCE "moe-f32");
+    struct pk_source *s = open_source(REFERENCE "moe-f32");
     uint64_t at = pk_source_find(s, "model.layers.0.self_attn.k_proj.weight")->offset + (5 * 48 + 7) * 4;
     pk_source_close(s);
     struct bytes b = read_whole(REFERENCE "moe-f32/model.safetensors");
     memcpy(b.data + at, &(float){NAN}, 4);
     write_file(in_folder(folder, "model.safetensors"), b.data, b.n);
     free_bytes(&b);
-    s = opened(folder);
+    s = open_source(folder);
     struct pk_error e = {0};
     struct pk_tensor *t = pk_source_take(s, "model.layers.0.self_attn.k_proj.weight", &e);
     for (uint64_t r = 0; r < t->rows; r++) {
@@ -400,9 +128,9 @@ static void test_shards(void **state) {
         write_index(cases[i].tensor, cases[i].shard);
         refused(cases[i].code, cases[i].part);
     }
-    write_changed("moe-dead-sharded", "model.safetensors.index.json", "weight_map", "[]");
+    write_changed(folder, "moe-dead-sharded", "model.safetensors.index.json", "weight_map", "[]");
     refused(MOXIE_ERROR_MODEL, "weight_map");
-    write_changed("moe-dead-sharded", "model.safetensors.index.json", "weight_map",
+    write_changed(folder, "moe-dead-sharded", "model.safetensors.index.json", "weight_map",
                   "{\"model.norm.weight\":\"model-00003-of-00003.safetensors\"}");
     refused(MOXIE_ERROR_MODEL, "is missing");
     write_file(in_folder(folder, "copy.safetensors"), "", 0); // one tensor in two files
@@ -445,7 +173,7 @@ static void test_unexpected_tensors(void **state) {
 /* The layout that transformers keeps in memory: a layer's experts stacked, gate rows before up rows. */
 static void test_stacked_experts(void **state) {
     (void)state;
-    struct pk_source *s = opened(REFERENCE "moe-f32");
+    struct pk_source *s = open_source(REFERENCE "moe-f32");
     json_t *header = json_object();
     struct bytes data = {0};
     struct pk_error e = {0};
@@ -487,7 +215,7 @@ static void test_stacked_experts(void **state) {
     put(&file, data.data, data.n);
     write_file(in_folder(folder, "model.safetensors"), file.data, file.n);
     copy("moe-f32", "config.json");
-    struct pk_source *stacked = opened(folder);
+    struct pk_source *stacked = open_source(folder);
     assert_int_equal(stacked->n_tensors, s->n_tensors);
     for (size_t i = 0; i < s->n_tensors; i++) {
         const struct pk_tensor *a = &s->tensors[i], *b = &stacked->tensors[i];
@@ -509,10 +237,8 @@ static void test_stacked_experts(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers), cmocka_unit_test(test_rows),  TEST(test_attention_scale),
-        TEST(test_refused_configs),     TEST(test_accepted_configs),  TEST(test_texts),
-        TEST(test_missing_files),       TEST(test_not_finite_weight), TEST(test_shards),
-        TEST(test_unexpected_tensors),  TEST(test_stacked_experts),
+        TEST(test_rows),   TEST(test_missing_files),      TEST(test_not_finite_weight),
+        TEST(test_shards), TEST(test_unexpected_tensors), TEST(test_stacked_experts),
     };
     return check_run(tests);
 }
