@@ -185,8 +185,8 @@ enum moxie_error mx_device_accept(const struct moxie_device_facts *facts, struct
 enum moxie_error moxie_device_facts(uint32_t index, struct moxie_device_facts *facts, struct moxie_failure *failure) {
     if (!facts)
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "facts is NULL");
-    cl_platform_id platform;
-    cl_device_id device;
+    cl_platform_id platform = NULL;
+    cl_device_id device = NULL;
     enum moxie_error e = mx_device_find(index, &platform, &device, failure);
     if (!e)
         e = mx_device_read(platform, device, facts, failure);

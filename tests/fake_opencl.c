@@ -56,7 +56,10 @@ static void *real(const char *name) {
     }
     return f;
 }
-#define REAL(name) ((__typeof__(&name))real(#name))
+#define REAL(name) ((__typeof__(&(name)))real(#name))
+
+/* The macros take lists of parameters, and the short names are ours: */
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name,bugprone-macro-parentheses) */
 
 /* A call that answers a code. */
 #define CALL(name, natural, parameters, arguments)                                                                     \
@@ -173,3 +176,4 @@ ENQUEUE(clEnqueueFillBuffer, CL_OUT_OF_RESOURCES,
         (queue, buffer, pattern, pattern_size, offset, size, n, wait, event))
 CALL(clFinish, CL_OUT_OF_RESOURCES, (cl_command_queue queue), (queue))
 CALL(clFlush, CL_OUT_OF_RESOURCES, (cl_command_queue queue), (queue))
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name,bugprone-macro-parentheses) */
