@@ -77,10 +77,10 @@ static enum moxie_error encode_window(struct window *w) {
     const uint8_t *text = w->text;
     for (;;) {
         bool final = w->lead_left == 0 && w->text_left == 0;
-        uint64_t at = w->offset + (uint64_t)(w->text - text);
-        size_t n = w->end > w->begin
-                       ? mx_split(e->t->header->pretokenizer, e->window + w->begin, w->end - w->begin, final)
-                       : 0;
+        /* Place in the text for errors: exact unless normalising changed lengths. */
+        size_t read = (size_t)(w->text - text), unread = w->end - w->begin;
+        uint64_t at = w->offset + (read > unread ? read - unread : 0);
+        size_t n = unread ? mx_split(e->t->header->pretokenizer, e->window + w->begin, unread, final) : 0;
         if (n == 0 && final) {
             return MOXIE_OK;
         }
