@@ -129,8 +129,8 @@ static bool refuse_unbuilt(const struct reader *r) {
 static bool read_attention(const struct reader *r, struct mx_model *m) {
     static const float theta = 1e4f;
     uint32_t rotated = 0, value_length = 0;
-    if (!read_u32(r, "attention.head_count", 1, PK_MAX_HEADS, NULL, &m->heads) ||
-        !read_u32(r, "attention.head_count_kv", 1, PK_MAX_HEADS, &m->heads, &m->kv_heads)) {
+    if (!read_u32(r, "attention.head_count", 1, MX_HEADS_MAX, NULL, &m->heads) ||
+        !read_u32(r, "attention.head_count_kv", 1, MX_HEADS_MAX, &m->heads, &m->kv_heads)) {
         return false;
     }
     uint32_t head_dim = m->hidden / m->heads;
@@ -139,9 +139,9 @@ static bool read_attention(const struct reader *r, struct mx_model *m) {
         return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: %u is not a multiple of %u heads, and key \"%s\" is missing",
                        r->path, m->hidden, m->heads, full);
     }
-    if (!read_u32(r, "attention.key_length", 2, PK_MAX_HEAD_DIM, &head_dim, &m->head_dim) ||
-        !read_u32(r, "attention.value_length", 2, PK_MAX_HEAD_DIM, &m->head_dim, &value_length) ||
-        !read_u32(r, "rope.dimension_count", 2, PK_MAX_HEAD_DIM, &m->head_dim, &rotated) ||
+    if (!read_u32(r, "attention.key_length", 2, MX_HEAD_DIM_MAX, &head_dim, &m->head_dim) ||
+        !read_u32(r, "attention.value_length", 2, MX_HEAD_DIM_MAX, &m->head_dim, &value_length) ||
+        !read_u32(r, "rope.dimension_count", 2, MX_HEAD_DIM_MAX, &m->head_dim, &rotated) ||
         !read_float(r, "rope.freq_base", 1, 1e15, &theta, &m->rope_theta)) {
         return false;
     }
@@ -158,13 +158,13 @@ static bool read_ffn(const struct reader *r, struct pk_ffn *ffn) {
     static const uint32_t none = 0;
     bool moe = strcmp(r->arch, "qwen2moe") == 0;
     if (!moe) {
-        return read_u32(r, "feed_forward_length", 1, PK_MAX_WIDTH, NULL, &ffn->dense_width) &&
+        return read_u32(r, "feed_forward_length", 1, MX_WIDTH_MAX, NULL, &ffn->dense_width) &&
                read_u32(r, "expert_count", 0, 0, &none, &ffn->routed);
     }
     uint32_t dense = 0;
-    if (!read_u32(r, "expert_count", 1, PK_MAX_EXPERTS, NULL, &ffn->routed) ||
-        !read_u32(r, "expert_used_count", 1, PK_MAX_TOP_K, NULL, &ffn->top_k) ||
-        !read_u32(r, "feed_forward_length", 0, PK_MAX_WIDTH, &none, &dense)) {
+    if (!read_u32(r, "expert_count", 1, MX_ROUTED_MAX, NULL, &ffn->routed) ||
+        !read_u32(r, "expert_used_count", 1, MX_TOP_K_MAX, NULL, &ffn->top_k) ||
+        !read_u32(r, "feed_forward_length", 0, MX_WIDTH_MAX, &none, &dense)) {
         return false;
     }
     uint32_t part = ffn->top_k ? dense / ffn->top_k : 0;
@@ -176,8 +176,8 @@ static bool read_ffn(const struct reader *r, struct pk_ffn *ffn) {
     }
     ffn->norm_topk = normed != 0;
     ffn->shared_gate = true;
-    return read_u32(r, "expert_feed_forward_length", 1, PK_MAX_WIDTH, part ? &part : NULL, &ffn->width) &&
-           read_u32(r, "expert_shared_feed_forward_length", 1, PK_MAX_WIDTH, dense ? &dense : NULL, &ffn->shared_width);
+    return read_u32(r, "expert_feed_forward_length", 1, MX_WIDTH_MAX, part ? &part : NULL, &ffn->width) &&
+           read_u32(r, "expert_shared_feed_forward_length", 1, MX_WIDTH_MAX, dense ? &dense : NULL, &ffn->shared_width);
 }
 
 /* bos, eos, eot, and the two tokens that end a text or a turn by their name. */
@@ -218,21 +218,21 @@ static bool read_tokens(const struct reader *r, struct mx_model *m) {
 static bool read_vocab(const struct reader *r, struct mx_model *m) {
     for (size_t i = 0; i < r->g->n_tensors; i++) {
         const struct pk_gguf_tensor *t = &r->g->tensors[i];
-        if (pk_text_equals(t->name, "token_embd.weight") && t->n_dims == 2 && t->dims[1] <= PK_MAX_VOCAB) {
+        if (pk_text_equals(t->name, "token_embd.weight") && t->n_dims == 2 && t->dims[1] <= MX_VOCAB_MAX) {
             m->vocab = (uint32_t)t->dims[1];
             return true;
         }
     }
     return pk_fail(r->e, MOXIE_ERROR_MODEL,
                    "%s: tensor \"token_embd.weight\" with 2 dims and at most %u rows is missing", r->path,
-                   PK_MAX_VOCAB);
+                   MX_VOCAB_MAX);
 }
 
 static bool read_model(const struct reader *r, struct pk_source *s) {
     struct mx_model *m = &s->model;
     struct pk_ffn ffn = {0};
-    return refuse_unbuilt(r) && read_u32(r, "embedding_length", 1, PK_MAX_WIDTH, NULL, &m->hidden) &&
-           read_u32(r, "block_count", 1, PK_MAX_LAYERS, NULL, &m->layers) &&
+    return refuse_unbuilt(r) && read_u32(r, "embedding_length", 1, MX_HIDDEN_MAX, NULL, &m->hidden) &&
+           read_u32(r, "block_count", 1, MX_LAYERS_MAX, NULL, &m->layers) &&
            read_u32(r, "context_length", 1, INT32_MAX, NULL, &m->max_positions) &&
            read_float(r, "attention.layer_norm_rms_epsilon", 1e-12, 1, NULL, &m->rms_eps) && read_vocab(r, m) &&
            read_attention(r, m) && read_ffn(r, &ffn) && read_tokens(r, m) && pk_model_finish(s, &ffn, r->path, r->e);

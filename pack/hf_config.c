@@ -84,14 +84,14 @@ static bool require_full_attention(const struct pk_json *j) {
 }
 
 static bool read_attention(const struct pk_json *j, struct mx_model *m) {
-    if (!pk_json_u32(j, "num_attention_heads", 1, PK_MAX_HEADS, &m->heads) ||
-        !pk_json_u32_or(j, "num_key_value_heads", 1, PK_MAX_HEADS, m->heads, &m->kv_heads)) {
+    if (!pk_json_u32(j, "num_attention_heads", 1, MX_HEADS_MAX, &m->heads) ||
+        !pk_json_u32_or(j, "num_key_value_heads", 1, MX_HEADS_MAX, m->heads, &m->kv_heads)) {
         return false;
     }
     if (!pk_json_get(j, "head_dim") && m->hidden % m->heads) {
         return refuse(j, "hidden_size", "is not a multiple of num_attention_heads, and head_dim is absent");
     }
-    return pk_json_u32_or(j, "head_dim", 2, PK_MAX_HEAD_DIM, m->hidden / m->heads, &m->head_dim) && read_rope(j, m) &&
+    return pk_json_u32_or(j, "head_dim", 2, MX_HEAD_DIM_MAX, m->hidden / m->heads, &m->head_dim) && read_rope(j, m) &&
            require_full_attention(j);
 }
 
@@ -120,11 +120,11 @@ static bool read_dense_layers(const struct pk_json *j, uint32_t layers, uint8_t 
 
 static bool read_moe(const struct pk_json *j, uint32_t layers, struct pk_ffn *ffn, uint8_t *dense) {
     ffn->shared_gate = true;
-    return pk_json_u32(j, "num_experts", 0, PK_MAX_EXPERTS, &ffn->routed) &&
+    return pk_json_u32(j, "num_experts", 0, MX_ROUTED_MAX, &ffn->routed) &&
            (ffn->routed == 0 ||
-            (pk_json_u32(j, "num_experts_per_tok", 1, PK_MAX_TOP_K, &ffn->top_k) &&
-             pk_json_u32(j, "moe_intermediate_size", 1, PK_MAX_WIDTH, &ffn->width) &&
-             pk_json_u32(j, "shared_expert_intermediate_size", 1, PK_MAX_WIDTH, &ffn->shared_width) &&
+            (pk_json_u32(j, "num_experts_per_tok", 1, MX_TOP_K_MAX, &ffn->top_k) &&
+             pk_json_u32(j, "moe_intermediate_size", 1, MX_WIDTH_MAX, &ffn->width) &&
+             pk_json_u32(j, "shared_expert_intermediate_size", 1, MX_WIDTH_MAX, &ffn->shared_width) &&
              pk_json_bool_or(j, "norm_topk_prob", false, &ffn->norm_topk) && read_dense_layers(j, layers, dense)));
 }
 
@@ -135,7 +135,7 @@ static bool read_ffn(const struct pk_json *j, const struct mx_model *m, struct p
     }
     bool any_dense = ffn->routed == 0 || memchr(dense, 1, m->layers);
     ffn->dense = dense;
-    return !any_dense || pk_json_u32(j, "intermediate_size", 1, PK_MAX_WIDTH, &ffn->dense_width);
+    return !any_dense || pk_json_u32(j, "intermediate_size", 1, MX_WIDTH_MAX, &ffn->dense_width);
 }
 
 static bool read_eos(const struct pk_json *j, struct mx_model *m) {
@@ -184,13 +184,13 @@ static bool read_biases(const struct pk_json *j, struct pk_source *s) {
 static bool read_numbers(const struct pk_json *j, struct pk_source *s, struct pk_ffn *ffn, uint8_t **dense) {
     struct mx_model *m = &s->model;
     bool tied;
-    if (!read_architecture(j, m) || !require_silu(j) || !pk_json_u32(j, "hidden_size", 1, PK_MAX_WIDTH, &m->hidden) ||
-        !pk_json_u32(j, "num_hidden_layers", 1, PK_MAX_LAYERS, &m->layers) ||
-        !pk_json_u32(j, "vocab_size", 1, PK_MAX_VOCAB, &m->vocab) ||
+    if (!read_architecture(j, m) || !require_silu(j) || !pk_json_u32(j, "hidden_size", 1, MX_HIDDEN_MAX, &m->hidden) ||
+        !pk_json_u32(j, "num_hidden_layers", 1, MX_LAYERS_MAX, &m->layers) ||
+        !pk_json_u32(j, "vocab_size", 1, MX_VOCAB_MAX, &m->vocab) ||
         !pk_json_u32(j, "max_position_embeddings", 1, INT32_MAX, &m->max_positions) ||
         !pk_json_float_or(j, "rms_norm_eps", 1e-12, 1, 1e-6f, &m->rms_eps) ||
         !pk_json_bool_or(j, "tie_word_embeddings", false, &tied) ||
-        !pk_json_u32_or(j, "bos_token_id", 0, PK_MAX_VOCAB, MX_NONE, &m->bos) || !read_attention(j, m) ||
+        !pk_json_u32_or(j, "bos_token_id", 0, MX_VOCAB_MAX, MX_NONE, &m->bos) || !read_attention(j, m) ||
         !read_biases(j, s) || !read_eos(j, m)) {
         return false;
     }
@@ -216,17 +216,25 @@ bool pk_hf_read_config(struct pk_source *s, struct pk_error *e) {
     return ok;
 }
 
+/* Numbers that the kernels multiply by or divide by: 0 (not set), or in the range that a bundle may hold. */
+static bool read_factor(const struct pk_json *j, const char *key, float *out) {
+    if (!pk_json_float_or(j, key, 0, 0x1p10, 0, out)) {
+        return false;
+    }
+    return *out == 0 || *out >= 0x1p-10f || pk_json_fail(j, key, "0 or a number from 1/1024 to 1024");
+}
+
 static bool read_sampling(const struct pk_json *j, struct pk_source *s) {
     struct mx_generation *g = &s->model.generation;
     bool do_sample;
-    if (!pk_json_bool_or(j, "do_sample", false, &do_sample) ||
-        !pk_json_float_or(j, "temperature", 0, 100, 0, &g->temperature) ||
+    if (!pk_json_bool_or(j, "do_sample", false, &do_sample) || !read_factor(j, "temperature", &g->temperature) ||
+        !read_factor(j, "repetition_penalty", &g->repetition_penalty) ||
         !pk_json_u32_or(j, "top_k", 0, INT32_MAX, 0, &g->top_k) || !pk_json_float_or(j, "top_p", 0, 1, 0, &g->top_p) ||
-        !pk_json_float_or(j, "min_p", 0, 1, 0, &g->min_p) ||
-        !pk_json_float_or(j, "repetition_penalty", 0, 100, 0, &g->repetition_penalty)) {
+        !pk_json_float_or(j, "min_p", 0, 1, 0, &g->min_p)) {
         return false;
     }
-    g->do_sample = do_sample;
+    bool cold = pk_json_get(j, "temperature") && g->temperature == 0; // the limit of sampling is the largest logit
+    g->do_sample = do_sample && !cold;
     if (pk_json_get(j, "top_k") && g->top_k == 0) {
         g->top_k = s->model.vocab; // 0 switches top-k off there; here 0 means that it is not set
     }

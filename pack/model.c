@@ -13,12 +13,17 @@ static bool check(const struct mx_model *m, const struct pk_ffn *ffn, const char
         return pk_fail(e, MOXIE_ERROR_MODEL, "%s: %u query heads are not a multiple of %u key-value heads", where,
                        m->heads, m->kv_heads);
     }
-    if (m->head_dim % 2 || m->head_dim > PK_MAX_HEAD_DIM) {
+    if (m->head_dim % 2 || m->head_dim > MX_HEAD_DIM_MAX) {
         return pk_fail(e, MOXIE_ERROR_MODEL, "%s: head dimension %u, expected an even number up to %u", where,
-                       m->head_dim, PK_MAX_HEAD_DIM);
+                       m->head_dim, MX_HEAD_DIM_MAX);
     }
     if (ffn->routed && ffn->top_k > ffn->routed) {
         return pk_fail(e, MOXIE_ERROR_MODEL, "%s: %u experts per token of %u experts", where, ffn->top_k, ffn->routed);
+    }
+    if (ffn->routed && ffn->shared_width > (uint64_t)MX_SHARED_MAX * ffn->width) {
+        return pk_fail(e, MOXIE_ERROR_MODEL,
+                       "%s: the shared expert's width %u is more than %u times that of an expert, %u", where,
+                       ffn->shared_width, MX_SHARED_MAX, ffn->width);
     }
     if (m->bos != MX_NONE && m->bos >= m->vocab) {
         return pk_fail(e, MOXIE_ERROR_MODEL, "%s: the begin token %u is outside the vocabulary of %u", where, m->bos,
@@ -31,6 +36,9 @@ bool pk_model_finish(struct pk_source *s, const struct pk_ffn *ffn, const char *
     struct mx_model *m = &s->model;
     if (!check(m, ffn, where, e)) {
         return false;
+    }
+    if (m->max_positions > MX_POSITIONS_MAX) {
+        m->max_positions = MX_POSITIONS_MAX; // fewer are fine: a model runs in any context up to its own
     }
     m->inv_hidden = 1.0f / (float)m->hidden; // one rounding: hidden is below 2^24
     // Two roundings, which for every head_dim up to 256 give the float nearest to the exact value

@@ -105,9 +105,9 @@ bool pk_source_add_stack(struct pk_source *s, const char *prefix, const char *su
                          uint64_t first, uint64_t rows, struct pk_error *e) {
     uint64_t experts = stack->dims[0], dims[2] = {rows, stack->dims[2]};
     uint64_t expert_bytes = stack->dims[1] * stack->row_bytes;
-    if (experts > PK_MAX_EXPERTS) {
+    if (experts > MX_ROUTED_MAX) {
         return pk_fail(e, MOXIE_ERROR_MODEL, "tensor \"%s\" stacks %llu experts, at most %u can be packed", stack->name,
-                       (unsigned long long)experts, PK_MAX_EXPERTS);
+                       (unsigned long long)experts, MX_ROUTED_MAX);
     }
     for (uint64_t j = 0; j < experts; j++) {
         char name[512];

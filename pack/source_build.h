@@ -39,15 +39,6 @@ struct pk_ffn {
     const uint8_t *dense; /* [layers], 1 = dense; NULL: all layers are sparse */
 };
 
-/* Limits of what a configuration may say; the bundle's own limits are stricter where it has some. */
-#define PK_MAX_LAYERS 4096u
-#define PK_MAX_WIDTH (1u << 20) /* hidden sizes, FFN widths */
-#define PK_MAX_HEADS 4096u
-#define PK_MAX_VOCAB (1u << 24)
-#define PK_MAX_HEAD_DIM 256u
-#define PK_MAX_EXPERTS 1024u
-#define PK_MAX_TOP_K 16u
-
 /* From the numbers read so far: checks that they fit each other, makes the layers, and computes inv_hidden and
  * attn_scale. `where` names the file in errors. */
 bool pk_model_finish(struct pk_source *s, const struct pk_ffn *ffn, const char *where, struct pk_error *e);

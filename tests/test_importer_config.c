@@ -116,6 +116,7 @@ static void test_refused_configs(void **state) {
         {"num_key_value_heads", "2", "not a multiple of 2 key-value heads"},
         {"num_key_value_heads", "0", "num_key_value_heads"},
         {"num_key_value_heads", NULL, "k_proj.weight"}, // as many as query heads: the tensor is smaller
+        {"num_attention_heads", "1025", "num_attention_heads"},
         {"head_dim", "15", "head dimension 15"},
         {"head_dim", "258", "head_dim"},
         {"num_hidden_layers", "0", "num_hidden_layers"},
@@ -147,6 +148,7 @@ static void test_refused_configs(void **state) {
         {"moe_intermediate_size", "25", "experts.0.gate_proj.weight\": the configuration asks for 25 x 48"},
         {"shared_expert_intermediate_size", "47", "shared_expert.gate_proj.weight"},
         {"shared_expert_intermediate_size", "0", "shared_expert_intermediate_size"},
+        {"shared_expert_intermediate_size", "1537", "more than 64 times"},
         {"norm_topk_prob", "1", "norm_topk_prob"},
         {"decoder_sparse_step", "0", "decoder_sparse_step"},
         {"mlp_only_layers", "[2]", "mlp_only_layers"},
@@ -192,8 +194,12 @@ static void test_accepted_configs(void **state) {
         write_changed(folder, "moe-f32", "config.json", cases[i].key, cases[i].value);
         pk_source_close(open_source(folder));
     }
-    write_changed(folder, "moe-f32", "config.json", "tie_word_embeddings", "true");
+    write_changed(folder, "moe-f32", "config.json", "max_position_embeddings", "1010000");
     struct pk_source *s = open_source(folder);
+    assert_int_equal(s->model.max_positions, 262144); // what the runtime can address
+    pk_source_close(s);
+    write_changed(folder, "moe-f32", "config.json", "tie_word_embeddings", "true");
+    s = open_source(folder);
     assert_true(s->model.tied && pk_source_find(s, "lm_head.weight")->ignored);
     assert_false(pk_source_find(s, "model.embed_tokens.weight")->ignored);
     pk_source_close(s);
@@ -222,12 +228,13 @@ static void test_texts(void **state) {
     assert_string_equal(s->license, "Terms \xc3\xa9\n");
     pk_source_close(s);
 
-    // A template file of its own counts more; top_k 0 switches the filter off, which the whole vocabulary does too.
+    // A template file of its own counts more; top_k 0 switches the filter off, which the whole vocabulary does too;
+    // temperature 0 is greedy.
     write_file(in_folder(folder, "chat_template.jinja"), "J", 1);
-    write_file(in_folder(folder, "generation_config.json"), "{\"top_k\":0}", 11);
+    write_file(in_folder(folder, "generation_config.json"), "{\"top_k\":0,\"temperature\":0,\"do_sample\":true}", 44);
     s = open_source(folder);
     assert_string_equal(s->chat_template, "J");
-    assert_int_equal(s->model.generation.top_k, 101);
+    assert_true(s->model.generation.top_k == 101 && s->model.generation.do_sample == 0);
     pk_source_close(s);
 
     static const struct {
@@ -236,6 +243,8 @@ static void test_texts(void **state) {
     } bad[] = {
         {"LICENSE", "\xff", "not UTF-8", MOXIE_ERROR_FORMAT},
         {"generation_config.json", "{\"temperature\":-1}", "temperature", MOXIE_ERROR_MODEL},
+        {"generation_config.json", "{\"temperature\":0.0001}", "temperature", MOXIE_ERROR_MODEL},
+        {"generation_config.json", "{\"repetition_penalty\":2000}", "repetition_penalty", MOXIE_ERROR_MODEL},
         {"generation_config.json", "{\"top_p\":1.5}", "top_p", MOXIE_ERROR_MODEL},
         {"generation_config.json", "{\"eos_token_id\":101}", "generation_config.json", MOXIE_ERROR_MODEL},
         {"generation_config.json", "{\"top_k\":1e999}", "JSON", MOXIE_ERROR_FORMAT},
