@@ -68,6 +68,14 @@ static void put_tensor(struct bytes *b, const char *name, uint32_t n_dims, const
     put_integer(b, offset, 8);
 }
 
+/* A file of one key; its value is put behind by the caller. */
+static struct bytes one_key(const char *name, uint32_t type) {
+    struct bytes b = {0};
+    put_start(&b, 3, 0, 1);
+    put_key(&b, name, type);
+    return b;
+}
+
 /* Every kind of value, then an F32 [2][3] and a Q4_0 [2][32]; `header` is set to the bytes before the data. */
 static struct bytes good_file(uint32_t version, size_t *header) {
     struct bytes b = {0};
@@ -142,6 +150,29 @@ static void test_good_file(void **state) {
     }
 }
 
+/* The header is read piece by piece: one far larger than a piece. */
+static void test_long_header(void **state) {
+    (void)state;
+    struct bytes b = one_key("strings", PK_GGUF_ARRAY);
+    put_integer(&b, PK_GGUF_STRING, 4), put_integer(&b, 30000, 8);
+    char text[16];
+    for (int i = 0; i < 30000; i++) {
+        snprintf(text, sizeof(text), "string %d", i);
+        put_string(&b, text);
+    }
+    struct pk_gguf g;
+    struct pk_error e = {0};
+    assert_true(parse(&b, &g, &e));
+    const struct pk_gguf_key *k = pk_gguf_find(&g, "strings");
+    const uint8_t *at = k->data;
+    for (int i = 0; i < 30000; i++) {
+        snprintf(text, sizeof(text), "string %d", i);
+        assert_true(pk_text_equals(pk_gguf_next_string(&at), text));
+    }
+    pk_gguf_free(&g);
+    free_bytes(&b);
+}
+
 static void test_cut_at_every_byte(void **state) {
     (void)state;
     size_t header;
@@ -211,14 +242,6 @@ static void test_start(void **state) {
     }
     put_start(&b, 3, UINT64_MAX, 0);
     refused(&b, MOXIE_ERROR_BOUNDS, "tensors do not fit");
-}
-
-/* A file of one key, with 64 bytes behind it so that counts have something to lie about. */
-static struct bytes one_key(const char *name, uint32_t type) {
-    struct bytes b = {0};
-    put_start(&b, 3, 0, 1);
-    put_key(&b, name, type);
-    return b;
 }
 
 static void test_keys(void **state) {
@@ -356,6 +379,7 @@ static void test_alignment(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_file),
+        cmocka_unit_test(test_long_header),
         cmocka_unit_test(test_cut_at_every_byte),
         cmocka_unit_test(test_every_byte_changed),
         cmocka_unit_test(test_start),

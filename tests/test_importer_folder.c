@@ -2,11 +2,13 @@
  *
  * Weights of Hugging Face folders: rows, shards, stacked experts, and tensors that are missing, superfluous or not
  * finite. */
+#define _POSIX_C_SOURCE 200809L // truncate
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pack/source.h"
 #include "tests/check.h"
@@ -68,6 +70,23 @@ static void test_missing_files(void **state) {
     check_pk_error(&e, MOXIE_ERROR_FILE, "nothing: cannot open");
     assert_null(pk_source_open("/dev/zero", &e));
     check_pk_error(&e, MOXIE_ERROR_FILE, "not a regular file");
+}
+
+static void test_cut_while_open(void **state) {
+    (void)state;
+    copy("moe-f32", "config.json");
+    copy("moe-f32", "model.safetensors");
+    struct pk_source *s = open_source(folder);
+    assert_int_equal(truncate(in_folder(folder, "model.safetensors"), 20000), 0);
+    struct pk_tensor *last = s->tensors;
+    for (size_t i = 0; i < s->n_tensors; i++) {
+        last = s->tensors[i].offset > last->offset ? &s->tensors[i] : last;
+    }
+    struct pk_error e = {0};
+    float row[48];
+    assert_false(pk_source_read_rows(s, last, 0, 1, row, &e));
+    check_pk_error(&e, MOXIE_ERROR_TRUNCATED, "became shorter while it was read");
+    pk_source_close(s);
 }
 
 static void test_not_finite_weight(void **state) {
