@@ -57,6 +57,25 @@ static bool skip(const char **text, const char *prefix) {
     return same;
 }
 
+/* Qwen2.5's text differs in its tools between sizes. Everything that renders without tools must be there. */
+static bool is_qwen25(const char *text) {
+    static const char *const parts[] = {
+        "{{- '<|im_start|>system\n' + messages[0]['content'] + '<|im_end|>\n' }}",
+        "{{- '<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n' }}",
+        "{%- if (message.role == \"user\") or (message.role == \"system\" and not loop.first) or "
+        "(message.role == \"assistant\" and not message.tool_calls) %}",
+        "{{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>' + '\n' }}",
+        "{%- if add_generation_prompt %}\n    {{- '<|im_start|>assistant\n' }}\n{%- endif %}",
+    };
+    bool all = skip(&text, "{%- if tools %}") && !strstr(text, "think");
+    for (size_t i = 0; all && i < sizeof(parts) / sizeof(parts[0]); i++) {
+        const char *found = strstr(text, parts[i]); /* in this order */
+        all = found != NULL;
+        text = found;
+    }
+    return all;
+}
+
 static uint32_t recognise(const char *text) {
     const char *at = text;
     if (skip(&at, LOOP)) {
@@ -73,11 +92,7 @@ static uint32_t recognise(const char *text) {
         }
         return strcmp(at, TURNS) == 0 || strcmp(at, TURNS_OPEN) == 0 ? id : MX_CHAT_NONE;
     }
-    bool qwen25 = strstr(text, "{%- if tools %}") == text &&
-                  strstr(text, "{{- '<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful "
-                               "assistant.<|im_end|>\n' }}") &&
-                  !strstr(text, "think");
-    return qwen25 ? MX_CHAT_CHATML_QWEN25 : MX_CHAT_NONE;
+    return is_qwen25(text) ? MX_CHAT_CHATML_QWEN25 : MX_CHAT_NONE;
 }
 
 uint32_t pk_chat_template(const char *jinja) {

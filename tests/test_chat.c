@@ -189,6 +189,17 @@ static void errors(void **state) {
     "{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\n" text "<|im_end|>\n' }}{% endif " \
     "%}"
 
+/* Qwen2.5's, its parts about tools left out. */
+#define QWEN25(name)                                                                                                   \
+    "{%- if tools %}\n    {{- 'tools' }}\n{%- else %}\n    {%- if messages[0]['role'] == 'system' %}\n"                \
+    "        {{- '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n' }}\n    {%- else %}\n"             \
+    "        {{- '<|im_start|>system\\nYou are " name ". You are a helpful assistant.<|im_end|>\\n' }}\n"              \
+    "    {%- endif %}\n{%- endif %}\n{%- for message in messages %}\n    {%- if (message.role == \"user\") or "        \
+    "(message.role == \"system\" and not loop.first) or (message.role == \"assistant\" and not "                       \
+    "message.tool_calls) %}\n        {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + "    \
+    "'\\n' }}\n    {%- endif %}\n{%- endfor %}\n{%- if add_generation_prompt %}\n    {{- "                             \
+    "'<|im_start|>assistant\\n' }}\n{%- endif %}\n"
+
 static void known_templates(void **state) {
     (void)state;
     static const struct {
@@ -209,6 +220,8 @@ static void known_templates(void **state) {
          "or not loop.last %}{{ '<|im_end|>' + '\\n'}}{% endif %}{% endfor %}{% if add_generation_prompt and "
          "messages[-1]['role'] != 'assistant' %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
          MX_CHAT_CHATML},
+        {QWEN25("Qwen, created by Alibaba Cloud"), MX_CHAT_CHATML_QWEN25},
+        {QWEN25("somebody else"), MX_CHAT_NONE},
         {"{% for message in messages %}[INST]{{ message['content'] }}[/INST]{% endfor %}", MX_CHAT_NONE},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
