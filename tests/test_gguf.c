@@ -155,7 +155,7 @@ static void test_long_header(void **state) {
     (void)state;
     struct bytes b = one_key("strings", PK_GGUF_ARRAY);
     put_integer(&b, PK_GGUF_STRING, 4), put_integer(&b, 30000, 8);
-    char text[16];
+    char text[32];
     for (int i = 0; i < 30000; i++) {
         snprintf(text, sizeof(text), "string %d", i);
         put_string(&b, text);

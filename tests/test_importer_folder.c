@@ -256,7 +256,7 @@ static void test_stacked_experts(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_rows),   TEST(test_missing_files),      TEST(test_not_finite_weight),
+        TEST(test_rows),   TEST(test_missing_files),      TEST(test_cut_while_open),  TEST(test_not_finite_weight),
         TEST(test_shards), TEST(test_unexpected_tensors), TEST(test_stacked_experts),
     };
     return check_run(tests);
