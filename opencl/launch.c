@@ -57,48 +57,44 @@ enum moxie_error mx_launch_set(struct mx_cl *cl, struct mx_launch *launch, uint3
     return set_arg(launch, index, arg, failure);
 }
 
-/* One side of a grid: base * counts[count] work-items, `divide` of them in one. */
-static void side(struct mx_launch *launch, uint32_t base, enum mx_count count, uint32_t divide) {
+/* One side of a grid: base * counts[count] work-items. */
+static void side(struct mx_launch *launch, uint32_t base, enum mx_count count) {
     uint32_t i = launch->dims++;
     launch->base[i] = base;
     launch->scale[i] = (uint8_t)count;
-    launch->divide[i] = divide;
-    launch->local[i] = 1;
 }
 
 void mx_launch_grid(const struct mx_cl *cl, struct mx_launch *launch, const struct mx_grid *grid) {
-    (void)cl;
     launch->dims = 0;
+    launch->alone = (cl->facts.type & CL_DEVICE_TYPE_CPU) != 0;
     switch (grid->work) {
     case MX_WORK_ONE:
-        side(launch, 1, MX_FIXED, 1);
+        side(launch, 1, MX_FIXED);
         break;
     case MX_WORK_ROWS:
-        side(launch, 1, grid->count, 1);
+        side(launch, 1, grid->count);
         break;
     case MX_WORK_GRID:
-        side(launch, 1, grid->count, 1);
-        side(launch, grid->items, MX_FIXED, 1);
+        side(launch, 1, grid->count);
+        side(launch, grid->items, MX_FIXED);
         break;
     case MX_WORK_LINEAR:
-        side(launch, grid->items, MX_FIXED, 1);
-        side(launch, 1, grid->jobs, 1);
-        side(launch, 1, grid->count, 1);
+        side(launch, grid->items, MX_FIXED);
+        side(launch, 1, grid->jobs);
         break;
     }
 }
 
 enum moxie_error mx_launch_run(struct mx_cl *cl, const struct mx_launch *launch, const uint32_t counts[MX_COUNTS],
                                struct moxie_failure *failure) {
-    size_t global[3], local[3];
+    static const size_t one[3] = {1, 1, 1};
+    size_t global[3];
     for (uint32_t i = 0; i < launch->dims; i++) {
-        uint64_t n = launch->scale[i] == MX_FIXED ? 1 : counts[launch->scale[i]];
-        n = (n * launch->base[i] + launch->divide[i] - 1) / launch->divide[i];
-        if (n == 0)
+        global[i] = (size_t)launch->base[i] * (launch->scale[i] == MX_FIXED ? 1 : counts[launch->scale[i]]);
+        if (global[i] == 0)
             return MOXIE_OK;
-        local[i] = launch->local[i];
-        global[i] = (size_t)n * local[i];
     }
-    cl_int code = clEnqueueNDRangeKernel(cl->queue, launch->kernel, launch->dims, NULL, global, local, 0, NULL, NULL);
+    cl_int code = clEnqueueNDRangeKernel(cl->queue, launch->kernel, launch->dims, NULL, global,
+                                         launch->alone ? one : NULL, 0, NULL, NULL);
     return code == CL_SUCCESS ? MOXIE_OK : mx_cl_queue_failed(code, "clEnqueueNDRangeKernel", launch->name, failure);
 }

@@ -46,22 +46,22 @@ enum mx_work {
     MX_WORK_ONE,    /* a single work-group */
     MX_WORK_ROWS,   /* one per row of `count` */
     MX_WORK_GRID,   /* rows of `count` x `items` */
-    MX_WORK_LINEAR, /* `items` tiles of 16 rows (pairs of tiles for gate and up) x `jobs` x blocks of `count` tokens */
+    MX_WORK_LINEAR, /* `items` tiles of 16 rows (pairs of tiles for gate and up) x `jobs` */
 };
 
 struct mx_grid {
     enum mx_work work;
-    enum mx_count count, jobs; /* MX_FIXED: 1 */
+    enum mx_count count, jobs; /* MX_FIXED: 1; a matrix product ignores `count`: its jobs hold the tokens */
     uint32_t items;
 };
 
-/* global[i] = local[i] * ceil(base[i] * counts[scale[i]] / divide[i]) */
+/* global[i] = base[i] * counts[scale[i]] */
 struct mx_launch {
     cl_kernel kernel;
     const char *name;
-    uint32_t dims;
+    uint32_t dims, base[3];
     uint8_t scale[3]; /* enum mx_count */
-    uint32_t base[3], divide[3], local[3];
+    bool alone;       /* work-groups of one work-item, as processors want them; else the driver chooses */
 };
 
 /* Builds the program if it is new, creates a kernel of it and sets its arguments. With mx_known_answers in force a
