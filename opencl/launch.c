@@ -66,6 +66,7 @@ static void side(struct mx_launch *launch, uint32_t base, enum mx_count count) {
 
 void mx_launch_grid(const struct mx_cl *cl, struct mx_launch *launch, const struct mx_grid *grid) {
     launch->dims = 0;
+    launch->needs = (uint8_t)grid->count;
     launch->alone = (cl->facts.type & CL_DEVICE_TYPE_CPU) != 0;
     switch (grid->work) {
     case MX_WORK_ONE:
@@ -89,6 +90,8 @@ enum moxie_error mx_launch_run(struct mx_cl *cl, const struct mx_launch *launch,
                                struct moxie_failure *failure) {
     static const size_t one[3] = {1, 1, 1};
     size_t global[3];
+    if (launch->needs != MX_FIXED && counts[launch->needs] == 0)
+        return MOXIE_OK;
     for (uint32_t i = 0; i < launch->dims; i++) {
         global[i] = (size_t)launch->base[i] * (launch->scale[i] == MX_FIXED ? 1 : counts[launch->scale[i]]);
         if (global[i] == 0)

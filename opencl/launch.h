@@ -51,7 +51,7 @@ enum mx_work {
 
 struct mx_grid {
     enum mx_work work;
-    enum mx_count count, jobs; /* MX_FIXED: 1; a matrix product ignores `count`: its jobs hold the tokens */
+    enum mx_count count, jobs; /* MX_FIXED: 1; a matrix product runs when `count` is not 0, its jobs hold the tokens */
     uint32_t items;
 };
 
@@ -61,6 +61,7 @@ struct mx_launch {
     const char *name;
     uint32_t dims, base[3];
     uint8_t scale[3]; /* enum mx_count */
+    uint8_t needs;    /* enum mx_count that must not be 0 */
     bool alone;       /* work-groups of one work-item, as processors want them; else the driver chooses */
 };
 
