@@ -1,166 +1,247 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _POSIX_C_SOURCE 200809L // fsync, fdopen
 #include "pack/sign.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include <unistd.h>
 
+#include <mbedtls/ctr_drbg.h>
 #include <mbedtls/ecdsa.h>
-#include <mbedtls/pem.h>
+#include <mbedtls/entropy.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/platform_util.h>
 #include <mbedtls/sha256.h>
 
-#include "pack/key_file.h"
 #include "pack/pk_file.h"
 
-#define KEY_FILE_MAX 65536
+#define PEM_MAX 16384u
 
-struct pk_key {
-    mbedtls_pk_context pk;
+struct random {
+    mbedtls_entropy_context entropy;
+    mbedtls_ctr_drbg_context drbg;
 };
 
-/* mbedTLS's random callback over the system's generator, which cannot fail once it is seeded. */
-static int system_random(void *unused, unsigned char *out, size_t n) {
-    (void)unused;
-    while (n) {
-        ssize_t got = getrandom(out, n, 0);
-        if (got <= 0) {
-            return MBEDTLS_ERR_ECP_RANDOM_FAILED;
-        }
-        out += got;
-        n -= (size_t)got;
-    }
-    return 0;
+static bool random_open(struct random *r, struct pk_error *e) {
+    static const unsigned char use[] = "moxie";
+    mbedtls_entropy_init(&r->entropy);
+    mbedtls_ctr_drbg_init(&r->drbg);
+    int error = mbedtls_ctr_drbg_seed(&r->drbg, mbedtls_entropy_func, &r->entropy, use, sizeof(use) - 1);
+    return !error || pk_fail(e, MOXIE_ERROR_FILE, "the system gives no random numbers (mbedTLS error %d)", error);
 }
 
-/* The P-256 pair in `pk`; NULL when it holds anything else. */
-static mbedtls_ecp_keypair *pair(const mbedtls_pk_context *pk) {
-    mbedtls_ecp_keypair *ec = mbedtls_pk_get_type(pk) == MBEDTLS_PK_ECKEY || mbedtls_pk_get_type(pk) == MBEDTLS_PK_ECDSA
-                                  ? mbedtls_pk_ec(*pk)
-                                  : NULL;
-    return ec && ec->grp.id == MBEDTLS_ECP_DP_SECP256R1 ? ec : NULL;
+static void random_close(struct random *r) {
+    mbedtls_ctr_drbg_free(&r->drbg);
+    mbedtls_entropy_free(&r->entropy);
 }
 
-static bool to_public(const mbedtls_pk_context *pk, struct pk_public *public) {
-    mbedtls_ecp_keypair *ec = pair(pk);
+static bool is_p256(const mbedtls_pk_context *pk) {
+    return mbedtls_pk_can_do(pk, MBEDTLS_PK_ECKEY) && mbedtls_pk_ec(*pk)->grp.id == MBEDTLS_ECP_DP_SECP256R1;
+}
+
+static bool get_public(const mbedtls_pk_context *pk, uint8_t xy[64]) {
+    const mbedtls_ecp_keypair *pair = mbedtls_pk_ec(*pk);
     uint8_t point[65];
-    size_t n = 0;
-    if (!ec || mbedtls_ecp_check_pubkey(&ec->grp, &ec->Q) != 0 ||
-        mbedtls_ecp_point_write_binary(&ec->grp, &ec->Q, MBEDTLS_ECP_PF_UNCOMPRESSED, &n, point, sizeof point) != 0 ||
-        n != sizeof point) {
+    size_t n;
+    if (mbedtls_ecp_point_write_binary(&pair->grp, &pair->Q, MBEDTLS_ECP_PF_UNCOMPRESSED, &n, point, sizeof(point)) ||
+        n != sizeof(point)) {
         return false;
     }
-    memcpy(public->xy, point + 1, sizeof public->xy);
-    return mbedtls_sha256_ret(point, sizeof point, public->id, 0) == 0;
+    memcpy(xy, point + 1, 64);
+    return true;
 }
 
-static struct pk_key *new_key(struct pk_error *e) {
-    struct pk_key *key = malloc(sizeof *key);
-    if (!key) {
-        return pk_fail_memory(e);
+/* Fills a pk context from `key`; d may be NULL. */
+static int set_pk(mbedtls_pk_context *pk, const uint8_t *d, const uint8_t xy[64]) {
+    int error = mbedtls_pk_setup(pk, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY));
+    if (error) {
+        return error;
     }
-    mbedtls_pk_init(&key->pk);
-    return key;
+    mbedtls_ecp_keypair *pair = mbedtls_pk_ec(*pk);
+    uint8_t point[65] = {0x04};
+    memcpy(point + 1, xy, 64);
+    error = mbedtls_ecp_group_load(&pair->grp, MBEDTLS_ECP_DP_SECP256R1);
+    error = error ? error : mbedtls_ecp_point_read_binary(&pair->grp, &pair->Q, point, sizeof(point));
+    return error || !d ? error : mbedtls_mpi_read_binary(&pair->d, d, 32);
 }
 
-void pk_key_close(struct pk_key *key) {
-    if (key) {
-        mbedtls_pk_free(&key->pk); /* wipes the numbers */
-        free(key);
-    }
-}
-
-void pk_key_public(const struct pk_key *key, struct pk_public *public) {
-    if (!to_public(&key->pk, public)) {
-        abort(); /* the key was checked when it was made or read */
-    }
-}
-
-struct pk_key *pk_key_ephemeral(struct pk_error *e) {
-    struct pk_key *key = new_key(e);
-    if (key && (mbedtls_pk_setup(&key->pk, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)) != 0 ||
-                mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(key->pk), system_random, NULL) != 0)) {
-        pk_fail(e, MOXIE_ERROR_KEY_INVALID, "cannot make a key: the random generator or memory failed");
-        pk_key_close(key);
-        return NULL;
-    }
-    return key;
-}
-
-bool pk_key_generate(const char *private_path, const char *public_path, struct pk_public *public, struct pk_error *e) {
-    struct pk_key *key = pk_key_ephemeral(e);
-    if (!key) {
-        return false;
-    }
-    unsigned char private_pem[512], public_pem[512];
-    bool ok = mbedtls_pk_write_key_pem(&key->pk, private_pem, sizeof private_pem) == 0 &&
-                      mbedtls_pk_write_pubkey_pem(&key->pk, public_pem, sizeof public_pem) == 0
-                  ? pk_key_file_new(private_path, 0600, (const char *)private_pem, e) &&
-                        pk_key_file_new(public_path, 0644, (const char *)public_pem, e)
-                  : pk_fail(e, MOXIE_ERROR_KEY_INVALID, "%s: cannot write the key as PEM", private_path);
+bool pk_key_generate(struct pk_key *key, struct pk_error *e) {
+    struct random r;
+    mbedtls_pk_context pk;
+    mbedtls_pk_init(&pk);
+    bool ok = random_open(&r, e);
     if (ok) {
-        pk_key_public(key, public);
+        int error = mbedtls_pk_setup(&pk, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY));
+        error =
+            error ? error
+                  : mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(pk), mbedtls_ctr_drbg_random, &r.drbg);
+        error = error ? error : mbedtls_mpi_write_binary(&mbedtls_pk_ec(pk)->d, key->d, 32);
+        ok = (!error && get_public(&pk, key->xy)) ||
+             pk_fail(e, MOXIE_ERROR_KEY_INVALID, "no key could be made (mbedTLS error %d)", error);
     }
-    mbedtls_platform_zeroize(private_pem, sizeof private_pem);
-    pk_key_close(key);
+    mbedtls_pk_free(&pk);
+    random_close(&r);
     return ok;
 }
 
-struct pk_key *pk_key_open(const char *path, struct pk_error *e) {
-    struct pk_key *key = new_key(e);
-    uint64_t n = 0;
-    char *text = key ? pk_file_load(path, KEY_FILE_MAX, &n, e) : NULL;
-    if (!text) {
-        pk_key_close(key);
-        return NULL;
-    }
-    struct pk_public public;
-    bool read = mbedtls_pk_parse_key(&key->pk, (const unsigned char *)text, (size_t)n + 1, NULL, 0) == 0;
-    bool good = read && to_public(&key->pk, &public) &&
-                mbedtls_ecp_check_privkey(&pair(&key->pk)->grp, &pair(&key->pk)->d) == 0;
-    mbedtls_platform_zeroize(text, (size_t)n);
-    free(text);
-    if (good) {
-        return key;
-    }
-    pk_fail(e, MOXIE_ERROR_KEY_INVALID, "%s: %s", path,
-            read ? "not a P-256 private key" : "not a private key in PEM (SEC 1 or PKCS#8, without a password)");
-    pk_key_close(key);
-    return NULL;
+void pk_key_wipe(struct pk_key *key) {
+    mbedtls_platform_zeroize(key, sizeof(*key));
 }
 
-bool pk_sign(const struct pk_key *key, const uint8_t digest[32], uint8_t rs[64], struct pk_error *e) {
-    mbedtls_ecp_keypair *ec = pair(&key->pk);
-    mbedtls_mpi r, s;
-    mbedtls_mpi_init(&r);
-    mbedtls_mpi_init(&s);
-    bool ok =
-        mbedtls_ecdsa_sign_det_ext(&ec->grp, &r, &s, &ec->d, digest, 32, MBEDTLS_MD_SHA256, system_random, NULL) == 0 &&
-        mbedtls_mpi_write_binary(&r, rs, 32) == 0 && mbedtls_mpi_write_binary(&s, rs + 32, 32) == 0;
-    mbedtls_mpi_free(&r);
-    mbedtls_mpi_free(&s);
-    return ok || pk_fail(e, MOXIE_ERROR_SIGNATURE, "signing failed");
+bool pk_key_read_private(struct pk_key *key, const char *path, struct pk_error *e) {
+    uint64_t bytes;
+    char *pem = pk_file_load(path, PEM_MAX, &bytes, e);
+    if (!pem) {
+        return false;
+    }
+    mbedtls_pk_context pk;
+    mbedtls_pk_init(&pk);
+    int error = mbedtls_pk_parse_key(&pk, (const unsigned char *)pem, bytes + 1, NULL, 0);
+    bool ok = !error && is_p256(&pk) && mbedtls_mpi_write_binary(&mbedtls_pk_ec(pk)->d, key->d, 32) == 0 &&
+              mbedtls_ecp_check_privkey(&mbedtls_pk_ec(pk)->grp, &mbedtls_pk_ec(pk)->d) == 0 &&
+              get_public(&pk, key->xy);
+    mbedtls_pk_free(&pk);
+    mbedtls_platform_zeroize(pem, bytes);
+    free(pem);
+    return ok || pk_fail(e, MOXIE_ERROR_KEY_INVALID, "%s: not a private P-256 key in PEM without a password", path);
 }
 
-bool pk_public_open(const char *path, struct pk_public *public, struct pk_error *e) {
-    uint64_t n = 0;
-    char *text = pk_file_load(path, KEY_FILE_MAX, &n, e);
+/* Writes a new file. */
+static bool write_file(const char *path, const char *text, mode_t mode, struct pk_error *e) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd < 0) {
+        return pk_fail(e, MOXIE_ERROR_FILE, "%s: %s", path, strerror(errno));
+    }
+    size_t n = strlen(text);
+    bool ok = write(fd, text, n) == (ssize_t)n && fsync(fd) == 0;
+    ok = close(fd) == 0 && ok;
+    if (!ok) {
+        unlink(path);
+        return pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot be written", path);
+    }
+    return true;
+}
+
+/* d NULL: the public key. */
+static bool write_pem(const uint8_t *d, const uint8_t xy[64], const char *path, struct pk_error *e) {
+    unsigned char pem[2048];
+    mbedtls_pk_context pk;
+    mbedtls_pk_init(&pk);
+    int error = set_pk(&pk, d, xy);
+    error = error ? error
+            : d   ? mbedtls_pk_write_key_pem(&pk, pem, sizeof(pem))
+                  : mbedtls_pk_write_pubkey_pem(&pk, pem, sizeof(pem));
+    mbedtls_pk_free(&pk);
+    bool ok = error
+                  ? pk_fail(e, MOXIE_ERROR_KEY_INVALID, "%s: the key cannot be written (mbedTLS error %d)", path, error)
+                  : write_file(path, (const char *)pem, d ? 0600 : 0644, e);
+    mbedtls_platform_zeroize(pem, sizeof(pem));
+    return ok;
+}
+
+bool pk_key_write_private(const struct pk_key *key, const char *path, struct pk_error *e) {
+    return write_pem(key->d, key->xy, path, e);
+}
+
+bool pk_key_write_public(const uint8_t xy[64], const char *path, struct pk_error *e) {
+    return write_pem(NULL, xy, path, e);
+}
+
+/* 128 hexadecimal digits, blanks between and behind allowed. */
+static bool parse_hex(const char *text, uint8_t out[64]) {
+    size_t digits = 0;
+    for (const char *p = text; *p; p++) {
+        if (strchr(" \t\r\n", *p)) {
+            continue;
+        }
+        const char *found = strchr("0123456789abcdef", *p >= 'A' && *p <= 'F' ? *p + 32 : *p);
+        if (!found || digits == 128) {
+            return false;
+        }
+        int v = (int)(found - "0123456789abcdef");
+        out[digits / 2] = (uint8_t)(digits % 2 ? out[digits / 2] | v : v << 4);
+        digits++;
+    }
+    return digits == 128;
+}
+
+bool pk_key_read_public(uint8_t xy[64], const char *path, struct pk_error *e) {
+    uint64_t bytes;
+    char *text = pk_file_load(path, PEM_MAX, &bytes, e);
     if (!text) {
         return false;
     }
     mbedtls_pk_context pk;
     mbedtls_pk_init(&pk);
-    bool read = mbedtls_pk_parse_public_key(&pk, (const unsigned char *)text, (size_t)n + 1) == 0;
-    if (!read) {
-        mbedtls_pk_free(&pk);
-        mbedtls_pk_init(&pk);
-        read = mbedtls_pk_parse_key(&pk, (const unsigned char *)text, (size_t)n + 1, NULL, 0) == 0;
+    bool ok;
+    if (parse_hex(text, xy)) {
+        ok = set_pk(&pk, NULL, xy) == 0;
+    } else {
+        ok = mbedtls_pk_parse_public_key(&pk, (const unsigned char *)text, bytes + 1) == 0;
+        if (!ok) {
+            mbedtls_pk_free(&pk);
+            mbedtls_pk_init(&pk);
+            ok = mbedtls_pk_parse_key(&pk, (const unsigned char *)text, bytes + 1, NULL, 0) == 0;
+        }
+        ok = ok && is_p256(&pk) && get_public(&pk, xy);
     }
-    bool good = read && to_public(&pk, public);
+    ok = ok && mbedtls_ecp_check_pubkey(&mbedtls_pk_ec(pk)->grp, &mbedtls_pk_ec(pk)->Q) == 0;
     mbedtls_pk_free(&pk);
-    mbedtls_platform_zeroize(text, (size_t)n);
+    mbedtls_platform_zeroize(text, bytes);
     free(text);
-    return good || pk_fail(e, MOXIE_ERROR_KEY_INVALID, "%s: %s", path,
-                           read ? "not a P-256 key" : "neither a public nor a private key in PEM");
+    return ok || pk_fail(e, MOXIE_ERROR_KEY_INVALID,
+                         "%s: not a P-256 key: neither PEM nor 128 hexadecimal digits of a point", path);
+}
+
+void pk_key_id(const uint8_t xy[64], uint8_t id[32]) {
+    static const uint8_t uncompressed = 0x04;
+    pk_sha256(&uncompressed, 1, xy, 64, id);
+}
+
+void pk_key_id_text(const uint8_t xy[64], char text[PK_KEY_ID_TEXT]) {
+    uint8_t id[32];
+    pk_key_id(xy, id);
+    for (int i = 0; i < 32; i++) {
+        snprintf(text + 2 * i, 3, "%02x", id[i]);
+    }
+}
+
+bool pk_sign(const struct pk_key *key, const uint8_t digest[32], uint8_t rs[64], struct pk_error *e) {
+    struct random blind; // blinds the computation against side channels; the result does not depend on it
+    mbedtls_ecp_group curve;
+    mbedtls_mpi d, r, s;
+    mbedtls_ecp_group_init(&curve);
+    mbedtls_mpi_init(&d);
+    mbedtls_mpi_init(&r);
+    mbedtls_mpi_init(&s);
+    bool ok = random_open(&blind, e);
+    if (ok) {
+        int error = mbedtls_ecp_group_load(&curve, MBEDTLS_ECP_DP_SECP256R1);
+        error = error ? error : mbedtls_mpi_read_binary(&d, key->d, 32);
+        error = error ? error
+                      : mbedtls_ecdsa_sign_det_ext(&curve, &r, &s, &d, digest, 32, MBEDTLS_MD_SHA256,
+                                                   mbedtls_ctr_drbg_random, &blind.drbg);
+        error = error ? error : mbedtls_mpi_write_binary(&r, rs, 32);
+        error = error ? error : mbedtls_mpi_write_binary(&s, rs + 32, 32);
+        ok = !error || pk_fail(e, MOXIE_ERROR_KEY_INVALID, "the key cannot sign (mbedTLS error %d)", error);
+    }
+    mbedtls_mpi_free(&s);
+    mbedtls_mpi_free(&r);
+    mbedtls_mpi_free(&d);
+    mbedtls_ecp_group_free(&curve);
+    random_close(&blind);
+    return ok;
+}
+
+void pk_sha256(const void *a, size_t a_bytes, const void *b, size_t b_bytes, uint8_t digest[32]) {
+    mbedtls_sha256_context h;
+    mbedtls_sha256_init(&h);
+    mbedtls_sha256_starts_ret(&h, 0); // cannot fail: it only computes
+    mbedtls_sha256_update_ret(&h, a, a_bytes);
+    mbedtls_sha256_update_ret(&h, b, b_bytes);
+    mbedtls_sha256_finish_ret(&h, digest);
+    mbedtls_sha256_free(&h);
 }

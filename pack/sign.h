@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Keys and signatures of bundles: ECDSA P-256 over SHA-256, deterministic (RFC 6979), raw big-endian r || s. Private
- * keys are PEM files that only the packer reads; public keys are PEM files too. The key store is a folder: NAME.key
- * (private, mode 0600) and NAME.pub. */
+ * Keys and signatures: ECDSA on P-256 over SHA-256, deterministic (RFC 6979), so that the same bundle and key give the
+ * same bytes. Private keys exist in the packer only. */
 #ifndef PK_SIGN_H
 #define PK_SIGN_H
 
@@ -11,35 +10,38 @@
 
 #include "pack/pk_error.h"
 
-struct pk_public {
-    uint8_t xy[64]; /* the point X || Y, big-endian */
-    uint8_t id[32]; /* SHA-256(0x04 || X || Y) */
+#define PK_KEY_ID_TEXT 65 /* 64 hexadecimal digits and NUL */
+
+struct pk_key {
+    uint8_t d[32];  /* the secret */
+    uint8_t xy[64]; /* the public point, X then Y, big-endian */
 };
 
-struct pk_key; /* a private key in memory, wiped when closed */
+/* From the system's random numbers. */
+bool pk_key_generate(struct pk_key *key, struct pk_error *e);
 
-/* Makes a new key and writes `private_path` (0600) and `public_path`; neither may exist. */
-bool pk_key_generate(const char *private_path, const char *public_path, struct pk_public *public, struct pk_error *e);
+/* Overwrites the secret. */
+void pk_key_wipe(struct pk_key *key);
 
-/* A key that exists in memory only. */
-struct pk_key *pk_key_ephemeral(struct pk_error *e);
+/* PEM, SEC1 or PKCS#8, without a password. */
+bool pk_key_read_private(struct pk_key *key, const char *path, struct pk_error *e);
 
-/* Reads a private key (PEM, SEC 1 or PKCS#8, not encrypted). NULL: not readable, or no P-256 key. */
-struct pk_key *pk_key_open(const char *path, struct pk_error *e);
-void pk_key_close(struct pk_key *key);
-void pk_key_public(const struct pk_key *key, struct pk_public *public);
+/* Writes "BEGIN EC PRIVATE KEY" for its owner alone (mode 0600), or "BEGIN PUBLIC KEY". An existing file is an error.
+ */
+bool pk_key_write_private(const struct pk_key *key, const char *path, struct pk_error *e);
+bool pk_key_write_public(const uint8_t xy[64], const char *path, struct pk_error *e);
 
-/* Signs a SHA-256 digest. The same key and digest give the same 64 bytes. */
+/* A public key from a file: PEM of a public or a private key, or 128 hexadecimal digits X Y. */
+bool pk_key_read_public(uint8_t xy[64], const char *path, struct pk_error *e);
+
+/* The id under which bundles name a key: SHA-256(0x04 || X || Y), in bytes and as text. */
+void pk_key_id(const uint8_t xy[64], uint8_t id[32]);
+void pk_key_id_text(const uint8_t xy[64], char text[PK_KEY_ID_TEXT]);
+
+/* r || s of a SHA-256 digest. */
 bool pk_sign(const struct pk_key *key, const uint8_t digest[32], uint8_t rs[64], struct pk_error *e);
 
-/* Reads a public key (PEM), or takes the public half of a private one. */
-bool pk_public_open(const char *path, struct pk_public *public, struct pk_error *e);
-
-/* ${XDG_CONFIG_HOME:-~/.config}/moxie/keys, or a path in it; made (0700) when `create`. The text is malloc'd; NULL: no
- * home, or the folder cannot be made. */
-char *pk_key_store(const char *name, bool create, struct pk_error *e);
-
-/* All *.pub of the key store, malloc'd; an absent store has none. A file in it that is no key is an error. */
-bool pk_key_store_list(struct pk_public **list, size_t *n, struct pk_error *e);
+/* SHA-256 of up to two pieces, the first usually the 64-byte block of a domain (bundle_format.h). */
+void pk_sha256(const void *a, size_t a_bytes, const void *b, size_t b_bytes, uint8_t digest[32]);
 
 #endif
