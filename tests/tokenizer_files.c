@@ -47,6 +47,10 @@ const char *test_folder_new(void) {
     return folder;
 }
 
+const char *test_folder_name(void) {
+    return folder;
+}
+
 static void path_of(const char *name, char path[160]) {
     snprintf(path, 160, "%s/%s", folder, name);
 }

@@ -22,8 +22,10 @@ void test_blob_free(struct test_blob *b);
 /* The first file in the xz-compressed `path`; to be freed. */
 char *test_unxz(const char *path, size_t *size);
 
-/* A new empty folder; test_folder_remove takes it away with the files in it. The name is static. */
+/* A new empty folder, and the one made last; test_folder_remove takes it away with the files in it. The name is static.
+ */
 const char *test_folder_new(void);
+const char *test_folder_name(void);
 void test_folder_remove(void);
 void test_folder_put(const char *name, const void *bytes, size_t size);
 
