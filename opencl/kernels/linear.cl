@@ -15,12 +15,12 @@
 typedef char mx_act;
 
 /* acc + dot products of 4 unsigned and 4 signed bytes, for 16 rows. */
-inline int16 mx_dot4(int16 acc, uint16 w, uint x) {
+inline int16 mx_dot4(int16 acc, uint16 w, __global const uint *xp) {
 #if MX_DOT == 1
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(w), "v"((uint16)(x)));
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(w), "m"(*xp));
     return acc;
 #else
-    char4 v = as_char4(x);
+    char4 v = as_char4(*xp);
     acc += convert_int16(w & 0xff) * (int)v.s0;
     acc += convert_int16((w >> 8) & 0xff) * (int)v.s1;
     acc += convert_int16((w >> 16) & 0xff) * (int)v.s2;
@@ -78,14 +78,14 @@ inline __attribute__((always_inline)) void mx_tile(const uint T, const struct mx
                 for (uint q = 0; q < 8; q++) {
                     uint16 v = vload16(atom * 8 + q, w) ^ 0x80808080u;
                     for (uint t = 0; t < T; t++)
-                        dot[t] = mx_dot4(dot[t], v, x[t][atom * 8 + q]);
+                        dot[t] = mx_dot4(dot[t], v, x[t] + atom * 8 + q);
                 }
 #else
                 for (uint q = 0; q < 4; q++) {
                     uint16 v = vload16(atom * 4 + q, w), lo = v & 0x0f0f0f0fu, hi = (v >> 4) & 0x0f0f0f0fu;
                     for (uint t = 0; t < T; t++) {
-                        dot[t] = mx_dot4(dot[t], lo, x[t][atom * 8 + q]);
-                        dot[t] = mx_dot4(dot[t], hi, x[t][atom * 8 + 4 + q]);
+                        dot[t] = mx_dot4(dot[t], lo, x[t] + atom * 8 + q);
+                        dot[t] = mx_dot4(dot[t], hi, x[t] + atom * 8 + 4 + q);
                     }
                 }
 #endif
