@@ -138,8 +138,9 @@ struct moxie_plan {
 enum moxie_error moxie_plan(const struct moxie_bundle *bundle, const struct moxie_device_facts *facts,
                             const struct moxie_config *config, struct moxie_plan *plan, struct moxie_failure *failure);
 
-/* Tells `visit` every line of the plan: each buffer of a region (region >= 0, bytes at offset) and then each launch
- * (region -1; name of the kernel, bytes = its place in the step). Needs no device. */
+/* Tells `visit` every line of the plan: each buffer of a region (region >= 0, bytes at offset; those of STEP that are
+ * never alive together overlap) and then each launch (region -1; name of the kernel, offset = its layer, UINT64_MAX for
+ * none, bytes = its place in the step). Names live during the call of visit only. Needs no device. */
 enum moxie_error moxie_plan_visit(const struct moxie_bundle *bundle, const struct moxie_device_facts *facts,
                                   const struct moxie_config *config,
                                   void (*visit)(void *user, int region, const char *name, uint64_t offset,
@@ -209,8 +210,9 @@ const float *moxie_logits(const struct moxie *engine, uint32_t index);
 enum moxie_error moxie_prefill(struct moxie *engine, uint32_t sequence, const int32_t *tokens, size_t count,
                                struct moxie_failure *failure);
 
-/* Stops a running moxie_step, moxie_prefill or moxie_init between two launches: it returns MOXIE_ERROR_CANCELLED. Any
- * thread, signal-safe. Without a running call it has no effect on later ones. */
+/* Stops a running moxie_step or moxie_prefill between two launches: it returns MOXIE_ERROR_CANCELLED. Any thread,
+ * signal-safe. Without a running call it has no effect on later ones. (moxie_init is stopped by its progress callback.)
+ */
 void moxie_cancel(struct moxie *engine);
 
 uint32_t moxie_sequence_length(const struct moxie *engine, uint32_t sequence);
@@ -227,7 +229,8 @@ enum moxie_error moxie_sequence_fork(struct moxie *engine, uint32_t from, uint32
 
 /* Text to token ids. `bytes` of UTF-8; specials = 1 lets control tokens such as <|im_end|> in the text be recognised, 0
  * (for anything a user wrote) never. Scratch memory is in the HOST region. *count is the number of ids, also when
- * `max` is too small (MOXIE_ERROR_BUFFER_SMALL). MOXIE_ERROR_TEXT: not UTF-8, or a byte the vocabulary cannot express. */
+ * `max` is too small (MOXIE_ERROR_BUFFER_SMALL). MOXIE_ERROR_TEXT: not UTF-8, or a byte the vocabulary cannot express.
+ */
 enum moxie_error moxie_encode(struct moxie *engine, const char *text, size_t bytes, int specials, int32_t *ids,
                               size_t max, size_t *count, struct moxie_failure *failure);
 
@@ -251,8 +254,8 @@ enum moxie_chat_at {
     MOXIE_CHAT_AT_ANSWER = 3, /* an answer that was cut short before its end token */
 };
 
-/* Renders one message of a chat in the model's own template to token ids that continue the sequence: what `at` lacks, at
- * the start the template's default system message (unless role is "system"), the message, and with `answer` = 1 the
+/* Renders one message of a chat in the model's own template to token ids that continue the sequence: what `at` lacks,
+ * at the start the template's default system message (unless role is "system"), the message, and with `answer` = 1 the
  * opening of the assistant's turn. The content is never searched for control tokens. role: "system", "user" or
  * "assistant". *count is the number of ids, also when `max` is too small (MOXIE_ERROR_BUFFER_SMALL).
  * MOXIE_ERROR_TEXT: a base model without a template, or content that cannot be encoded. */

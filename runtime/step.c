@@ -138,9 +138,12 @@ static enum moxie_error step(struct moxie *e, const struct moxie_entry *entries,
                       failure);
     if (!err)
         err = run(e, counts, failure);
-    enum moxie_error waited = err ? mx_cl_finish(&e->cl, err == MOXIE_ERROR_CANCELLED ? NULL : failure) : MOXIE_OK;
-    if (waited)
-        err = waited;
+    if (err) { /* nothing may run on; the first failure is the one that is told */
+        bool cancelled = err == MOXIE_ERROR_CANCELLED;
+        enum moxie_error waited = mx_cl_finish(&e->cl, cancelled ? failure : NULL);
+        if (cancelled && waited)
+            err = waited;
+    }
     if (!err)
         err = collect(e, rows, failure);
     if (err && err != MOXIE_ERROR_CANCELLED && err != MOXIE_ERROR_NOT_FINITE)
