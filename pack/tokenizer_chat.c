@@ -62,7 +62,7 @@ static bool is_qwen25(const char *text) {
     static const char *const parts[] = {
         "{{- '<|im_start|>system\n' + messages[0]['content'] + '<|im_end|>\n' }}",
         "{{- '<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n' }}",
-        "{%- if (message.role == \"user\") or (message.role == \"system\" and not loop.first) or "
+        "{%- if (message.role == \"user\") or (message.role == \"system\" and not loop.first) or ",
         "(message.role == \"assistant\" and not message.tool_calls) %}",
         "{{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>' + '\n' }}",
         "{%- if add_generation_prompt %}\n    {{- '<|im_start|>assistant\n' }}\n{%- endif %}",

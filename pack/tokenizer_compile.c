@@ -185,7 +185,7 @@ static uint32_t find_part(const struct compile *c, const char *text, uint32_t by
 
 static bool compile_merges(struct compile *c) {
     uint8_t *joined = malloc(4 * (size_t)MX_TOK_BYTES_MAX);
-    c->merges = malloc((c->v->n_merges + (size_t)1) * sizeof(*c->merges));
+    c->merges = calloc(c->v->n_merges + (size_t)1, sizeof(*c->merges));
     bool ok = joined && c->merges;
     if (!ok) {
         pk_fail_memory(c->e);
@@ -269,8 +269,9 @@ static bool compile_tokens(struct compile *c) {
     }
     if (v->n_tokens == 0 || v->n_tokens > MX_TOK_COUNT_MAX || v->n_merges > MX_TOK_COUNT_MAX ||
         bytes > MX_TOK_POOL_MAX) {
-        return pk_fail(c->e, MOXIE_ERROR_TOKENIZER, "%s: %u tokens, %u merges: none or too many", v->path, v->n_tokens,
-                       v->n_merges);
+        pk_fail(c->e, MOXIE_ERROR_TOKENIZER, "%s: %u tokens, %u merges: none or too many", v->path, v->n_tokens,
+                v->n_merges);
+        return false;
     }
     c->pool = malloc(bytes + 1);
     c->offsets = calloc(v->n_tokens + (size_t)1, sizeof(*c->offsets));

@@ -10,11 +10,12 @@
 #include "runtime/tokenizer_utf8.h"
 
 /* How much of string i the text ends with after one more byte, given that it ended with `matched` of it. */
-static uint8_t advance(const struct mx_stops *s, uint32_t i, uint8_t matched, char byte) {
+static uint32_t advance(const struct mx_stops *s, uint32_t i, uint32_t matched, char byte) {
     while (matched > 0 && s->strings[i].text[matched] != byte) {
+        // cppcheck-suppress arrayIndexOutOfBoundsCond ; matched < bytes <= 255: a complete match ends the stream
         matched = s->border[i][matched];
     }
-    return (uint8_t)(matched + (s->strings[i].text[matched] == byte));
+    return matched + (s->strings[i].text[matched] == byte);
 }
 
 enum moxie_error mx_stops_init(struct mx_stops *s, const struct mx_stop_string *strings, size_t count,
@@ -27,14 +28,13 @@ enum moxie_error mx_stops_init(struct mx_stops *s, const struct mx_stop_string *
     s->strings = strings;
     s->count = (uint32_t)count;
     for (uint32_t i = 0; i < count; i++) {
-        size_t n = strings[i].bytes;
-        if (!strings[i].text || n == 0 || n > MX_STOP_BYTES_MAX ||
-            mx_utf8_valid((const uint8_t *)strings[i].text, n) != n) {
+        size_t n = strings[i].bytes <= MX_STOP_BYTES_MAX ? strings[i].bytes : 0;
+        if (n == 0 || !strings[i].text || mx_utf8_valid((const uint8_t *)strings[i].text, n) != n) {
             return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "stop string %u is not 1 to %u bytes of UTF-8",
                            i, MX_STOP_BYTES_MAX);
         }
         for (size_t k = 1; k < n; k++) {
-            s->border[i][k + 1] = advance(s, i, s->border[i][k], strings[i].text[k]);
+            s->border[i][k + 1] = (uint8_t)advance(s, i, s->border[i][k], strings[i].text[k]);
         }
     }
     return MOXIE_OK;
@@ -46,7 +46,8 @@ bool mx_stops_push(struct mx_stops *s, const char *text, size_t bytes, char *out
         uint32_t hold = 0, complete = 0;
         s->hold[s->held++] = text[at];
         for (uint32_t i = 0; i < s->count; i++) {
-            uint8_t m = s->matched[i] = advance(s, i, s->matched[i], text[at]);
+            uint32_t m = advance(s, i, s->matched[i], text[at]);
+            s->matched[i] = (uint8_t)m;
             hold = m > hold ? m : hold;
             complete = m == s->strings[i].bytes && m > complete ? m : complete;
         }

@@ -46,11 +46,13 @@ size_t mx_encode_scratch(size_t word_bytes) {
 enum moxie_error mx_encoder_init(struct mx_encoder *e, const struct mx_tokenizer *t, void *scratch,
                                  size_t scratch_bytes, int32_t *ids, size_t max, struct moxie_failure *failure) {
     if (!t || !t->header || !scratch || (uintptr_t)scratch % 8 != 0 || (!ids && max > 0)) {
-        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "encode: tokenizer, scratch or ids missing");
+        mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "encode: tokenizer, scratch or ids missing");
+        return MOXIE_ERROR_ARGUMENT;
     }
     if (scratch_bytes < mx_encode_scratch(0)) {
-        return mx_fail(failure, MOXIE_ERROR_MEMORY, mx_encode_scratch(0), "encode: %zu bytes of scratch, at least %zu",
-                       scratch_bytes, mx_encode_scratch(0));
+        mx_fail(failure, MOXIE_ERROR_MEMORY, mx_encode_scratch(0), "encode: %zu bytes of scratch, at least %zu",
+                scratch_bytes, mx_encode_scratch(0));
+        return MOXIE_ERROR_MEMORY;
     }
     size_t words = scratch_bytes / SCRATCH_PER_BYTE;
     memset(e, 0, sizeof *e);

@@ -81,7 +81,7 @@ static int by_value(const void *a, const void *b) {
 
 /* temperature, top_k, top_p, min_p in double precision, by sorting everything. */
 static void compute_reference(const float *logits, uint32_t n, const struct mx_sample_options *o, struct reference *r) {
-    uint32_t order[MAX_VOCAB], kept = n;
+    uint32_t order[MAX_VOCAB] = {0}, kept = n;
     double sum = 0, mass = 0;
     for (uint32_t i = 0; i < n; i++) {
         order[i] = i;
