@@ -3,9 +3,9 @@
  * struct pk_vocab -> blob. The text pool and its hash table are made first; merges are then looked up in them. */
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #include "pack/tokenizer.h"
-#include "runtime/tokenizer_utf8.h"
 
 #define ATTEMPTS 4 /* table sizes tried, each twice the one before */
 
@@ -31,15 +31,28 @@ static int alphabet_byte(int32_t c) {
     return c < 0 || c > 67 ? -1 : c <= 0x20 ? c : c <= 0x42 ? c - 0x21 + 0x7F : 0xAD;
 }
 
+/* Code point of the character at text[*at], and *at behind it; -1: no well-formed UTF-8. */
+static int32_t next_character(const char *text, uint32_t bytes, uint32_t *at) {
+    utf8proc_int32_t c;
+    utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text + *at, (utf8proc_ssize_t)(bytes - *at), &c);
+    *at += n > 0 ? (uint32_t)n : 0;
+    return n > 0 ? c : -1;
+}
+
+static bool is_utf8(const char *text, uint32_t bytes) {
+    for (uint32_t at = 0; at < bytes;) {
+        if (next_character(text, bytes, &at) < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Raw bytes of a text in the alphabet, at most `bytes`; -1: it is not one. */
 static int64_t raw_bytes(const char *text, uint32_t bytes, uint8_t *out) {
-    const uint8_t *p = (const uint8_t *)text;
     int64_t n = 0;
-    if (mx_utf8_valid(p, bytes) != bytes) {
-        return -1;
-    }
-    for (size_t at = 0, length; at < bytes; at += length) {
-        int byte = alphabet_byte(mx_utf8_decode(p + at, &length));
+    for (uint32_t at = 0; at < bytes;) {
+        int byte = alphabet_byte(next_character(text, bytes, &at));
         if (byte < 0) {
             return -1;
         }
@@ -57,8 +70,7 @@ static bool add_text(struct compile *c, uint32_t id) {
         n = 0;
     } else if (token->kind == MX_TOK_NORMAL) {
         n = raw_bytes(token->text, token->bytes, out);
-    } else if (n == 0 || n > MX_TOK_SPECIAL_BYTES_MAX ||
-               mx_utf8_valid((const uint8_t *)token->text, (size_t)n) != (size_t)n) {
+    } else if (n == 0 || n > MX_TOK_SPECIAL_BYTES_MAX || !is_utf8(token->text, token->bytes)) {
         return pk_fail(c->e, MOXIE_ERROR_TOKENIZER, "%s: special token %u is not 1 to %u bytes of UTF-8", c->v->path,
                        id, MX_TOK_SPECIAL_BYTES_MAX);
     } else {

@@ -4,11 +4,11 @@
  * weight is exp(value - largest) in units of 2^-40: integers, whose sums do not depend on the order. */
 #include "runtime/sample.h"
 
-#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "platform/fail.h"
+#include "runtime/arith.h"
 
 struct list {
     float *value;     /* (vocab) */
@@ -23,45 +23,6 @@ struct list {
 
 static bool in_range(float x, float min, float max) {
     return x >= min && x <= max; /* false for NaN */
-}
-
-/* recip, div and exp of ARITHMETIC.md, section 2. */
-static float recip(float b) {
-    uint32_t bits;
-    float y;
-    memcpy(&bits, &b, sizeof bits);
-    bits = 0x7EF311C7u - bits;
-    memcpy(&y, &bits, sizeof y);
-    for (int i = 0; i < 3; i++) {
-        float e = fmaf(-b, y, 1);
-        y = fmaf(y, e, y);
-    }
-    return y;
-}
-
-static float mx_div(float a, float b) {
-    float y = recip(b), q = a * y, r = fmaf(-b, q, a);
-    return fmaf(r, y, q);
-}
-
-static float mx_exp(float x) {
-    static const float terms[] = {1 / 720.0f, 1 / 120.0f, 1 / 24.0f, 1 / 6.0f, 0.5f, 1, 1};
-    if (x < -28) {
-        return 0;
-    }
-    float n = rintf(x * 1.44269504f), r = fmaf(n, -0x1.62e4p-1f, x), p = 1 / 5040.0f;
-    r = fmaf(n, -0x1.7f7d1cp-20f, r);
-    for (size_t i = 0; i < sizeof terms / sizeof terms[0]; i++) {
-        p = fmaf(p, r, terms[i]);
-    }
-    uint32_t bits;
-    memcpy(&bits, &p, sizeof bits);
-    bits += (uint32_t)(int32_t)n << 23;
-    if ((bits & 0x7fffffffu) < 0x2b800000u) {
-        return 0;
-    }
-    memcpy(&p, &bits, sizeof p);
-    return p;
 }
 
 static uint64_t weight(float value) {
