@@ -232,7 +232,7 @@ enum moxie_error mx_program_get(struct mx_cl *cl, const struct mx_program_key *k
     struct mx_program *p = &cl->program[cl->n_programs];
     *p = (struct mx_program){.key = *key, .dot = cl->facts.dot};
     enum moxie_error e = build(cl, p, &why);
-    if (e == MOXIE_ERROR_COMPILE && p->dot != MX_DOT_PORTABLE) {
+    if (e == MOXIE_ERROR_COMPILE && why.cl != 0 && p->dot != MX_DOT_PORTABLE) {
         mx_cl_log(cl, why.what);
         log_replacement(cl, p, "the variant for this processor does not compile, the portable kernel takes its place",
                         why.cl);
