@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pack/rows.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static bool add(const struct pk_source *s, struct pk_rows *r, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Appends a whole tensor. */
+static bool add(const struct pk_source *s, struct pk_rows *r, const char *format, ...) {
+    char name[128];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof(name), format, args);
+    va_end(args);
+    const struct pk_tensor *t = pk_source_find(s, name);
+    if (!t) {
+        return false;
+    }
+    r->slice[r->n++] = (struct pk_slice){.tensor = t, .rows = t->rows, .cols = t->cols};
+    return true;
+}
+
+/* The part of a shared expert's `wide` rows or columns that expert `part` of `width` has; the last may be narrower. */
+static void cut(uint64_t *first, uint64_t *count, uint64_t part, uint64_t width, uint64_t wide) {
+    *first = part * width;
+    *count = wide - *first < width ? wide - *first : width;
+}
+
+static bool expert_rows(const struct pk_source *s, uint32_t role, uint32_t l, uint32_t expert, struct pk_rows *r) {
+    const struct mx_layer *layer = &s->layers[l];
+    char prefix[96];
+    if (!layer->routed) {
+        snprintf(prefix, sizeof(prefix), "model.layers.%u.mlp", l);
+    } else if (expert < layer->routed) {
+        snprintf(prefix, sizeof(prefix), "model.layers.%u.mlp.experts.%u", l, expert);
+    } else {
+        snprintf(prefix, sizeof(prefix), "model.layers.%u.mlp.shared_expert", l);
+    }
+    r->interleaved = role == MX_ROLE_GATE_UP;
+    bool found = r->interleaved ? add(s, r, "%s.gate_proj.weight", prefix) && add(s, r, "%s.up_proj.weight", prefix)
+                                : add(s, r, "%s.down_proj.weight", prefix);
+    for (unsigned i = 0; found && layer->routed && expert >= layer->routed && i < r->n; i++) {
+        struct pk_slice *slice = &r->slice[i];
+        cut(r->interleaved ? &slice->first_row : &slice->first_col, r->interleaved ? &slice->rows : &slice->cols,
+            expert - layer->routed, layer->width, s->shared_width);
+    }
+    return found;
+}
+
+bool pk_rows_of(const struct pk_source *s, uint32_t role, uint32_t layer, uint32_t expert, struct pk_rows *rows) {
+    *rows = (struct pk_rows){0};
+    switch (role) {
+    case MX_ROLE_EMBEDDING:
+        return add(s, rows, "model.embed_tokens.weight");
+    case MX_ROLE_FINAL_NORM:
+        return add(s, rows, "model.norm.weight");
+    case MX_ROLE_HEAD:
+        return add(s, rows, "lm_head.weight");
+    case MX_ROLE_ATTN_NORM:
+        return add(s, rows, "model.layers.%u.input_layernorm.weight", layer);
+    case MX_ROLE_QKV:
+    case MX_ROLE_QKV_BIAS: {
+        const char *what = role == MX_ROLE_QKV ? "weight" : "bias";
+        return add(s, rows, "model.layers.%u.self_attn.q_proj.%s", layer, what) &&
+               add(s, rows, "model.layers.%u.self_attn.k_proj.%s", layer, what) &&
+               add(s, rows, "model.layers.%u.self_attn.v_proj.%s", layer, what);
+    }
+    case MX_ROLE_ATTN_OUT:
+        return add(s, rows, "model.layers.%u.self_attn.o_proj.weight", layer);
+    case MX_ROLE_FFN_NORM:
+        return add(s, rows, "model.layers.%u.post_attention_layernorm.weight", layer);
+    case MX_ROLE_ROUTER:
+        return add(s, rows, "model.layers.%u.mlp.gate.weight", layer) &&
+               (!(s->layers[layer].flags & MX_LAYER_SHARED_GATE) ||
+                add(s, rows, "model.layers.%u.mlp.shared_expert_gate.weight", layer));
+    case MX_ROLE_GATE_UP:
+    case MX_ROLE_DOWN:
+        return expert_rows(s, role, layer, expert, rows);
+    default:
+        return false;
+    }
+}
+
+const struct pk_slice *pk_rows_find(const struct pk_rows *rows, uint64_t row, uint64_t *source_row) {
+    if (rows->interleaved) {
+        const struct pk_slice *slice = &rows->slice[row / PK_TILE % 2];
+        uint64_t at = row / (2 * PK_TILE) * PK_TILE + row % PK_TILE;
+        *source_row = slice->first_row + at;
+        return at < slice->rows ? slice : NULL;
+    }
+    for (unsigned i = 0; i < rows->n; i++) {
+        if (row < rows->slice[i].rows) {
+            *source_row = rows->slice[i].first_row + row;
+            return &rows->slice[i];
+        }
+        row -= rows->slice[i].rows;
+    }
+    return NULL;
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE // mkostemp, asprintf
+#define _FILE_OFFSET_BITS 64
+#include "pack/writer.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pack/parallel.h"
+#include "pack/sign.h"
+#include "runtime/bundle_format.h"
+
+#define LEAVES 64 /* hashed at once */
+
+struct pk_writer {
+    char *path, *temporary;
+    int fd;
+    uint64_t position;
+    struct archive *archive;
+    uint8_t *leaves; /* where the next digests go */
+    unsigned threads;
+    uint8_t *buffer; /* [LEAVES * MX_LEAF_BYTES] of the segment, not yet written */
+    size_t filled;
+};
+
+static bool fail_write(const struct pk_writer *w, struct pk_error *e) {
+    const char *why =
+        w->archive && archive_error_string(w->archive) ? archive_error_string(w->archive) : strerror(errno);
+    return pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot be written: %s", w->temporary, why);
+}
+
+/* libarchive's way to the file. */
+static la_ssize_t write_some(struct archive *a, void *user, const void *data, size_t n) {
+    struct pk_writer *w = user;
+    ssize_t done;
+    do {
+        done = write(w->fd, data, n);
+    } while (done < 0 && errno == EINTR);
+    if (done <= 0) {
+        archive_set_error(a, errno, "%s", strerror(errno));
+        return -1;
+    }
+    w->position += (uint64_t)done;
+    return done;
+}
+
+/* The mode that a new file would have; mkostemp gives 0600. */
+static mode_t usual_mode(void) {
+    mode_t mask = umask(0);
+    umask(mask);
+    return 0666 & ~mask;
+}
+
+struct pk_writer *pk_writer_open(const char *path, uint8_t *leaves, unsigned threads, struct pk_error *e) {
+    struct pk_writer *w = calloc(1, sizeof(*w));
+    if (!w) {
+        return pk_fail_memory(e);
+    }
+    w->fd = -1;
+    w->leaves = leaves;
+    w->threads = threads;
+    w->path = strdup(path);
+    w->buffer = calloc(LEAVES, MX_LEAF_BYTES);
+    w->archive = archive_write_new();
+    if (!w->path || !w->buffer || !w->archive || asprintf(&w->temporary, "%s.XXXXXX", path) < 0) {
+        w->temporary = NULL;
+        pk_writer_close(w);
+        return pk_fail_memory(e);
+    }
+    w->fd = mkostemp(w->temporary, O_CLOEXEC);
+    if (w->fd < 0 || fchmod(w->fd, usual_mode()) != 0) {
+        pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot be created: %s", path, strerror(errno));
+        pk_writer_close(w);
+        return NULL;
+    }
+    // No blocking: what libarchive writes is the archive and nothing behind its two zero blocks.
+    if (archive_write_set_format_ustar(w->archive) != ARCHIVE_OK ||
+        archive_write_set_bytes_per_block(w->archive, 0) != ARCHIVE_OK ||
+        archive_write_set_bytes_in_last_block(w->archive, 1) != ARCHIVE_OK ||
+        archive_write_open(w->archive, w, NULL, write_some, NULL) != ARCHIVE_OK) {
+        fail_write(w, e);
+        pk_writer_close(w);
+        return NULL;
+    }
+    return w;
+}
+
+bool pk_writer_member(struct pk_writer *w, const char *name, uint64_t bytes, struct pk_error *e) {
+    struct archive_entry *entry = archive_entry_new();
+    if (!entry) {
+        return pk_fail_memory(e) != NULL;
+    }
+    archive_entry_set_pathname(entry, name);
+    archive_entry_set_size(entry, (la_int64_t)bytes);
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, 0644);
+    archive_entry_set_mtime(entry, 0, 0);
+    int result = archive_write_header(w->archive, entry);
+    archive_entry_free(entry);
+    return result == ARCHIVE_OK || fail_write(w, e);
+}
+
+static bool write_bytes(struct pk_writer *w, const void *data, size_t n, struct pk_error *e) {
+    return n == 0 || archive_write_data(w->archive, data, n) == (la_ssize_t)n || fail_write(w, e);
+}
+
+bool pk_writer_plain(struct pk_writer *w, const void *data, uint64_t n, struct pk_error *e) {
+    static const uint8_t zeros[65536];
+    if (data) {
+        return write_bytes(w, data, n, e);
+    }
+    for (uint64_t done = 0; done < n;) {
+        size_t piece = n - done < sizeof(zeros) ? n - done : sizeof(zeros);
+        if (!write_bytes(w, zeros, piece, e)) {
+            return false;
+        }
+        done += piece;
+    }
+    return true;
+}
+
+static bool hash_leaf(void *user, size_t i) {
+    static const uint8_t domain[64] = MX_DOMAIN_LEAF;
+    struct pk_writer *w = user;
+    size_t at = i * MX_LEAF_BYTES, left = w->filled - at;
+    pk_sha256(domain, sizeof(domain), w->buffer + at, left < MX_LEAF_BYTES ? left : MX_LEAF_BYTES, w->leaves + 32 * i);
+    return true;
+}
+
+/* Hashes and writes what the buffer holds: whole leaves, or the end of a segment. */
+static bool empty_buffer(struct pk_writer *w, struct pk_error *e) {
+    size_t leaves = (w->filled + MX_LEAF_BYTES - 1) / MX_LEAF_BYTES;
+    pk_parallel(leaves, w->threads, hash_leaf, w);
+    bool ok = write_bytes(w, w->buffer, w->filled, e);
+    w->leaves += 32 * leaves;
+    w->filled = 0;
+    return ok;
+}
+
+bool pk_writer_put(struct pk_writer *w, const void *data, uint64_t n, struct pk_error *e) {
+    const uint8_t *p = data;
+    while (n > 0) {
+        const size_t room = (size_t)LEAVES * MX_LEAF_BYTES - w->filled, take = n < room ? (size_t)n : room;
+        if (p) {
+            memcpy(w->buffer + w->filled, p, take);
+            p += take;
+        } else {
+            memset(w->buffer + w->filled, 0, take);
+        }
+        w->filled += take;
+        n -= take;
+        if (take == room && !empty_buffer(w, e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool pk_writer_end_segment(struct pk_writer *w, struct pk_error *e) {
+    return empty_buffer(w, e);
+}
+
+uint64_t pk_writer_position(const struct pk_writer *w) {
+    return w->position;
+}
+
+bool pk_writer_end(struct pk_writer *w, struct pk_error *e) {
+    return archive_write_close(w->archive) == ARCHIVE_OK || fail_write(w, e);
+}
+
+bool pk_writer_patch(struct pk_writer *w, uint64_t offset, const void *data, uint64_t n, struct pk_error *e) {
+    const uint8_t *p = data;
+    while (n > 0) {
+        ssize_t done = pwrite(w->fd, p, n, (off_t)offset);
+        if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done <= 0) {
+            return fail_write(w, e);
+        }
+        p += done;
+        offset += (uint64_t)done;
+        n -= (uint64_t)done;
+    }
+    return true;
+}
+
+/* The new name must survive a crash too. */
+static bool sync_folder(const char *path) {
+    char *copy = strdup(path);
+    int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    bool ok = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL); // some file systems cannot
+    if (fd >= 0) {
+        close(fd);
+    }
+    free(copy);
+    return ok;
+}
+
+bool pk_writer_commit(struct pk_writer *w, struct pk_error *e) {
+    if (fsync(w->fd) != 0 || rename(w->temporary, w->path) != 0) {
+        return pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot be written: %s", w->path, strerror(errno));
+    }
+    free(w->temporary);
+    w->temporary = NULL;
+    return sync_folder(w->path) ||
+           pk_fail(e, MOXIE_ERROR_FILE, "%s: its folder cannot be synchronised: %s", w->path, strerror(errno));
+}
+
+void pk_writer_close(struct pk_writer *w) {
+    if (!w) {
+        return;
+    }
+    if (w->archive) {
+        archive_write_fail(w->archive); // freeing must not write any more
+        archive_write_free(w->archive);
+    }
+    if (w->fd >= 0) {
+        close(w->fd);
+        if (w->temporary) {
+            unlink(w->temporary);
+        }
+    }
+    free(w->temporary);
+    free(w->path);
+    free(w->buffer);
+    free(w);
+}
