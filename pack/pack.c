@@ -302,8 +302,8 @@ static bool check_options(const struct pk_pack_options *o, struct pk_error *e) {
     if (!*(const uint8_t *)&one) {
         return pk_fail(e, MOXIE_ERROR_ARGUMENT, "packing needs a little-endian machine");
     }
-    if (!o->source || !o->output || !o->key) {
-        return pk_fail(e, MOXIE_ERROR_ARGUMENT, "source, output and key are needed");
+    if (!o->output || !o->key) {
+        return pk_fail(e, MOXIE_ERROR_ARGUMENT, "output and key are needed");
     }
     if (o->group != 0 && o->group != 32 && o->group != 64 && o->group != 128) {
         return pk_fail(e, MOXIE_ERROR_ARGUMENT, "group %u: expected 32, 64 or 128", o->group);
@@ -324,8 +324,7 @@ static bool check_options(const struct pk_pack_options *o, struct pk_error *e) {
 }
 
 static bool prepare(struct packer *p) {
-    p->source = pk_source_open(p->o->source, p->e);
-    if (!p->source || !pk_source_check(p->source, p->e) ||
+    if (!pk_source_check(p->source, p->e) ||
         !pk_tokenizer_from_source(p->source, &p->tokenizer, &p->tokenizer_bytes, p->e)) {
         return false;
     }
@@ -342,10 +341,11 @@ static bool prepare(struct packer *p) {
     return p->writer != NULL;
 }
 
-bool pk_pack(const struct pk_pack_options *options, pk_progress_fn *progress, void *user, struct pk_summary *summary,
-             struct pk_error *e) {
+bool pk_pack_source(struct pk_source *source, const struct pk_pack_options *options, pk_progress_fn *progress,
+                    void *user, struct pk_summary *summary, struct pk_error *e) {
     struct pk_error unheard = {0};
-    struct packer p = {.o = options, .progress = progress, .user = user, .summary = summary, .e = e ? e : &unheard};
+    struct packer p = {
+        .source = source, .o = options, .progress = progress, .user = user, .summary = summary, .e = e ? e : &unheard};
     p.e->code = MOXIE_OK;
     *summary = (struct pk_summary){0};
     bool ok = check_options(options, p.e) && prepare(&p) && put_members(&p) && seal(&p);
@@ -356,8 +356,19 @@ bool pk_pack(const struct pk_pack_options *options, pk_progress_fn *progress, vo
     pk_layout_free(&p.layout);
     free(p.leaves);
     free(p.tokenizer);
-    if (p.source) {
-        pk_source_close(p.source);
+    return ok;
+}
+
+bool pk_pack(const struct pk_pack_options *options, pk_progress_fn *progress, void *user, struct pk_summary *summary,
+             struct pk_error *e) {
+    if (!options->source) {
+        return pk_fail(e, MOXIE_ERROR_ARGUMENT, "a source is needed");
     }
+    struct pk_source *source = pk_source_open(options->source, e);
+    if (!source) {
+        return false;
+    }
+    bool ok = pk_pack_source(source, options, progress, user, summary, e);
+    pk_source_close(source);
     return ok;
 }

@@ -73,6 +73,11 @@ typedef int pk_progress_fn(void *user, uint64_t done, uint64_t total);
 bool pk_pack(const struct pk_pack_options *options, pk_progress_fn *progress, void *user, struct pk_summary *summary,
              struct pk_error *e);
 
+/* The same for a source that is open already; options->source is not read, `source` stays the caller's. */
+struct pk_source;
+bool pk_pack_source(struct pk_source *source, const struct pk_pack_options *options, pk_progress_fn *progress,
+                    void *user, struct pk_summary *summary, struct pk_error *e);
+
 /* "keep", "int4", ... to its value; false: another text. */
 bool pk_weights_from_text(const char *text, enum pk_weights *weights);
 
