@@ -359,16 +359,31 @@ bool pk_pack_source(struct pk_source *source, const struct pk_pack_options *opti
     return ok;
 }
 
+bool pk_pack_source(struct pk_source *source, const struct pk_pack_options *options, pk_progress_fn *progress,
+                    void *user, struct pk_summary *summary, struct pk_error *e) {
+    struct pk_error unheard = {0};
+    struct packer p = {
+        .o = options, .source = source, .progress = progress, .user = user, .summary = summary, .e = e ? e : &unheard};
+    p.e->code = MOXIE_OK;
+    *summary = (struct pk_summary){0};
+    bool ok = check_options(options, p.e) && prepare(&p) && put_members(&p) && seal(&p);
+    if (ok) {
+        summarise(&p);
+    }
+    pk_writer_close(p.writer);
+    pk_layout_free(&p.layout);
+    free(p.leaves);
+    free(p.tokenizer);
+    return ok;
+}
+
 bool pk_pack(const struct pk_pack_options *options, pk_progress_fn *progress, void *user, struct pk_summary *summary,
              struct pk_error *e) {
     if (!options->source) {
         return pk_fail(e, MOXIE_ERROR_ARGUMENT, "a source is needed");
     }
     struct pk_source *source = pk_source_open(options->source, e);
-    if (!source) {
-        return false;
-    }
-    bool ok = pk_pack_source(source, options, progress, user, summary, e);
+    bool ok = source && pk_pack_source(source, options, progress, user, summary, e);
     pk_source_close(source);
     return ok;
 }

@@ -15,6 +15,7 @@
 
 #include "pack/pk_error.h"
 #include "pack/sign.h"
+#include "pack/source.h"
 
 enum pk_weights {
     PK_WEIGHTS_KEEP = 0, /* every matrix as it is stored: Int4 stays Int4 in value, floats stay in their type */
@@ -75,6 +76,10 @@ bool pk_pack(const struct pk_pack_options *options, pk_progress_fn *progress, vo
 
 /* The same for a source that is open already; options->source is not read, `source` stays the caller's. */
 struct pk_source;
+bool pk_pack_source(struct pk_source *source, const struct pk_pack_options *options, pk_progress_fn *progress,
+                    void *user, struct pk_summary *summary, struct pk_error *e);
+
+/* The same from an open source (options->source is not looked at), which is not closed. */
 bool pk_pack_source(struct pk_source *source, const struct pk_pack_options *options, pk_progress_fn *progress,
                     void *user, struct pk_summary *summary, struct pk_error *e);
 
