@@ -27,7 +27,7 @@ const char *moxie_error_name(enum moxie_error code) {
     case MOXIE_ERROR_TRUNCATED:
         return "file truncated";
     case MOXIE_ERROR_FORMAT:
-        return "not a valid bundle";
+        return "wrong format";
     case MOXIE_ERROR_FORMAT_VERSION:
         return "bundle version not supported";
     case MOXIE_ERROR_BOUNDS:
