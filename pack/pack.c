@@ -345,24 +345,6 @@ bool pk_pack_source(struct pk_source *source, const struct pk_pack_options *opti
                     void *user, struct pk_summary *summary, struct pk_error *e) {
     struct pk_error unheard = {0};
     struct packer p = {
-        .source = source, .o = options, .progress = progress, .user = user, .summary = summary, .e = e ? e : &unheard};
-    p.e->code = MOXIE_OK;
-    *summary = (struct pk_summary){0};
-    bool ok = check_options(options, p.e) && prepare(&p) && put_members(&p) && seal(&p);
-    if (ok) {
-        summarise(&p);
-    }
-    pk_writer_close(p.writer);
-    pk_layout_free(&p.layout);
-    free(p.leaves);
-    free(p.tokenizer);
-    return ok;
-}
-
-bool pk_pack_source(struct pk_source *source, const struct pk_pack_options *options, pk_progress_fn *progress,
-                    void *user, struct pk_summary *summary, struct pk_error *e) {
-    struct pk_error unheard = {0};
-    struct packer p = {
         .o = options, .source = source, .progress = progress, .user = user, .summary = summary, .e = e ? e : &unheard};
     p.e->code = MOXIE_OK;
     *summary = (struct pk_summary){0};

@@ -74,11 +74,6 @@ typedef int pk_progress_fn(void *user, uint64_t done, uint64_t total);
 bool pk_pack(const struct pk_pack_options *options, pk_progress_fn *progress, void *user, struct pk_summary *summary,
              struct pk_error *e);
 
-/* The same for a source that is open already; options->source is not read, `source` stays the caller's. */
-struct pk_source;
-bool pk_pack_source(struct pk_source *source, const struct pk_pack_options *options, pk_progress_fn *progress,
-                    void *user, struct pk_summary *summary, struct pk_error *e);
-
 /* The same from an open source (options->source is not looked at), which is not closed. */
 bool pk_pack_source(struct pk_source *source, const struct pk_pack_options *options, pk_progress_fn *progress,
                     void *user, struct pk_summary *summary, struct pk_error *e);
