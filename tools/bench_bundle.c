@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _POSIX_C_SOURCE 200809L // unlink, getpid
+#include "tools/bench_bundle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pack/pack.h"
+#include "tools/interrupt.h"
+#include "tools/paths.h"
+#include "tools/report.h"
+#include "tools/signing.h"
+#include "tools/synthetic.h"
+
+static int on_progress(void *user, uint64_t done, uint64_t total) {
+    progress_update(user, "making weights", done, total);
+    return interrupt_pending();
+}
+
+/* Packs the shape into `path`. */
+static int make(uint32_t shape, const char *path, const struct pk_key *key) {
+    struct pk_error e = {0};
+    struct pk_summary summary;
+    struct progress progress = {0};
+    struct pk_pack_options options = {.output = path, .key = key, .weights = PK_WEIGHTS_KEEP};
+    struct pk_source *source = synthetic_open(shape, &e);
+    bool ok = source && pk_pack_source(source, &options, on_progress, &progress, &summary, &e);
+    progress_end(&progress);
+    pk_source_close(source);
+    return ok ? STATUS_OK : report_error(e.code, "%s", e.text);
+}
+
+/* A file name in the cache folder that no other run uses. */
+static int temporary_path(char path[PATH_BYTES]) {
+    char name[64];
+    snprintf(name, sizeof(name), "bench-%ld.moxie", (long)getpid());
+    char folder[PATH_BYTES];
+    if (!path_cache(folder, "bench") || !path_make_folder(folder) || !path_join(path, folder, name)) {
+        return report_tool("there is no cache folder: %s", strerror(errno));
+    }
+    return STATUS_OK;
+}
+
+int bench_bundle_open(struct engine *engine, uint32_t shape, const char *keep) {
+    struct pk_error e = {0};
+    char path[PATH_BYTES];
+    struct pk_key key = {{0}, {0}};
+    int status = keep ? signing_key_read(&key, NULL) : temporary_path(path);
+    if (status == STATUS_OK && !keep && !pk_key_generate(&key, &e)) {
+        status = report_error(e.code, "%s", e.text);
+    }
+    if (status == STATUS_OK) {
+        status = make(shape, keep ? keep : path, &key);
+    }
+    if (status == STATUS_OK) {
+        status = engine_open_signed(engine, keep ? keep : path, key.xy);
+        if (!keep) {
+            unlink(path); // the mapping keeps the bytes
+        }
+    }
+    pk_key_wipe(&key);
+    return status;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The bundle of moxie bench --shape. */
+#ifndef TOOL_BENCH_BUNDLE_H
+#define TOOL_BENCH_BUNDLE_H
+
+#include "tools/engine.h"
+
+/* Packs synthetic_shapes[shape] and opens it. `keep` NULL: into a file of the cache folder, signed with a key that
+ * exists for this run only, and without a name once it is open. Else into `keep`, signed with the key of the store. An
+ * exit status, reported; the engine is to be closed in any case. */
+int bench_bundle_open(struct engine *engine, uint32_t shape, const char *keep);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Board files: the facts of a device as text, one "key = value" a line, # begins a comment (boards/README.md). */
+#ifndef TOOL_BOARD_H
+#define TOOL_BOARD_H
+
+#include <stdbool.h>
+
+#include "runtime/moxie.h"
+
+/* `board` is a facts file, a folder with one, or the name of a folder in boards/ (of the working directory, or beside
+ * the tool). Every key must be there. An exit status, reported with file and line. */
+int board_read(const char *board, struct moxie_device_facts *facts);
+
+void board_print(const struct moxie_device_facts *facts);
+
+/* Tells `visit` every fact as text. */
+void board_visit(const struct moxie_device_facts *facts,
+                 void (*visit)(void *user, const char *key, const char *text, bool is_number), void *user);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * moxie keygen: makes a signing key. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "pack/keys.h"
+#include "tools/args.h"
+#include "tools/commands.h"
+#include "tools/paths.h"
+#include "tools/report.h"
+
+static int print_key(const struct pk_key *key, const char *private_path, const char *public_path) {
+    char id[PK_KEY_ID_TEXT];
+    pk_key_id_text(key->xy, id);
+    printf("private key  %s\npublic key   %s\nkey id       %s\n", private_path, public_path, id);
+    return finish_output(STATUS_OK);
+}
+
+static int generate_in_store(struct pk_key *key, const char *name) {
+    struct pk_error e = {0};
+    char private_path[PATH_BYTES], public_path[PATH_BYTES];
+    char *folder = pk_keys_folder(&e);
+    if (!folder || !pk_keys_create(name, key, &e)) {
+        free(folder);
+        return report_error(e.code, "%s", e.text);
+    }
+    snprintf(private_path, sizeof(private_path), "%s/%s.key.pem", folder, name);
+    snprintf(public_path, sizeof(public_path), "%s/%s.pub.pem", folder, name);
+    free(folder);
+    return print_key(key, private_path, public_path);
+}
+
+/* PATH.key.pem and PATH.pub.pem, both or none. */
+static int generate_at(struct pk_key *key, const char *path) {
+    struct pk_error e = {0};
+    char private_path[PATH_BYTES], public_path[PATH_BYTES];
+    int n = snprintf(private_path, sizeof(private_path), "%s.key.pem", path);
+    snprintf(public_path, sizeof(public_path), "%s.pub.pem", path);
+    if (n < 0 || n >= PATH_BYTES) {
+        return usage_error("-o: the path is too long");
+    }
+    if (!pk_key_generate(key, &e) || !pk_key_write_private(key, private_path, &e)) {
+        return report_error(e.code, "%s", e.text);
+    }
+    if (!pk_key_write_public(key->xy, public_path, &e)) {
+        unlink(private_path);
+        return report_error(e.code, "%s", e.text);
+    }
+    return print_key(key, private_path, public_path);
+}
+
+int cmd_keygen(int argc, char **argv) {
+    const char *name = PK_KEY_DEFAULT, *out = NULL;
+    const struct arg table[] = {
+        {"--name", .kind = ARG_TEXT, .out = &name, .value = "NAME",
+         .help = "of the key in the store (default: default)"},
+        {"--out", .alias = "-o", .kind = ARG_TEXT, .out = &out, .value = "PATH",
+         .help = "write PATH.key.pem and PATH.pub.pem, not into the store"},
+        {.kind = ARG_END},
+    };
+    const struct args args = {
+        .summary = "Makes an ECDSA P-256 key: NAME.key.pem to sign bundles with, NAME.pub.pem to trust them by.",
+        .details =
+            "The store is ${XDG_CONFIG_HOME:-~/.config}/moxie/keys. Every public key in it is trusted on this\n"
+            "machine; to trust somebody else's bundles, put their .pub.pem file there. An existing key is never\n"
+            "overwritten.",
+        .example = "    moxie keygen",
+        .table = table,
+    };
+    int status;
+    if (!args_parse(&args, argc, argv, &status)) {
+        return status;
+    }
+    struct pk_key key = {{0}, {0}};
+    status = out ? generate_at(&key, out) : generate_in_store(&key, name);
+    pk_key_wipe(&key);
+    return status;
+}

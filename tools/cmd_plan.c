@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * moxie plan: every byte and every launch of a run, before it starts. */
+#include <stdio.h>
+
+#include "tools/board.h"
+#include "tools/commands.h"
+#include "tools/engine.h"
+#include "tools/json_out.h"
+#include "tools/report.h"
+
+static const char *const region_names[MOXIE_REGIONS] = {"HOST", "SESSION", "STEP"};
+
+struct view {
+    struct engine engine;
+    struct moxie_plan plan;
+    json_t *buffers[MOXIE_REGIONS], *launches; /* NULL: print text */
+    int region;                                /* of the last line printed */
+};
+
+static void print_line(void *user, int region, const char *name, uint64_t offset, uint64_t bytes) {
+    struct view *v = user;
+    if (region != v->region) {
+        if (region >= 0) {
+            printf("\n%-8s %12s %14s  buffer\n", region_names[region], "offset", "bytes");
+        } else {
+            printf("\nlaunches of a step\n");
+        }
+        v->region = region;
+    }
+    if (region >= 0) {
+        printf("%21llu %14llu  %s\n", (unsigned long long)offset, (unsigned long long)bytes, name);
+    } else {
+        printf("%6llu  %s\n", (unsigned long long)bytes, name);
+    }
+}
+
+static void add_line(void *user, int region, const char *name, uint64_t offset, uint64_t bytes) {
+    struct view *v = user;
+    if (region < 0) {
+        json_array_append_new(v->launches, json_string(name));
+        return;
+    }
+    json_array_append_new(v->buffers[region], json_pack("{s:s, s:I, s:I}", "name", name, "offset", (json_int_t)offset,
+                                                        "bytes", (json_int_t)bytes));
+}
+
+static void print_summary(const struct view *v, const struct moxie_device_facts *facts) {
+    const struct moxie_plan *p = &v->plan;
+    uint64_t regions = 0;
+    printf("%s on %s\n", v->engine.model.id, facts->name);
+    printf("  %u sequence%s of %u positions, %u tokens a step, %u row%s of logits\n", p->sequences,
+           p->sequences == 1 ? "" : "s", p->context, p->step_tokens, p->step_logits, p->step_logits == 1 ? "" : "s");
+    for (int i = 0; i < MOXIE_REGIONS; i++) {
+        static const char *const what[MOXIE_REGIONS] = {"engine, tokenizer and sampler scratch", "keys and values",
+                                                        "activations and logits"};
+        printf("  %-8s %14llu bytes  %s\n", region_names[i], (unsigned long long)p->region_bytes[i], what[i]);
+        regions += p->region_bytes[i];
+    }
+    printf("  %-8s %14llu bytes  mapped%s, %u window%s\n", "WEIGHTS", (unsigned long long)p->weight_bytes,
+           facts->host_unified ? "" : " and uploaded once", p->windows, p->windows == 1 ? "" : "s");
+    printf("  in all   %14llu bytes, of them on the device %llu\n", (unsigned long long)(regions + p->weight_bytes),
+           (unsigned long long)p->device_bytes);
+    printf("  a token reads %llu bytes of weights and adds %llu bytes of keys and values\n",
+           (unsigned long long)p->bytes_per_token, (unsigned long long)p->kv_bytes_per_token);
+    printf("  %u launches a step, %u programs, %u KV blocks\n", p->launches, p->programs, p->kv_blocks);
+}
+
+static json_t *summary_json(const struct view *v) {
+    const struct moxie_plan *p = &v->plan;
+    json_t *object =
+        json_pack("{s:s, s:{s:I, s:I, s:I}, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "model",
+                  v->engine.model.id, "region_bytes", region_names[0], (json_int_t)p->region_bytes[0], region_names[1],
+                  (json_int_t)p->region_bytes[1], region_names[2], (json_int_t)p->region_bytes[2], "weight_bytes",
+                  (json_int_t)p->weight_bytes, "device_bytes", (json_int_t)p->device_bytes, "bytes_per_token",
+                  (json_int_t)p->bytes_per_token, "kv_bytes_per_token", (json_int_t)p->kv_bytes_per_token, "context",
+                  (int)p->context, "sequences", (int)p->sequences, "kv_blocks", (int)p->kv_blocks, "step_tokens",
+                  (int)p->step_tokens, "step_logits", (int)p->step_logits, "windows", (int)p->windows, "launches",
+                  (int)p->launches, "programs", (int)p->programs);
+    return object;
+}
+
+static int show_json(struct view *v, const struct moxie_device_facts *facts, const struct moxie_config *config) {
+    struct moxie_failure failure = {0};
+    json_t *object = summary_json(v), *buffers = json_object();
+    v->launches = json_array();
+    for (int i = 0; i < MOXIE_REGIONS; i++) {
+        v->buffers[i] = json_array();
+        json_object_set_new(buffers, region_names[i], v->buffers[i]);
+    }
+    json_object_set_new(object, "buffers", buffers);
+    json_object_set_new(object, "launch_list", v->launches);
+    if (moxie_plan_visit(&v->engine.bundle, facts, config, add_line, v, &failure) != MOXIE_OK) {
+        json_decref(object);
+        return report_failure(&failure);
+    }
+    return json_print(object);
+}
+
+static int show(struct view *v, const struct moxie_device_facts *facts, const struct moxie_config *config, bool summary,
+                bool json) {
+    struct moxie_failure failure = {0};
+    if (moxie_plan(&v->engine.bundle, facts, config, &v->plan, &failure) != MOXIE_OK) {
+        return report_failure(&failure);
+    }
+    if (json) {
+        return show_json(v, facts, config);
+    }
+    print_summary(v, facts);
+    v->region = MOXIE_REGIONS;
+    if (!summary && moxie_plan_visit(&v->engine.bundle, facts, config, print_line, v, &failure) != MOXIE_OK) {
+        return report_failure(&failure);
+    }
+    return finish_output(STATUS_OK);
+}
+
+/* Facts of the board or, without one, of the device. */
+static int find_facts(const char *board, uint32_t device, struct moxie_device_facts *facts) {
+    struct moxie_failure failure = {0};
+    if (board) {
+        return board_read(board, facts);
+    }
+    if (moxie_device_facts(device, facts, &failure) == MOXIE_OK) {
+        return STATUS_OK;
+    }
+    int status = report_failure(&failure);
+    fputs("A plan for another machine needs no device: --board FILE, see boards/README.md\n", stderr);
+    return status;
+}
+
+int cmd_plan(int argc, char **argv) {
+    const char *bundle = NULL, *board = NULL, *pub = NULL;
+    struct moxie_config config = MOXIE_CONFIG;
+    bool summary = false, json = false;
+    const struct arg table[] = {
+        {"BUNDLE", .kind = ARG_PLACE, .out = &bundle, .help = "a file made by moxie pack"},
+        {"--board", .kind = ARG_TEXT, .out = &board, .value = "BOARD",
+         .help = "facts file, folder, or name in boards/ (default: the device here)"},
+        {"--device", .kind = ARG_U32, .out = &config.device, .value = "D", .max = UINT32_MAX,
+         .help = "OpenCL device, as moxie devices counts (default 0)"},
+        {"--context", .kind = ARG_U32, .out = &config.context, .value = "N", .min = 1, .max = 1u << 24,
+         .help = "positions of a sequence (default: the model's, at most 4096)"},
+        {"--batch", .kind = ARG_U32, .out = &config.sequences, .value = "N", .min = 1, .max = 256,
+         .help = "sequences at once (default 1)"},
+        {"--chunk", .kind = ARG_U32, .out = &config.step_tokens, .value = "N", .min = 1, .max = 1u << 20,
+         .help = "tokens of one step (default: 512 or the context)"},
+        {"--pub", .kind = ARG_TEXT, .out = &pub, .value = "FILE", .help = "trust only this public key, not the store"},
+        {"--summary", .kind = ARG_FLAG, .out = &summary, .help = "only the totals"},
+        {"--json", .kind = ARG_FLAG, .out = &json, .help = "print a JSON object"},
+        {.kind = ARG_END},
+    };
+    const struct args args = {
+        .summary = "Shows every buffer of every region and every launch of a step, as a run will have them.",
+        .example = "    moxie plan smollm2.moxie --board host-pocl --context 2048 --batch 4",
+        .table = table,
+    };
+    int status;
+    if (!args_parse(&args, argc, argv, &status)) {
+        return status;
+    }
+    struct view view = {0};
+    struct moxie_device_facts facts = MOXIE_DEVICE_FACTS;
+    status = engine_open_bundle(&view.engine, bundle, pub);
+    if (status == STATUS_OK) {
+        status = find_facts(board, config.device, &facts);
+    }
+    if (status == STATUS_OK) {
+        status = show(&view, &facts, &config, summary, json);
+    }
+    engine_close(&view.engine);
+    return status;
+}

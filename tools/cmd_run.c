@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * moxie run: continues a text. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/commands.h"
+#include "tools/generate.h"
+#include "tools/input.h"
+#include "tools/interrupt.h"
+#include "tools/report.h"
+
+#define DEFAULT_TOKENS 256
+
+/* The tokens of `text` into w->ids. */
+static int encode(struct writer *w, const char *text, size_t bytes, bool specials) {
+    struct moxie_failure failure = {0};
+    uint32_t context = w->engine->plan.context;
+    size_t count = 0;
+    enum moxie_error code = moxie_encode(w->engine->moxie, text, bytes, specials, w->ids, context, &count, &failure);
+    if (code == MOXIE_ERROR_BUFFER_SMALL || (code == MOXIE_OK && count > context)) {
+        return report_error(MOXIE_ERROR_CONTEXT_FULL, "the text has %zu tokens, the context %u (see --context)", count,
+                            context);
+    }
+    if (code != MOXIE_OK) {
+        return report_failure(&failure);
+    }
+    if (!count) {
+        return report_error(MOXIE_ERROR_TEXT, "the text is empty: there is nothing to continue");
+    }
+    w->count = (uint32_t)count;
+    return STATUS_OK;
+}
+
+static int run(struct engine *e, const char *prompt, bool specials, bool ids, bool stats,
+               const struct sampling_options *sampling) {
+    struct writer w;
+    int status;
+    size_t bytes = strlen(prompt);
+    char *read = strcmp(prompt, "-") == 0 ? input_read(prompt, &bytes, &status) : NULL;
+    if (strcmp(prompt, "-") == 0 && !read) {
+        return status;
+    }
+    if (!writer_open(&w, e, sampling)) {
+        free(read);
+        return STATUS_FAILED;
+    }
+    w.print_ids = ids;
+    status = encode(&w, read ? read : prompt, bytes, specials);
+    if (status == STATUS_OK) {
+        enum written why = writer_run(&w, sampling->limit, &status);
+        if (w.written) {
+            putchar('\n');
+        }
+        if (why == WRITTEN_FULL) {
+            report_note("stopped: the context of %u tokens is full (see --context)", e->plan.context);
+        }
+        if (stats && w.read_s > 0) {
+            writer_print_speed(&w);
+        }
+        status = finish_output(status);
+    }
+    writer_close(&w);
+    free(read);
+    return status;
+}
+
+int cmd_run(int argc, char **argv) {
+    struct engine_options options = {0};
+    struct sampling_options sampling = SAMPLING_UNSET;
+    sampling.limit = DEFAULT_TOKENS;
+    const char *prompt = NULL;
+    bool ids = false, specials = false, stats = false;
+    const struct arg table[] = {
+        {"BUNDLE", .kind = ARG_PLACE, .out = &options.bundle, .help = "a file made by moxie pack"},
+        {"--prompt", .alias = "-p", .kind = ARG_TEXT, .out = &prompt, .value = "TEXT", .required = true,
+         .help = "what to continue; - reads standard input"},
+        {"--ids", .kind = ARG_FLAG, .out = &ids, .help = "print token ids, the end token too, instead of text"},
+        {"--specials", .kind = ARG_FLAG, .out = &specials,
+         .help = "recognise control tokens such as <|im_end|> in TEXT"},
+        {"--stats", .kind = ARG_FLAG, .out = &stats, .help = "tell tokens per second"},
+        {.kind = ARG_END},
+    };
+    struct sampling_args shared = sampling_args(&sampling, &options);
+    const struct args args = {
+        .summary = "Prints how the model goes on after TEXT, at most 256 tokens unless -n says otherwise.",
+        .example = "    moxie run smollm2.moxie -p \"The capital of France is\" -n 8 --temperature 0",
+        .table = table,
+        .shared = shared.row,
+    };
+    int status;
+    if (!args_parse(&args, argc, argv, &status)) {
+        return status;
+    }
+    interrupt_install();
+    struct engine engine;
+    struct moxie_config config = MOXIE_CONFIG;
+    status = engine_open(&engine, &options, &config);
+    if (status == STATUS_OK) {
+        status = run(&engine, prompt, specials, ids, stats, &sampling);
+    }
+    engine_close(&engine);
+    return status;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/json_out.h"
+
+#include <stdio.h>
+
+#include "tools/report.h"
+
+int json_print(json_t *value) {
+    if (!value) {
+        return report_tool("the result cannot be written as JSON");
+    }
+    int failed = json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    json_decref(value);
+    putchar('\n');
+    return finish_output(failed ? STATUS_FAILED : STATUS_OK);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * JSON on standard output, for --json. */
+#ifndef TOOL_JSON_OUT_H
+#define TOOL_JSON_OUT_H
+
+#include <jansson.h>
+
+/* Prints `value` and a line end, and releases it; NULL (out of memory, text that is not UTF-8) is reported. An exit
+ * status. */
+int json_print(json_t *value);
+
+#endif
