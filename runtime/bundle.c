@@ -124,21 +124,6 @@ static enum moxie_error check_manifest(struct mx_bundle *b, struct moxie_failure
     return MOXIE_OK;
 }
 
-static enum moxie_error check_counter(const struct mx_bundle *b, const struct moxie_trust *trust,
-                                      struct moxie_failure *f) {
-    if (!trust->counter_load) {
-        return MOXIE_OK;
-    }
-    uint64_t stored = trust->counter_load(trust->user, b->manifest->model.id);
-    if (b->manifest->security_counter >= stored) {
-        return MOXIE_OK;
-    }
-    return mx_fail(f, MOXIE_ERROR_ROLLBACK, mx_offset_of(b, &b->manifest->security_counter),
-                   "security counter %llu of '%s' is below %llu, which was accepted before",
-                   (unsigned long long)b->manifest->security_counter, b->manifest->model.id,
-                   (unsigned long long)stored);
-}
-
 static enum moxie_error open_all(struct mx_bundle *b, const struct moxie_trust *trust, struct moxie_failure *f) {
     enum moxie_error e = look_at_manifest(b, f);
     if (!e) {
@@ -154,9 +139,6 @@ static enum moxie_error open_all(struct mx_bundle *b, const struct moxie_trust *
     if (!e) {
         b->leaves = b->bytes + b->members[2].offset;
         e = mx_check_model(b, f);
-    }
-    if (!e) {
-        e = check_counter(b, trust, f);
     }
     if (!e) {
         e = mx_check_layers(b, f);

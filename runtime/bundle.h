@@ -27,7 +27,8 @@ struct mx_bundle {
 };
 
 /* Opens the `size` bytes at `bytes`, which must stay there unchanged as long as `bundle` is used. On failure `bundle`
- * is zeroed. Errors: of groups 2xx and 3xx, with the file offset where there is one. */
+ * is zeroed. Errors: of groups 2xx and 3xx, with the file offset where there is one. The callbacks of `trust` are not
+ * called: the security counter is the caller's to compare. */
 enum moxie_error mx_bundle_open(struct mx_bundle *bundle, const void *bytes, uint64_t size,
                                 const struct moxie_trust *trust, struct moxie_failure *failure);
 
