@@ -1,56 +1,120 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ARITHMETIC.md section 2 for float and float16: the only functions that touch a value. Included first in every program. */
+ * The functions of runtime/ARITHMETIC.md, section 2: one text for kernels (float and 16 lanes of it) and, through
+ * runtime/arith.h, for the host. It is the first string of every program.
+ *
+ * Two styles from one source, with the same bits:
+ *   MX_LANES 0  a work-item works on vectors of 16 (CPUs; correct with any work-group size, meant for 1)
+ *   MX_LANES 1  16 work-items are the 16 lanes (GPUs; one-dimensional work-groups of MX_LOCAL, a multiple of 64)
+ * A *unit* is what the host's grid counts: a work-item in the first style, a work-group in the second. */
+#ifdef __OPENCL_C_VERSION__
 #pragma OPENCL FP_CONTRACT OFF
+#define MX_FN static inline
 
-#define MX_NONE 0xffffffffu
-#define MX_STATUS_NOT_FINITE 1
-#define MX_STATUS_INDEX 2
+#ifndef MX_LANES
+#define MX_LANES 0
+#endif
+#ifndef MX_LOCAL
+#define MX_LOCAL 128
+#endif
 
-#define MX_ARITHMETIC(F, I)                                                                                            \
-    inline F __attribute__((overloadable)) mx_flush(F x) {                                                             \
-        return (as_##I(x) & 0x7fffffff) < 0x2b800000 ? (F)(0.0f) : x;                                                  \
+#if MX_LANES
+typedef float mx_f;
+typedef int mx_i;
+typedef uint mx_u;
+#define MX_LANE (get_local_id(0) & 15u) /* lane, and which of the group's sets of 16 it belongs to */
+#define MX_SLOT (get_local_id(0) >> 4)
+#define MX_SLOTS (get_local_size(0) >> 4)
+#define MX_UNIT(dim) get_group_id(dim)
+#define MX_UNITS(dim) get_num_groups(dim)
+#define MX_ITEM get_local_id(0) /* work-item of the unit, and how many there are */
+#define MX_ITEMS get_local_size(0)
+#define MX_SHARED __local
+#define MX_SYNC() barrier(CLK_LOCAL_MEM_FENCE)
+#define MX_TO_F(i) convert_float(i)
+#define MX_TO_I(u) convert_int(u)
+#define as_mx_i as_int
+#else
+typedef float16 mx_f;
+typedef int16 mx_i;
+typedef uint16 mx_u;
+#define MX_UNIT(dim) get_global_id(dim)
+#define MX_UNITS(dim) get_global_size(dim)
+#define MX_ITEM 0u
+#define MX_ITEMS 1u
+#define MX_SHARED
+#define MX_SYNC()
+#define MX_TO_F(i) convert_float16(i)
+#define MX_TO_I(u) convert_int16(u)
+#define as_mx_i as_int16
+#endif
+#endif
+
+#define MX_SEGMENT 256u  /* elements of a partial sum */
+#define MX_KV_BLOCK 64u  /* positions */
+#define MX_LOWEST 0x2b800000 /* bits of 2^-40 */
+#define MX_INFINITE 0x7f800000
+#define MX_MAGNITUDE 0x7fffffff
+
+/* F: a float type, I: the integer type of its bits. The name ends in n. */
+#define MX_DEFINE_FUNCTIONS(F, I, n)                                                                                   \
+    MX_FN F mx_flush##n(F x) {                                                                                         \
+        return (as_##I(x) & MX_MAGNITUDE) < MX_LOWEST ? (F)(0.0f) : x;                                                 \
     }                                                                                                                  \
-    inline F __attribute__((overloadable)) mx_recip(F b) {                                                             \
-        F y = as_##F((I)(0x7EF311C7) - as_##I(b));                                                                     \
-        for (int i = 0; i < 3; i++) {                                                                                  \
-            F e = fma(-b, y, (F)(1.0f));                                                                               \
-            y = fma(y, e, y);                                                                                          \
-        }                                                                                                              \
-        return y;                                                                                                      \
+    /* 1 / b for 2^-100 < b < 2^100 */                                                                                 \
+    MX_FN F mx_recip##n(F b) {                                                                                         \
+        F y = as_##F(0x7EF311C7 - as_##I(b)), e;                                                                       \
+        e = fma(-b, y, (F)(1.0f));                                                                                     \
+        y = fma(y, e, y);                                                                                              \
+        e = fma(-b, y, (F)(1.0f));                                                                                     \
+        y = fma(y, e, y);                                                                                              \
+        e = fma(-b, y, (F)(1.0f));                                                                                     \
+        return fma(y, e, y);                                                                                           \
     }                                                                                                                  \
-    inline F __attribute__((overloadable)) mx_div(F a, F b) {                                                          \
-        F y = mx_recip(b), q = a * y, r = fma(-b, q, a);                                                               \
-        return fma(r, y, q);                                                                                           \
-    }                                                                                                                  \
-    inline F __attribute__((overloadable)) mx_exp(F x) {                                                               \
-        F z = x < (F)(-28.0f) ? (F)(-28.0f) : x;                                                                       \
-        F n = rint(z * 1.44269504f);                                                                                   \
-        F r = fma(n, (F)(-0x1.62e4p-1f), z);                                                                           \
-        r = fma(n, (F)(-0x1.7f7d1cp-20f), r);                                                                          \
-        F p = (F)(1.0f / 5040.0f);                                                                                     \
-        p = fma(p, r, (F)(1.0f / 720.0f));                                                                             \
-        p = fma(p, r, (F)(1.0f / 120.0f));                                                                             \
-        p = fma(p, r, (F)(1.0f / 24.0f));                                                                              \
-        p = fma(p, r, (F)(1.0f / 6.0f));                                                                               \
+    /* e^x for x <= 0, -infinity included; 0 below -28 */                                                              \
+    MX_FN F mx_exp##n(F x) {                                                                                           \
+        F c = x < -28.0f ? (F)(-28.0f) : x, k = rint(c * 1.44269504f);                                                 \
+        F r = fma(k, (F)(-0x1.7f7d1cp-20f), fma(k, (F)(-0x1.62e4p-1f), c));                                            \
+        F p = fma((F)(1.0f / 5040), r, (F)(1.0f / 720));                                                               \
+        p = fma(p, r, (F)(1.0f / 120));                                                                                \
+        p = fma(p, r, (F)(1.0f / 24));                                                                                 \
+        p = fma(p, r, (F)(1.0f / 6));                                                                                  \
         p = fma(p, r, (F)(0.5f));                                                                                      \
         p = fma(p, r, (F)(1.0f));                                                                                      \
         p = fma(p, r, (F)(1.0f));                                                                                      \
-        F v = mx_flush(as_##F(as_##I(p) + (convert_##I(n) << 23)));                                                    \
-        return x < (F)(-28.0f) ? (F)(0.0f) : v;                                                                        \
+        p = mx_flush##n(as_##F(as_##I(p) + convert_##I(k) * 0x800000));                                                \
+        return x < -28.0f ? (F)(0.0f) : p;                                                                             \
     }                                                                                                                  \
-    inline F __attribute__((overloadable)) mx_sigmoid(F z) {                                                           \
-        F e = mx_exp(-fabs(z)), d = mx_recip((F)(1.0f) + e);                                                           \
-        return z >= (F)(0.0f) ? d : e * d;                                                                             \
+    MX_FN F mx_sigmoid##n(F z) {                                                                                       \
+        F e = mx_exp##n(as_##F(as_##I(z) | (I)(-0x7fffffff - 1))), d = mx_recip##n(1.0f + e), below = e * d;           \
+        return z >= 0.0f ? d : below;                                                                                  \
     }                                                                                                                  \
-    inline F __attribute__((overloadable)) mx_silu(F z) {                                                              \
-        return mx_flush(z * mx_sigmoid(z));                                                                            \
+    MX_FN F mx_silu##n(F z) {                                                                                          \
+        return mx_flush##n(z * mx_sigmoid##n(z));                                                                      \
     }
 
-MX_ARITHMETIC(float, int)
-MX_ARITHMETIC(float16, int16)
+MX_DEFINE_FUNCTIONS(float, int, )
+#ifdef __OPENCL_C_VERSION__
+#if MX_LANES
+#define mx_flush_f mx_flush
+#define mx_exp_f mx_exp
+#define mx_silu_f mx_silu
+#else
+MX_DEFINE_FUNCTIONS(float16, int16, 16)
+#define mx_flush_f mx_flush16
+#define mx_exp_f mx_exp16
+#define mx_silu_f mx_silu16
+#endif
+#endif
 
-inline float mx_rsqrt(float x) {
+/* a / b, b as for mx_recip */
+MX_FN float mx_div(float a, float b) {
+    float y = mx_recip(b), q = a * y, r = fma(-b, q, a);
+    return fma(r, y, q);
+}
+
+/* 1 / sqrt(x) for x > 2^-100 */
+MX_FN float mx_rsqrt(float x) {
     float y = as_float(0x5F3759DF - (as_int(x) >> 1)), h = 0.5f * x;
     for (int i = 0; i < 4; i++) {
         float t = h * y, e = fma(-t, y, 0.5f);
@@ -59,78 +123,33 @@ inline float mx_rsqrt(float x) {
     return y;
 }
 
-/* (cosine, sine) of a, 0 <= a < 2^18. */
-inline float2 mx_cossin(float a) {
+/* sine and cosine of 0 <= a < 2^18 */
+MX_FN void mx_sincos(float a, float *sine, float *cosine) {
     float n = rint(a * 0.636619772f);
-    float r = fma(n, -0x1.921fb6p+0f, a);
-    r = fma(n, 0x1.777a5cp-25f, r);
-    r = fma(n, 0x1.ee59dap-50f, r);
-    float t = r * r;
-    float p = 1.0f / 362880.0f;
-    p = fma(p, t, -1.0f / 5040.0f);
-    p = fma(p, t, 1.0f / 120.0f);
-    p = fma(p, t, -1.0f / 6.0f);
-    float u = t * r, s = fma(p, u, r);
-    float c = -1.0f / 3628800.0f;
-    c = fma(c, t, 1.0f / 40320.0f);
-    c = fma(c, t, -1.0f / 720.0f);
-    c = fma(c, t, 1.0f / 24.0f);
-    c = fma(c, t, -0.5f);
-    c = fma(c, t, 1.0f);
-    switch ((int)n & 3) {
-    case 0:
-        return (float2)(c, s);
-    case 1:
-        return (float2)(-s, c);
-    case 2:
-        return (float2)(-c, -s);
-    default:
-        return (float2)(s, -c);
-    }
+    float r = fma(n, 0x1.ee59dap-50f, fma(n, 0x1.777a5cp-25f, fma(n, -0x1.921fb6p+0f, a)));
+    float t = r * r, u = t * r;
+    float p = fma(1.0f / 362880, t, -1.0f / 5040);
+    p = fma(p, t, 1.0f / 120);
+    p = fma(p, t, -1.0f / 6);
+    float s = fma(p, u, r);
+    p = fma(-1.0f / 3628800, t, 1.0f / 40320);
+    p = fma(p, t, -1.0f / 720);
+    p = fma(p, t, 1.0f / 24);
+    p = fma(p, t, -0.5f);
+    float c = fma(p, t, 1.0f);
+    int quadrant = convert_int(n) & 3;
+    *sine = quadrant == 0 ? s : quadrant == 1 ? c : quadrant == 2 ? -s : -c;
+    *cosine = quadrant == 0 ? c : quadrant == 1 ? -s : quadrant == 2 ? -c : s;
 }
 
-inline float mx_fold(float16 a) {
-    float8 b = a.lo + a.hi;
-    float4 c = b.lo + b.hi;
-    float2 d = c.lo + c.hi;
+#ifdef __OPENCL_C_VERSION__
+#if !MX_LANES
+/* The 16 lanes of a sum, added by halves. */
+MX_FN float mx_add16(float16 a) {
+    const float8 b = a.lo + a.hi;
+    const float4 c = b.lo + b.hi;
+    const float2 d = c.lo + c.hi;
     return d.x + d.y;
 }
-
-/* x[i .. i+15], +0 beyond n. */
-inline float16 mx_load16(__global const float *x, uint i, uint n) {
-    if (i + 16 <= n)
-        return vload16(0, x + i);
-    float v[16];
-    for (uint j = 0; j < 16; j++)
-        v[j] = i + j < n ? x[i + j] : 0.0f;
-    return vload16(0, v);
-}
-
-inline void mx_store16(__global float *x, uint i, uint n, float16 a) {
-    if (i + 16 <= n) {
-        vstore16(a, 0, x + i);
-        return;
-    }
-    float v[16];
-    vstore16(a, 0, v);
-    for (uint j = 0; j < 16 && i + j < n; j++)
-        x[i + j] = v[j];
-}
-
-/* lanesum, or lanesum of squares, of x (n). */
-inline float mx_lanesum(__global const float *x, uint n, bool squares) {
-    float total = 0.0f;
-    for (uint s = 0; s < n; s += 256) {
-        float16 a = 0.0f;
-        for (uint i = s; i < min(s + 256, n); i += 16) {
-            float16 v = mx_load16(x, i, n);
-            a = squares ? fma(v, v, a) : a + v;
-        }
-        total = s ? total + mx_fold(a) : mx_fold(a);
-    }
-    return total;
-}
-
-inline bool mx_not_finite(float16 x) {
-    return any((as_int16(x) & 0x7fffffff) >= 0x7f800000);
-}
+#endif
+#endif

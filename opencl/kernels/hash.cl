@@ -1,94 +1,149 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * SHA-256 of Merkle leaves, 16 at a time in the lanes of vectors (FIPS 180-4). */
-__constant uint mx_k[64] = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be,
-    0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa,
-    0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85,
-    0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3,
-    0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f,
-    0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+ * SHA-256 of Merkle leaves, 16 at a time: H(64-byte domain block || bytes), where bytes is a multiple of 64.
+ * leaves (N): {offset in the window / 4096, bytes}; digests (N, 8): words as SHA-256 counts them.
+ * Grid: units are sets of 16 leaves. */
 
-#define ROR(x, n) rotate(x, (uint16)(32 - n))
+__constant uint mx_sha_k[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
-inline void mx_compress(uint16 *h, uint16 *w) {
-    uint16 a = h[0], b = h[1], c = h[2], d = h[3], e = h[4], f = h[5], g = h[6], s = h[7];
+__constant uint mx_sha_start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                   0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+
+__constant uint mx_leaf_domain[4] = {0x6d6f7869, 0x65206c65, 0x61662076, 0x31000000}; /* "moxie leaf v1" */
+
+MX_FN mx_u mx_big_endian(mx_u w) {
+    return (rotate(w, (mx_u)(8u)) & 0x00ff00ffu) | (rotate(w, (mx_u)(24u)) & 0xff00ff00u);
+}
+
+#if !MX_LANES
+/* Row i becomes column i: four rounds of a perfect shuffle. */
+MX_FN void mx_transpose(uint16 *a) {
+    for (int round = 0; round < 4; round++) {
+        uint16 b[16];
 #pragma unroll
-    for (int i = 0; i < 64; i++) {
-        if (i >= 16) {
-            uint16 x = w[(i + 1) & 15], y = w[(i + 14) & 15];
-            w[i & 15] += (ROR(x, 7) ^ ROR(x, 18) ^ (x >> 3)) + w[(i + 9) & 15] + (ROR(y, 17) ^ ROR(y, 19) ^ (y >> 10));
+        for (int i = 0; i < 8; i++) {
+            const uint16 x = a[i], y = a[i + 8];
+            b[2 * i] = (uint16)(x.s0, y.s0, x.s1, y.s1, x.s2, y.s2, x.s3, y.s3, x.s4, y.s4, x.s5, y.s5, x.s6, y.s6,
+                                x.s7, y.s7);
+            b[2 * i + 1] = (uint16)(x.s8, y.s8, x.s9, y.s9, x.sa, y.sa, x.sb, y.sb, x.sc, y.sc, x.sd, y.sd, x.se, y.se,
+                                    x.sf, y.sf);
         }
-        uint16 t1 = s + (ROR(e, 6) ^ ROR(e, 11) ^ ROR(e, 25)) + (g ^ (e & (f ^ g))) + mx_k[i] + w[i & 15];
-        uint16 t2 = (ROR(a, 2) ^ ROR(a, 13) ^ ROR(a, 22)) + ((a & b) | (c & (a | b)));
-        s = g;
-        g = f;
-        f = e;
-        e = d + t1;
-        d = c;
-        c = b;
-        b = a;
-        a = t1 + t2;
+#pragma unroll
+        for (int i = 0; i < 16; i++)
+            a[i] = b[i];
     }
-    h[0] += a;
-    h[1] += b;
-    h[2] += c;
-    h[3] += d;
-    h[4] += e;
-    h[5] += f;
-    h[6] += g;
-    h[7] += s;
+}
+#endif
+
+#define MX_ROTATE(x, n) rotate(x, (mx_u)(32u - (n)))
+
+/* state after the block w, which is used up. */
+MX_FN void mx_compress(mx_u *state, mx_u *w) {
+    mx_u a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f = state[5], g = state[6], h = state[7];
+    for (uint i = 0; i < 64; i += 16) {
+#pragma unroll
+        for (uint j = 0; j < 16; j++) {
+            const mx_u t1 = h + (MX_ROTATE(e, 6) ^ MX_ROTATE(e, 11) ^ MX_ROTATE(e, 25)) + bitselect(g, f, e) +
+                            mx_sha_k[i + j] + w[j];
+            const mx_u t2 = (MX_ROTATE(a, 2) ^ MX_ROTATE(a, 13) ^ MX_ROTATE(a, 22)) + bitselect(a, b, c ^ a);
+            h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
+            const mx_u v = w[(j + 1) & 15], u = w[(j + 14) & 15];
+            w[j] = w[j] + (MX_ROTATE(v, 7) ^ MX_ROTATE(v, 18) ^ (v >> 3)) + w[(j + 9) & 15] +
+                   (MX_ROTATE(u, 17) ^ MX_ROTATE(u, 19) ^ (u >> 10));
+        }
+    }
+    state[0] += a, state[1] += b, state[2] += c, state[3] += d, state[4] += e, state[5] += f, state[6] += g,
+        state[7] += h;
 }
 
-inline uint mx_swap(uint x) {
-    return as_uint(as_uchar4(x).wzyx);
+/* Where 16 leaves (in the lane style this lane's one) lie: place in the window, and blocks of 64 bytes. */
+struct mx_leaves {
+#if MX_LANES
+    ulong from[1];
+    uint blocks[1];
+#else
+    ulong from[16];
+    uint blocks[16];
+#endif
+};
+
+/* Words of block b; a leaf that has ended gives any. */
+MX_FN void mx_read_block(__global const uchar *window, const struct mx_leaves *l, uint b, mx_u *w) {
+#if MX_LANES
+    for (uint j = 0; j < 16; j++)
+        w[j] = mx_big_endian(((__global const uint *)(window + l->from[0]))[b * 16 + j]);
+#else
+#pragma unroll
+    for (uint i = 0; i < 16; i++)
+        w[i] = vload16(0, (__global const uint *)(window + (b < l->blocks[i] ? l->from[i] + b * 64 : 0)));
+    mx_transpose(w);
+#pragma unroll
+    for (uint j = 0; j < 16; j++)
+        w[j] = mx_big_endian(w[j]);
+#endif
 }
 
-/* leaves[i] = {offset / 4096, bytes}; bytes 0: no leaf. Global: (ceil(N / 16)). */
-__kernel void mx_hash_leaves(__global const uchar *window, __global const uint2 *leaves, __global uint *digests, uint N) {
-    const uint first = get_global_id(0) * 16;
-    uint16 h[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    uint16 w[16];
-    __global const uint *p[16];
-    uint bytes[16], most = 0;
+/* state of the leaves; count: their blocks, longest: the most. */
+MX_FN void mx_hash(__global const uchar *window, const struct mx_leaves *l, mx_u count, uint longest, mx_u *state) {
+    for (uint i = 0; i < 8; i++)
+        state[i] = (mx_u)(mx_sha_start[i]);
+    for (uint b = 0; b < longest + 2; b++) { /* the domain, the blocks, the length */
+        mx_u w[16], next[8];
+        mx_i live = (mx_i)(-1);
+        if (b > 0 && b <= longest) {
+            mx_read_block(window, l, b - 1, w);
+            live = count >= b;
+        } else {
+            for (uint j = 0; j < 16; j++)
+                w[j] = (mx_u)(b > 0 ? 0 : j < 4 ? mx_leaf_domain[j] : 0);
+            if (b > 0) {
+                w[0] = (mx_u)(0x80000000u);
+                w[15] = (count + 1u) * 512u;
+            }
+        }
+        for (uint i = 0; i < 8; i++)
+            next[i] = state[i];
+        mx_compress(next, w);
+        for (uint i = 0; i < 8; i++)
+            state[i] = live ? next[i] : state[i];
+    }
+}
+
+__kernel void mx_hash_leaves(__global const uchar *restrict window, __global const uint2 *restrict leaves,
+                             __global uint *restrict digests, uint N) {
+    struct mx_leaves l;
+    mx_u state[8];
+#if MX_LANES
+    for (uint leaf = get_global_id(0); leaf < N; leaf += get_global_size(0)) {
+        l.from[0] = (ulong)leaves[leaf].x * 4096;
+        l.blocks[0] = leaves[leaf].y / 64;
+        mx_hash(window, &l, l.blocks[0], l.blocks[0], state);
+        for (uint i = 0; i < 8; i++)
+            digests[8 * leaf + i] = state[i];
+    }
+#else
+    const uint first = MX_UNIT(0) * 16;
+    uint longest = 0;
     for (uint i = 0; i < 16; i++) {
-        uint2 leaf = first + i < N ? leaves[first + i] : (uint2)(0, 0);
-        p[i] = (__global const uint *)(window + (ulong)leaf.x * 4096);
-        bytes[i] = leaf.y;
-        most = max(most, leaf.y);
+        const uint2 leaf = first + i < N ? leaves[first + i] : (uint2)(0, 0);
+        l.from[i] = (ulong)leaf.x * 4096;
+        l.blocks[i] = leaf.y / 64;
+        longest = max(longest, l.blocks[i]);
     }
-    /* "moxie leaf v1" */
-    w[0] = 0x6d6f7869;
-    w[1] = 0x65206c65;
-    w[2] = 0x61662076;
-    w[3] = 0x31000000;
-    for (uint i = 4; i < 16; i++)
-        w[i] = 0;
-    mx_compress(h, w);
-    const uint16 length = vload16(0, bytes);
-    for (uint at = 0; at <= most; at += 64) {
-        uint16 old[8];
-        for (uint i = 0; i < 8; i++)
-            old[i] = h[i];
-        for (uint i = 0; i < 16; i++) {
-            uint v[16];
-            for (uint k = 0; k < 16; k++)
-                v[k] = at < bytes[k] ? mx_swap(p[k][at / 4 + i]) : 0;
-            w[i] = vload16(0, v);
-        }
-        const uint16 last = as_uint16(length == (uint16)(at));
-        w[0] |= last & 0x80000000u;
-        w[15] |= last & ((length + 64) * 8);
-        mx_compress(h, w);
-        const int16 on = length >= (uint16)(at);
-        for (uint i = 0; i < 8; i++)
-            h[i] = on ? h[i] : old[i];
-    }
+    mx_hash(window, &l, vload16(0, l.blocks), longest, state);
     for (uint i = 0; i < 8; i++) {
-        uint v[16];
-        vstore16(h[i], 0, v);
-        for (uint k = 0; k < 16; k++)
-            if (first + k < N)
-                digests[(first + k) * 8 + i] = v[k];
+        uint word[16];
+        vstore16(state[i], 0, word);
+        for (uint j = 0; j < 16 && first + j < N; j++)
+            digests[8 * (first + j) + i] = word[j];
     }
+#endif
 }

@@ -1,169 +1,281 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mx_linear: every matrix product. out[entry][n] = sum over k of W[n][k] x[rows[entry]][k], ARITHMETIC.md section 3.
- * Global: (tiles of 16 rows, or pairs of tiles for gate and up; jobs; 1). A work-item owns one tile for all entries of its
- * job, in blocks of MX_T so that the tile comes from memory once and then from the nearest cache. */
+ * Linear layers: out[entry][n] = sum over k of W[n][k] x[row of entry][k], section 3 of runtime/ARITHMETIC.md.
+ *
+ * jobs (J): {expert, first entry, count, 0}. rows (entries): the row of x that an entry reads.
+ * Integer formats: x int8 (rows, kp), xs float (rows, groups), xsum int (rows, groups); float formats: x float (rows, K).
+ * mode 0: out[entry * ldo + out_row + n] = y; 1: the same, added to what is there; 2: tiles alternate gate and up,
+ * out[entry * ldo + n] = silu(gate) * up for n < ldo.
+ *
+ * Grid: dim 0 tiles of 16 rows (pairs of tiles in mode 2), dim 1 jobs, dim 2 blocks of MX_TOKENS_PER_ITEM entries. The
+ * host may make sides 0 and 2 shorter: a unit then does several tiles or blocks; only speed depends on it.
+ * In the lane style a unit is a work-group whose sets of 16 lanes take the segments of one tile in turn. */
+
+#ifndef MX_TOKENS_PER_ITEM
+#define MX_TOKENS_PER_ITEM 64u /* entries for which one unit reads a tile: they share it in the cache */
+#endif
 #ifndef MX_T
-#define MX_T 8
+#define MX_T (MX_LANES ? 4u : 8u) /* entries computed side by side; at least 4 */
 #endif
 
-#define MODE_STORE 0
-#define MODE_RESIDUAL 1
-#define MODE_GLU 2
+#define MX_RESIDUAL 1u
+#define MX_GLU 2u
 
-#if MX_FORMAT <= MX_I8
-typedef char mx_act;
-
-/* acc + dot products of 4 unsigned and 4 signed bytes, for 16 rows. */
-inline int16 mx_dot4(int16 acc, uint16 w, __global const uint *xp) {
-#if MX_DOT == 1
-    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(w), "m"(*xp));
-    return acc;
+#if MX_INTEGER
+typedef char mx_x;
 #else
-    char4 v = as_char4(*xp);
-    acc += convert_int16(w & 0xff) * (int)v.s0;
-    acc += convert_int16((w >> 8) & 0xff) * (int)v.s1;
-    acc += convert_int16((w >> 16) & 0xff) * (int)v.s2;
-    return acc + convert_int16(w >> 24) * (int)v.s3;
-#endif
-}
-#else
-typedef float mx_act;
+typedef float mx_x;
 #endif
 
-struct mx_tile_args {
-    __global const uchar *data, *scale, *extra; /* planes */
-    __global const mx_act *x;
-    __global const float *xs;
-    __global const int *xsum;
-    uint K, kp, groups;
+/* One tile of weights, and the activations of the entries computed side by side. */
+struct mx_operands {
+    __global const uchar *data, *extra;
+    __global const mx_scale *scale;
+    __global const mx_x *x[MX_T];
+    __global const float *xs[MX_T];
+    __global const int *xsum[MX_T];
+    uint K;
 };
 
-/* One tile for T entries whose activation rows are r[0..T). T is a constant at every call. */
-inline __attribute__((always_inline)) void mx_tile(const uint T, const struct mx_tile_args *a, uint tile, const uint *r,
-                                                   float16 *y) {
-#if MX_FORMAT <= MX_I8
-    const uint atoms = a->kp / 32;
-#if MX_FORMAT == MX_I8
-    __global const uint *w = (__global const uint *)(a->data + (ulong)tile * atoms * 512);
+#if MX_INTEGER
+#define MX_ATOM (MX_FORMAT == MX_I8 ? 512u : 256u) /* bytes of 16 rows x 32 k */
+#define MX_ATOMS (MX_GROUP / 32u)                  /* in a group */
+
+/* sum + the four unsigned bytes of each w times the four signed bytes at x. Exact, so any way to do it is right. */
+MX_FN mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
+#if MX_DOT == 2
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*x));
+    return sum;
 #else
-    __global const uint *w = (__global const uint *)(a->data + (ulong)tile * atoms * 256);
+    int v = *x;
+    return sum + as_mx_i(w & 255u) * (v << 24 >> 24) + as_mx_i(w >> 8 & 255u) * (v << 16 >> 24) +
+           as_mx_i(w >> 16 & 255u) * (v << 8 >> 24) + as_mx_i(w >> 24) * (v >> 24);
 #endif
-    __global const uint *x[MX_T];
-    for (uint t = 0; t < T; t++) {
-        x[t] = (__global const uint *)(a->x + (ulong)r[t] * a->kp);
-        y[t] = 0.0f;
-    }
-    for (uint g0 = 0; g0 < a->groups; g0 += 256 / MX_GROUP) {
-        float16 acc[MX_T];
+}
+
+/* sum[t] += the 32 k of one atom, q_x at x[t] + at. */
+MX_FN void mx_atom(const uint T, const struct mx_operands *o, __global const uchar *data, uint at, mx_i *sum) {
+    __global const uint *words = (__global const uint *)data;
+#if MX_FORMAT == MX_I8
+#pragma unroll
+    for (uint q = 0; q < 8; q++) {
+        mx_u w = MX_ROW(words, q) ^ 0x80808080u; /* + 128: unsigned */
+#pragma unroll
         for (uint t = 0; t < T; t++)
-            acc[t] = 0.0f;
-        for (uint g = g0; g < min(g0 + 256 / MX_GROUP, a->groups); g++) {
-            const ulong plane = (ulong)tile * a->groups + g;
-            int16 dot[MX_T];
-            for (uint t = 0; t < T; t++) {
-                int sum = a->xsum[(ulong)r[t] * a->groups + g];
+            sum[t] = mx_dot4(sum[t], w, (__global const int *)(o->x[t] + at) + q);
+    }
+#else
+#pragma unroll
+    for (uint q = 0; q < 4; q++) {
+        mx_u w = MX_ROW(words, q), low = w & 0x0f0f0f0fu, high = w >> 4 & 0x0f0f0f0fu;
+#pragma unroll
+        for (uint t = 0; t < T; t++)
+            sum[t] = mx_dot4(sum[t], low, (__global const int *)(o->x[t] + at) + q);
+#pragma unroll
+        for (uint t = 0; t < T; t++)
+            sum[t] = mx_dot4(sum[t], high, (__global const int *)(o->x[t] + at) + 4 + q);
+    }
+#endif
+}
+
+/* acc[t] = terms of segment s. What was added to make weights unsigned, or the zero-point, is taken off first. */
+MX_FN void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_f *acc) {
+    const uint groups = (o->K + MX_GROUP - 1) / MX_GROUP, atoms = (o->K + 31) / 32;
+    const uint first = s * (MX_SEGMENT / MX_GROUP), end = min(groups, first + MX_SEGMENT / MX_GROUP);
+    for (uint g = first; g < end; g++) {
+        mx_i sum[MX_T];
+#if MX_FORMAT == MX_I4Z
+        const mx_i zero = -MX_TO_I(MX_ROW(o->extra, g));
+#endif
+#pragma unroll
+        for (uint t = 0; t < T; t++) {
 #if MX_FORMAT == MX_I4
-                dot[t] = -8 * sum;
+            sum[t] = (mx_i)(o->xsum[t][g] * -8);
 #elif MX_FORMAT == MX_I4Z
-                dot[t] = convert_int16(vload16(plane, a->extra)) * -sum;
-#elif MX_FORMAT == MX_I8
-                dot[t] = -128 * sum;
+            sum[t] = zero * o->xsum[t][g];
+#elif MX_FORMAT == MX_I4M
+            sum[t] = (mx_i)(0);
 #else
-                dot[t] = 0;
+            sum[t] = (mx_i)(o->xsum[t][g] * -128);
 #endif
-            }
-            for (uint atom = g * (MX_GROUP / 32); atom < min((g + 1) * (MX_GROUP / 32), atoms); atom++) {
-#if MX_FORMAT == MX_I8
-                for (uint q = 0; q < 8; q++) {
-                    uint16 v = vload16(atom * 8 + q, w) ^ 0x80808080u;
-                    for (uint t = 0; t < T; t++)
-                        dot[t] = mx_dot4(dot[t], v, x[t] + atom * 8 + q);
-                }
-#else
-                for (uint q = 0; q < 4; q++) {
-                    uint16 v = vload16(atom * 4 + q, w), lo = v & 0x0f0f0f0fu, hi = (v >> 4) & 0x0f0f0f0fu;
-                    for (uint t = 0; t < T; t++) {
-                        dot[t] = mx_dot4(dot[t], lo, x[t] + atom * 8 + q);
-                        dot[t] = mx_dot4(dot[t], hi, x[t] + atom * 8 + 4 + q);
-                    }
-                }
-#endif
-            }
-            float16 s = mx_scales(a->scale, plane);
-#if MX_FORMAT == MX_I4M
-            float16 m = mx_scales(a->extra, plane);
-#endif
-            for (uint t = 0; t < T; t++) {
-                float xs = a->xs[(ulong)r[t] * a->groups + g];
-                acc[t] = fma(s * xs, convert_float16(dot[t]), acc[t]);
-#if MX_FORMAT == MX_I4M
-                acc[t] = fma(m * xs, (float16)((float)a->xsum[(ulong)r[t] * a->groups + g]), acc[t]);
-#endif
-            }
         }
-        for (uint t = 0; t < T; t++)
-            y[t] = y[t] + acc[t];
+        const uint last = min(atoms, (g + 1) * MX_ATOMS);
+        for (uint a = g * MX_ATOMS; a < last; a++)
+            mx_atom(T, o, o->data + a * MX_ATOM, a * 32, sum);
+        const mx_f scale = MX_SCALE_ROW(o->scale, g);
+#if MX_FORMAT == MX_I4M
+        const mx_f least = MX_SCALE_ROW((__global const mx_scale *)o->extra, g);
+#endif
+#pragma unroll
+        for (uint t = 0; t < T; t++) {
+            const float xs = o->xs[t][g];
+            acc[t] = fma(scale * xs, MX_TO_F(sum[t]), acc[t]);
+#if MX_FORMAT == MX_I4M
+            acc[t] = fma(least * xs, (mx_f)(convert_float(o->xsum[t][g])), acc[t]);
+#endif
+        }
     }
+}
+
+#define MX_TILE_BYTES(K) ((K + 31) / 32 * MX_ATOM)
+#define MX_TILE_SCALES(K) ((K + MX_GROUP - 1) / MX_GROUP * 16)
+#if MX_FORMAT == MX_I4Z
+#define MX_TILE_EXTRA(K) MX_TILE_SCALES(K)
 #else
-    __global const float *x[MX_T];
-    for (uint t = 0; t < T; t++) {
-        x[t] = a->x + (ulong)r[t] * a->K;
-        y[t] = 0.0f;
+#define MX_TILE_EXTRA(K) (MX_TILE_SCALES(K) * (uint)sizeof(mx_scale))
+#endif
+#else
+MX_FN void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_f *acc) {
+    __global const mx_weight *weights = (__global const mx_weight *)o->data;
+    const uint end = min(o->K, (s + 1) * MX_SEGMENT);
+    for (uint k = s * MX_SEGMENT; k < end; k++) {
+        const mx_f w = MX_WEIGHT_ROW(weights, k);
+#pragma unroll
+        for (uint t = 0; t < T; t++)
+            acc[t] = fma(w, (mx_f)(o->x[t][k]), acc[t]);
     }
-    for (uint k0 = 0; k0 < a->K; k0 += 256) {
-        float16 acc[MX_T];
+}
+
+#define MX_TILE_BYTES(K) ((K + 31) / 32 * 512 * (uint)sizeof(mx_weight))
+#define MX_TILE_SCALES(K) 0
+#define MX_TILE_EXTRA(K) 0
+#endif
+
+/* y[t] = rows of one tile times the activations. In the lane style only slot 0 has the result. */
+MX_FN void mx_tile(const uint T, const struct mx_operands *o, MX_SHARED mx_f *parts, mx_f *y) {
+    const uint segments = (o->K + MX_SEGMENT - 1) / MX_SEGMENT;
+#pragma unroll
+    for (uint t = 0; t < T; t++)
+        y[t] = (mx_f)(0.0f);
+#if MX_LANES
+    for (uint s0 = 0; s0 < segments; s0 += MX_SLOTS) {
+        mx_f acc[MX_T];
         for (uint t = 0; t < T; t++)
             acc[t] = 0.0f;
-        for (uint k = k0; k < min(k0 + 256, a->K); k++) {
-            float16 w = mx_column(a->data, (ulong)tile * a->kp + k);
-            for (uint t = 0; t < T; t++)
-                acc[t] = fma(w, (float16)(x[t][k]), acc[t]);
-        }
+        if (s0 + MX_SLOT < segments)
+            mx_segment(T, o, s0 + MX_SLOT, acc);
+        for (uint t = 0; t < T; t++)
+            parts[t * get_local_size(0) + get_local_id(0)] = acc[t];
+        MX_SYNC();
+        if (MX_SLOT == 0)
+            for (uint s = 0; s < MX_SLOTS && s0 + s < segments; s++)
+                for (uint t = 0; t < T; t++)
+                    y[t] = y[t] + parts[t * get_local_size(0) + 16 * s + MX_LANE];
+        MX_SYNC();
+    }
+#else
+    for (uint s = 0; s < segments; s++) {
+        mx_f acc[MX_T];
+#pragma unroll
+        for (uint t = 0; t < T; t++)
+            acc[t] = (mx_f)(0.0f);
+        mx_segment(T, o, s, acc);
+#pragma unroll
         for (uint t = 0; t < T; t++)
             y[t] = y[t] + acc[t];
     }
 #endif
-    for (uint t = 0; t < T; t++)
-        y[t] = mx_flush(y[t]);
 }
 
-inline __attribute__((always_inline)) void mx_block(const uint T, const struct mx_tile_args *a, uint tile, uint mode,
-                                                    uint entry, __global const uint *rows, __global float *out,
-                                                    uint rows_out, uint ldo, uint out_row) {
-    uint r[MX_T];
-    float16 y[MX_T], up[MX_T];
-    for (uint t = 0; t < T; t++)
-        r[t] = rows[entry + t];
-    mx_tile(T, a, mode == MODE_GLU ? 2 * tile : tile, r, y);
-    if (mode == MODE_GLU)
-        mx_tile(T, a, 2 * tile + 1, r, up);
+/* Row of results: the first n of 16 columns. */
+MX_FN void mx_store(__global float *out, mx_f y, uint n, uint mode) {
+    y = mx_flush_f(y);
+#if MX_LANES
+    if (MX_SLOT == 0 && MX_LANE < n)
+        out[MX_LANE] = mode == MX_RESIDUAL ? mx_flush(out[MX_LANE] + y) : y;
+#else
+    if (n >= 16) {
+        if (mode == MX_RESIDUAL)
+            y = mx_flush_f(vload16(0, out) + y);
+        vstore16(y, 0, out);
+    } else {
+        float v[16];
+        vstore16(y, 0, v);
+        for (uint i = 0; i < n; i++)
+            out[i] = mode == MX_RESIDUAL ? mx_flush(out[i] + v[i]) : v[i];
+    }
+#endif
+}
+
+#define MX_ARGUMENTS                                                                                                   \
+    __global const uchar *base, uint data, uint scale, uint extra, __global const uint *rows, __global const mx_x *x,  \
+        __global const float *xs, __global const int *xsum, __global float *out, uint K, uint rows_out, uint ldo,      \
+        uint out_row, uint mode, MX_SHARED mx_f *parts
+
+/* T entries from `entry` on, tile (or pair of tiles) `tile`. */
+MX_FN void mx_entries(const uint T, uint entry, uint tile, MX_ARGUMENTS) {
+    struct mx_operands o;
+    o.K = K;
+#pragma unroll
     for (uint t = 0; t < T; t++) {
-        __global float *o = out + (ulong)(entry + t) * ldo + (mode == MODE_GLU ? 0 : out_row);
-        uint n = mode == MODE_GLU ? ldo : rows_out;
-        float16 v = y[t];
-        if (mode == MODE_GLU)
-            v = mx_flush(mx_silu(v) * up[t]);
-        else if (mode == MODE_RESIDUAL)
-            v = mx_flush(mx_load16(o, tile * 16, n) + v);
-        mx_store16(o, tile * 16, n, v);
+        const ulong row = rows[entry + t];
+#if MX_INTEGER
+        const uint groups = (K + MX_GROUP - 1) / MX_GROUP;
+        o.x[t] = x + row * ((K + 31) / 32 * 32);
+        o.xs[t] = xs + row * groups;
+        o.xsum[t] = xsum + row * groups;
+#else
+        o.x[t] = x + row * K;
+#endif
+    }
+    mx_f y[MX_T], gate[MX_T];
+#pragma unroll
+    for (uint t = 0; t < T; t++)
+        y[t] = (mx_f)(0.0f);
+    const uint parts_of_row = mode == MX_GLU ? 2 : 1;
+    for (uint part = 0; part < parts_of_row; part++) {
+        const ulong i = tile * parts_of_row + part;
+        o.data = base + data + i * MX_TILE_BYTES(K);
+        o.scale = (__global const mx_scale *)(base + scale) + i * MX_TILE_SCALES(K);
+        o.extra = base + extra + i * MX_TILE_EXTRA(K);
+#pragma unroll
+        for (uint t = 0; t < T; t++)
+            gate[t] = y[t];
+        mx_tile(T, &o, parts, y);
+    }
+#pragma unroll
+    for (uint t = 0; t < T; t++) {
+        __global float *to = out + (ulong)(entry + t) * ldo + tile * 16;
+        if (mode == MX_GLU)
+            mx_store(to, mx_silu_f(mx_flush_f(gate[t])) * mx_flush_f(y[t]), ldo - min(ldo, tile * 16), mode);
+        else
+            mx_store(to + out_row, y[t], rows_out - tile * 16, mode);
     }
 }
 
-__kernel void mx_linear(WEIGHTS, __global const uint4 *jobs, __global const uint *rows, __global const mx_act *x,
-                        __global const float *xs, __global const int *xsum, __global float *out, uint K, uint rows_out,
+__kernel void mx_linear(MX_WEIGHTS, __global const uint4 *restrict jobs, __global const uint *restrict rows,
+                        __global const mx_x *restrict x, __global const float *restrict xs,
+                        __global const int *restrict xsum, __global float *restrict out, uint K, uint rows_out,
                         uint ldo, uint out_row, uint mode) {
-    uint4 job = jobs[get_global_id(1)];
-    if (job.z == 0 || get_global_id(2) != 0)
-        return;
-    __global const uchar *base = MX_SEGMENT(job.x);
-    struct mx_tile_args a = {base + data, base + scale, base + extra, x, xs, xsum, K, (K + 31) / 32 * 32, 1};
-#if MX_FORMAT <= MX_I8
-    a.groups = (K + MX_GROUP - 1) / MX_GROUP;
+#if MX_LANES
+    __local float parts[MX_T * MX_LOCAL];
+#else
+    mx_f *parts = 0;
 #endif
-    uint tile = get_global_id(0), e = job.y, end = job.y + job.z;
-    for (; e + MX_T <= end; e += MX_T)
-        mx_block(MX_T, &a, tile, mode, e, rows, out, rows_out, ldo, out_row);
-    for (; e < end; e++)
-        mx_block(1, &a, tile, mode, e, rows, out, rows_out, ldo, out_row);
+    const uint4 job = jobs[MX_UNIT(1)];
+    const uint tiles = mode == MX_GLU ? rows_out / 32 : (rows_out + 15) / 16;
+    const uint share = (tiles + MX_UNITS(0) - 1) / MX_UNITS(0), first = MX_UNIT(0) * share;
+    for (uint start = MX_UNIT(2) * MX_TOKENS_PER_ITEM; start < job.z; start += MX_UNITS(2) * MX_TOKENS_PER_ITEM) {
+        __global const uchar *base = MX_BASE(segment + job.x);
+        const uint end = min(job.z, start + MX_TOKENS_PER_ITEM);
+        for (uint tile = first; tile < min(tiles, first + share); tile++)
+            for (uint i = start; i < end;) {
+#define MX_RUN(T)                                                                                                      \
+    mx_entries(T, job.y + i, tile, base, data, scale, extra, rows, x, xs, xsum, out, K, rows_out, ldo, out_row, mode,  \
+               parts);                                                                                                 \
+    i += T
+#if MX_T > 4
+                if (end - i >= MX_T) {
+                    MX_RUN(MX_T);
+                } else
+#endif
+                if (end - i >= 4) {
+                    MX_RUN(4);
+                } else if (end - i >= 2) {
+                    MX_RUN(2);
+                } else {
+                    MX_RUN(1);
+                }
+            }
+    }
 }

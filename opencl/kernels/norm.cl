@@ -1,64 +1,121 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Input sites: RMSNorm, and quantising activations. One work-item for a row. */
+ * RMS norm, and quantising of input sites. Shapes: x (.., H), n (R, H), xq (R, kp), xs and xsum (R, groups);
+ * kp = K padded to 32 with zeros, groups = ceil(K / group). Grid: units are rows. */
 
-/* Quantises row x (K) in groups; the padding up to kp becomes 0. */
-inline void mx_quantise_row(__global const float *x, __global char *xq, __global float *xs, __global int *xsum,
-                            __global int *status, uint K, uint group) {
-    const uint kp = (K + 31) / 32 * 32;
-    for (uint g = 0; g * group < K; g++) {
-        uint end = min((g + 1) * group, kp);
-        int16 top = 0;
-        for (uint i = g * group; i < end; i += 16)
-            top = max(top, as_int16(mx_load16(x, i, K)) & 0x7fffffff);
-        int8 t8 = max(top.lo, top.hi);
-        int4 t4 = max(t8.lo, t8.hi);
-        int2 t2 = max(t4.lo, t4.hi);
-        int bits = max(t2.x, t2.y);
-        if (bits >= 0x7f800000) {
-            atomic_or(status, MX_STATUS_NOT_FINITE);
-            bits = 0;
+#define MX_SEGMENTS_MAX 256u /* of MX_HIDDEN_MAX elements */
+
+/* Values of 2^100 and above cannot be quantised (1/x would underflow): they count as not finite. */
+#define MX_TOO_LARGE 0x71800000
+
+/* Sum of squares of x (H). `parts` and `sums` are used in the lane style only. */
+MX_FN float mx_sum_squares(__global const float *x, uint H, MX_SHARED float *parts, MX_SHARED float *sums) {
+    float total = 0.0f;
+#if MX_LANES
+    const uint segments = (H + MX_SEGMENT - 1) / MX_SEGMENT;
+    for (uint s0 = 0; s0 < segments; s0 += MX_SLOTS) {
+        const uint s = s0 + MX_SLOT, end = min(H, (s + 1) * MX_SEGMENT);
+        float a = 0.0f;
+        for (uint i = s * MX_SEGMENT + MX_LANE; i < end; i += 16)
+            a = fma(x[i], x[i], a);
+        for (uint half_ = 8; half_ > 0; half_ /= 2) {
+            parts[MX_ITEM] = a;
+            MX_SYNC();
+            if (MX_LANE < half_)
+                a = a + parts[MX_ITEM + half_];
+            MX_SYNC();
         }
-        float a = as_float(bits), r = bits ? mx_div(127.0f, a) : 0.0f;
-        int16 sum = 0;
-        for (uint i = g * group; i < end; i += 16) {
-            float16 v = bits ? mx_load16(x, i, K) : (float16)(0.0f);
-            int16 q = clamp(convert_int16(rint(v * r)), -127, 127);
-            vstore16(convert_char16(q), 0, xq + i);
-            sum += q;
+        if (MX_LANE == 0 && s < segments)
+            sums[s] = a;
+    }
+    MX_SYNC();
+    total = sums[0];
+    for (uint s = 1; s < segments; s++)
+        total = total + sums[s];
+#else
+    for (uint s = 0; s < H; s += MX_SEGMENT) {
+        const uint end = min(H, s + MX_SEGMENT), whole = end & ~15u;
+        float16 a = 0.0f;
+        for (uint i = s; i < whole; i += 16) {
+            const float16 v = vload16(0, x + i);
+            a = fma(v, v, a);
         }
-        int8 s8 = sum.lo + sum.hi;
-        int4 s4 = s8.lo + s8.hi;
-        xsum[g] = s4.x + s4.y + s4.z + s4.w;
-        xs[g] = a * 0x1.020408p-7f;
+        if (whole < end) {
+            float v[16];
+            for (uint i = 0; i < 16; i++)
+                v[i] = whole + i < end ? x[whole + i] : 0.0f;
+            const float16 last = vload16(0, v);
+            a = fma(last, last, a);
+        }
+        const float sum = mx_add16(a);
+        total = s ? total + sum : sum;
+    }
+#endif
+    return total;
+}
+
+/* Quantises group g of x (K). Gives the largest magnitude's bits. */
+MX_FN int mx_quantise_group(__global const float *x, __global char *xq, __global float *xs, __global int *xsum, uint K,
+                            uint group, uint g) {
+    const uint first = g * group, end = min(K, first + group), padded = min((K + 31) / 32 * 32, first + group);
+    int worst = 0, sum = 0;
+    for (uint k = first; k < end; k++)
+        worst = max(worst, as_int(x[k]) & MX_MAGNITUDE);
+    const float a = as_float(worst), r = worst > 0 && worst < MX_TOO_LARGE ? mx_div(127.0f, a) : 0.0f;
+    for (uint k = first; k < end; k++) {
+        const int q = r > 0.0f ? clamp(convert_int(rint(x[k] * r)), -127, 127) : 0;
+        xq[k] = (char)q;
+        sum += q;
+    }
+    for (uint k = end; k < padded; k++)
+        xq[k] = 0;
+    xs[g] = r > 0.0f ? a * 0x1.020408p-7f : 0.0f;
+    xsum[g] = sum;
+    return worst;
+}
+
+MX_FN void mx_quantise_row(__global const float *x, __global char *xq, __global float *xs, __global int *xsum, uint K,
+                           uint group, __global int *status) {
+    int worst = 0;
+    for (uint g = MX_ITEM; g < (K + group - 1) / group; g += MX_ITEMS)
+        worst = max(worst, mx_quantise_group(x, xq, xs, xsum, K, group, g));
+    if (worst >= MX_TOO_LARGE)
+        atomic_or(status, MX_NOT_FINITE);
+}
+
+__kernel void mx_norm(MX_WEIGHTS, __global const uint *restrict rows, __global const float *restrict x,
+                      __global float *restrict n, __global char *restrict xq, __global float *restrict xs,
+                      __global int *restrict xsum, __global int *restrict status, uint H, uint group, float inv_hidden,
+                      float eps) {
+#if MX_LANES
+    __local float parts[MX_LOCAL], sums[MX_SEGMENTS_MAX];
+#else
+    float *parts = 0, *sums = 0;
+#endif
+    const ulong row = MX_UNIT(0), kp = (H + 31) / 32 * 32;
+    __global const float *from = x + (ulong)rows[row] * H;
+    __global const float *w = (__global const float *)(MX_BASE(segment) + data);
+    __global float *to = n + row * H;
+    const float r = mx_rsqrt(fma(mx_sum_squares(from, H, parts, sums), inv_hidden, eps));
+    int worst = 0;
+    for (uint i = MX_ITEM; i < H; i += MX_ITEMS) {
+        const float v = mx_flush((from[i] * r) * w[i]);
+        to[i] = v;
+        worst = max(worst, as_int(v) & MX_MAGNITUDE);
+    }
+    if (worst >= MX_INFINITE)
+        atomic_or(status, MX_NOT_FINITE);
+    if (group) {
+        const uint groups = (H + group - 1) / group;
+#if MX_LANES
+        barrier(CLK_GLOBAL_MEM_FENCE);
+#endif
+        mx_quantise_row(to, xq + row * kp, xs + row * groups, xsum + row * groups, H, group, status);
     }
 }
 
-__kernel void mx_quantise(__global const float *x, __global char *xq, __global float *xs, __global int *xsum,
-                          __global int *status, uint K, uint group) {
-    ulong row = get_global_id(0);
-    uint groups = (K + group - 1) / group;
-    mx_quantise_row(x + row * K, xq + row * ((K + 31) / 32 * 32), xs + row * groups, xsum + row * groups, status, K,
-                    group);
-}
-
-__kernel void mx_norm(WEIGHTS, __global const uint *rows, __global const float *x, __global float *n, __global char *xq,
-                      __global float *xs, __global int *xsum, __global int *status, uint H, uint group,
-                      float inv_hidden, float eps) {
-    ulong row = get_global_id(0);
-    __global const float *w = (__global const float *)(MX_SEGMENT(0) + data);
-    __global const float *in = x + (ulong)rows[row] * H;
-    __global float *out = n + row * H;
-    float r = mx_rsqrt(fma(mx_lanesum(in, H, true), inv_hidden, eps));
-    bool bad = false;
-    for (uint i = 0; i < H; i += 16) {
-        float16 v = mx_flush(mx_load16(in, i, H) * r * mx_load16(w, i, H));
-        bad = bad || mx_not_finite(v);
-        mx_store16(out, i, H, v);
-    }
-    if (bad)
-        atomic_or(status, MX_STATUS_NOT_FINITE);
-    uint groups = group ? (H + group - 1) / group : 0;
-    if (group)
-        mx_quantise_row(out, xq + row * ((H + 31) / 32 * 32), xs + row * groups, xsum + row * groups, status, H, group);
+__kernel void mx_quantise(__global const float *restrict x, __global char *restrict xq, __global float *restrict xs,
+                          __global int *restrict xsum, __global int *restrict status, uint K, uint group) {
+    const ulong row = MX_UNIT(0), kp = (K + 31) / 32 * 32, groups = (K + group - 1) / group;
+    mx_quantise_row(x + row * K, xq + row * kp, xs + row * groups, xsum + row * groups, K, group, status);
 }

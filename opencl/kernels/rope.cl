@@ -1,82 +1,96 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Positions: the table of angles, rotating q and k, and the KV cache's writes.
- * K is [kv_head][block][d][64], V is [kv_head][block][64][d]; MX_KV 1: half, 2: float. */
-#ifndef MX_KV
-#define MX_KV 1
-#endif
+ * Rotary positions and the KV cache. Cache of one layer: K [kv_head][pool block][d][64 positions],
+ * V [kv_head][pool block][64 positions][d], half (MX_KV 1, saturated) or float (MX_KV 2). */
 
-/* cs[t][i] = (cosine, sine) of position[t] * inv_freq[i]. Global: (T). */
-__kernel void mx_rope_table(WEIGHTS, __global const int *position, __global float2 *cs, uint half_dim) {
-    ulong t = get_global_id(0);
-    __global const float *inv_freq = (__global const float *)(MX_SEGMENT(0) + data);
-    for (uint i = 0; i < half_dim; i++) {
-        float2 v = mx_cossin((float)position[t] * inv_freq[i]);
-        cs[t * half_dim + i] = (float2)(mx_flush(v.x), mx_flush(v.y));
-    }
-}
-
-inline void mx_kv_store(__global uchar *cache, ulong i, float v) {
 #if MX_KV == 1
-    v = v > 65504.0f ? 65504.0f : v < -65504.0f ? -65504.0f : v;
-    vstore_half_rte(v, i, (__global half *)cache);
+typedef half mx_kv;
+MX_FN void mx_put(__global mx_kv *cache, ulong i, float v) {
+    vstore_half_rte(clamp(v, -65504.0f, 65504.0f), i, cache);
+}
 #else
-    ((__global float *)cache)[i] = v;
+typedef float mx_kv;
+MX_FN void mx_put(__global mx_kv *cache, ulong i, float v) {
+    cache[i] = v;
+}
 #endif
+
+/* cs (T, half_dim) = (cosine, sine) of position * inv_freq. Grid: units are tokens. */
+__kernel void mx_rope_table(MX_WEIGHTS, __global const int *restrict position, __global float2 *restrict cs,
+                            uint half_dim) {
+    const uint t = MX_UNIT(0);
+    __global const float *inv_freq = (__global const float *)(MX_BASE(segment) + data);
+    const float p = convert_float(position[t]);
+    for (uint i = MX_ITEM; i < half_dim; i += MX_ITEMS) {
+        float s, c;
+        mx_sincos(p * inv_freq[i], &s, &c);
+        cs[(ulong)t * half_dim + i] = (float2)(mx_flush(c), mx_flush(s));
+    }
 }
 
-/* Global: (T, heads + 2 kv_heads): q heads, then k, then v. */
-__kernel void mx_rope_kv(__global const float *qkv, WEIGHTS, __global const float2 *cs, __global const int *position,
-                         __global const int *sequence, __global const int *blocks, __global float *q,
-                         __global uchar *k_cache, __global uchar *v_cache, __global int *status, uint heads,
-                         uint kv_heads, uint d, uint pool_blocks, uint max_blocks) {
-    const ulong t = get_global_id(0);
-    const uint head = get_global_id(1), half_dim = d / 2, p = position[t];
-    __global const float *in = qkv + (t * (heads + 2 * kv_heads) + head) * d;
-    __global const float *bias = (__global const float *)(MX_SEGMENT(0) + data) + head * d;
-    const bool biased = data != MX_NONE;
-    const ulong block = blocks[(ulong)sequence[t] * max_blocks + p / 64];
+/* Element i of one head of qkv, with its bias. */
+MX_FN float mx_biased(__global const float *y, __global const float *bias, bool biased, uint i) {
+    return biased ? mx_flush(y[i] + bias[i]) : y[i];
+}
+
+/* qkv (T, (heads + 2 kv_heads) d) to q (T, heads d), rotated, and into the cache at the token's position, found through
+ * blocks (sequences, max_blocks). No bias when `data` is MX_NONE. Grid: units are (token, head of q, k, v). */
+__kernel void mx_rope_kv(__global const float *restrict qkv, MX_WEIGHTS, __global const float2 *restrict cs,
+                         __global const int *restrict position, __global const int *restrict sequence,
+                         __global const int *restrict blocks, __global float *restrict q, __global uchar *restrict k_cache,
+                         __global uchar *restrict v_cache, __global int *restrict status, uint heads, uint kv_heads,
+                         uint d, uint pool_blocks, uint max_blocks) {
+    const uint t = MX_UNIT(0), h = MX_UNIT(1), all = heads + 2 * kv_heads, half_dim = d / 2;
+    const bool biased = data != MX_NONE, key = h >= heads && h < heads + kv_heads;
+    __global const float *y = qkv + ((ulong)t * all + h) * d;
+    __global const float *bias = (__global const float *)(MX_BASE(segment) + (biased ? data + h * d * 4 : 0));
+    const uint p = (uint)position[t], slot = p % MX_KV_BLOCK;
+    const uint b = p / MX_KV_BLOCK < max_blocks ? (uint)blocks[(uint)sequence[t] * max_blocks + p / MX_KV_BLOCK] : MX_NONE;
+    if (b >= pool_blocks) {
+        if (MX_ITEM == 0)
+            atomic_or(status, MX_BAD_INDEX);
+        return;
+    }
     int worst = 0;
-    for (uint i = 0; i < half_dim; i++) {
-        float a = in[i], b = in[i + half_dim];
-        if (biased) {
-            a = mx_flush(a + bias[i]);
-            b = mx_flush(b + bias[i + half_dim]);
+    if (h < heads + kv_heads) {
+        __global float *to_q = q + ((ulong)t * heads + h) * d;
+        __global mx_kv *to_k = (__global mx_kv *)k_cache;
+        const ulong at = (((ulong)(h - heads) * pool_blocks + b) * d) * MX_KV_BLOCK + slot;
+        for (uint i = MX_ITEM; i < half_dim; i += MX_ITEMS) {
+            const float2 a = cs[(ulong)t * half_dim + i];
+            const float u = mx_biased(y, bias, biased, i), v = mx_biased(y, bias, biased, i + half_dim);
+            const float rotated_u = mx_flush(fma(u, a.x, -(v * a.y))), rotated_v = mx_flush(fma(v, a.x, u * a.y));
+            worst = max(worst, max(as_int(rotated_u) & MX_MAGNITUDE, as_int(rotated_v) & MX_MAGNITUDE));
+            if (key) {
+                mx_put(to_k, at + i * MX_KV_BLOCK, rotated_u);
+                mx_put(to_k, at + (i + half_dim) * MX_KV_BLOCK, rotated_v);
+            } else {
+                to_q[i] = rotated_u;
+                to_q[i + half_dim] = rotated_v;
+            }
         }
-        worst = max(worst, max(as_int(a) & 0x7fffffff, as_int(b) & 0x7fffffff));
-        if (head < heads + kv_heads) {
-            float2 f = cs[t * half_dim + i];
-            float bs = b * f.y, as = a * f.y;
-            float x = mx_flush(fma(a, f.x, -bs)), y = mx_flush(fma(b, f.x, as));
-            a = x;
-            b = y;
-        }
-        if (head < heads) {
-            __global float *out = q + (t * heads + head) * d;
-            out[i] = a;
-            out[i + half_dim] = b;
-        } else if (head < heads + kv_heads) {
-            ulong at = ((ulong)(head - heads) * pool_blocks + block) * d * 64 + p % 64;
-            mx_kv_store(k_cache, at + (ulong)i * 64, a);
-            mx_kv_store(k_cache, at + (ulong)(i + half_dim) * 64, b);
-        } else {
-            ulong at = (((ulong)(head - heads - kv_heads) * pool_blocks + block) * 64 + p % 64) * d;
-            mx_kv_store(v_cache, at + i, a);
-            mx_kv_store(v_cache, at + i + half_dim, b);
+    } else {
+        const ulong at = (((ulong)(h - heads - kv_heads) * pool_blocks + b) * MX_KV_BLOCK + slot) * d;
+        for (uint i = MX_ITEM; i < d; i += MX_ITEMS) {
+            const float v = mx_biased(y, bias, biased, i);
+            worst = max(worst, as_int(v) & MX_MAGNITUDE);
+            mx_put((__global mx_kv *)v_cache, at + i, v);
         }
     }
-    if (worst >= 0x7f800000)
-        atomic_or(status, MX_STATUS_NOT_FINITE);
+    if (worst >= MX_INFINITE)
+        atomic_or(status, MX_NOT_FINITE);
 }
 
-/* Copies whole blocks. Global: (pairs, kv_heads). */
-__kernel void mx_kv_copy(__global uchar *k_cache, __global uchar *v_cache, __global const uint2 *pairs, uint kv_heads,
-                         uint d, uint pool_blocks) {
-    const uint2 pair = pairs[get_global_id(0)];
-    const ulong head = get_global_id(1), bytes = (ulong)d * 64 * (MX_KV == 1 ? 2 : 4);
-    for (ulong i = 0; i < bytes; i += 16) {
-        ulong from = (head * pool_blocks + pair.x) * bytes + i, to = (head * pool_blocks + pair.y) * bytes + i;
-        vstore16(vload16(0, k_cache + from), 0, k_cache + to);
-        vstore16(vload16(0, v_cache + from), 0, v_cache + to);
+/* Copies block pairs[i].x of the pool to block pairs[i].y. Grid: units are (pair, kv_head). */
+__kernel void mx_kv_copy(__global uchar *restrict k_cache, __global uchar *restrict v_cache,
+                         __global const uint2 *restrict pairs, uint kv_heads, uint d, uint pool_blocks) {
+    const uint2 pair = pairs[MX_UNIT(0)];
+    const ulong words = (ulong)d * MX_KV_BLOCK * sizeof(mx_kv) / 4, head = (ulong)MX_UNIT(1) * pool_blocks;
+    __global uint *k = (__global uint *)k_cache, *v = (__global uint *)v_cache;
+    if (pair.x >= pool_blocks || pair.y >= pool_blocks)
+        return;
+    for (ulong i = MX_ITEM; i < words; i += MX_ITEMS) {
+        k[(head + pair.y) * words + i] = k[(head + pair.x) * words + i];
+        v[(head + pair.y) * words + i] = v[(head + pair.x) * words + i];
     }
 }

@@ -1,102 +1,146 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Routing, ARITHMETIC.md 4.2.8 and 4.2.10: which experts a token takes, the entries sorted by expert, the weighted sum. */
-#define MX_NORM_TOPK 1
-#define MX_SHARED_GATE 2
-#define MX_ROUTED_MAX 1024
-#define MX_TOP_K_MAX 16
+ * Mixture of experts around its matrices: choosing experts, sorting tokens by expert, combining what experts gave. */
 
-/* Global: (T). */
-__kernel void mx_route(__global const float *g, __global int *selected, __global float *weight, uint routed, uint top_k,
-                       uint shared, uint flags, uint ldg) {
-    const ulong t = get_global_id(0);
-    __global const float *in = g + t * ldg;
-    __global int *chosen = selected + t * (top_k + shared);
-    __global float *w = weight + t * (top_k + shared);
-    float p[MX_ROUTED_MAX], m = in[0];
+#define MX_ROUTED_MAX 1024u
+#define MX_TOP_K_MAX 16u
+#define MX_EXPERTS_MAX (MX_ROUTED_MAX + 64u)
+#define MX_NORM_TOPK 1u
+#define MX_SHARED_GATE 2u
+
+/* p (routed) = softmax of g; places of routed .. are not written. Ends with a barrier. */
+MX_FN void mx_softmax(__global const float *g, uint routed, __local float *p) {
+    float m = g[0], z = 0.0f;
     for (uint e = 1; e < routed; e++)
-        m = fmax(m, in[e]);
-    float z = 0.0f;
-    for (uint s = 0; s < routed; s += 256) {
-        float16 a = 0.0f;
-        for (uint i = s; i < min(s + 256, routed); i += 16) {
-            float v[16];
-            for (uint j = 0; j < 16; j++) {
-                v[j] = i + j < routed ? mx_exp(in[i + j] - m) : 0.0f;
-                if (i + j < routed)
-                    p[i + j] = v[j];
+        m = g[e] > m ? g[e] : m;
+    for (uint e = MX_ITEM; e < routed; e += MX_ITEMS)
+        p[e] = mx_exp(g[e] - m);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (uint s = 0; s < routed; s += MX_SEGMENT) { /* every work-item adds all of it */
+        float a[16];
+        const uint end = min(routed, s + MX_SEGMENT);
+        for (uint j = 0; j < 16; j++) {
+            a[j] = 0.0f;
+            for (uint e = s + j; e < end; e += 16)
+                a[j] = a[j] + p[e];
+        }
+        for (uint n = 8; n > 0; n /= 2)
+            for (uint j = 0; j < n; j++)
+                a[j] = a[j] + a[j + n];
+        z = s ? z + a[0] : a[0];
+    }
+    const float inverse = mx_recip(z);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (uint e = MX_ITEM; e < routed; e += MX_ITEMS)
+        p[e] = mx_flush(p[e] * inverse);
+    barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+/* g (T, ldg) to selected and weight (T, top_k + shared), experts ascending, the shared parts last. Probabilities are not
+ * negative, so their bits are in their order; equal ones: the lower index first. Grid: units are tokens. */
+__kernel void mx_route(__global const float *restrict g, __global int *restrict selected,
+                       __global float *restrict weight, uint routed, uint top_k, uint shared, uint flags, uint ldg) {
+    __local float p[MX_ROUTED_MAX];
+    __local uint chosen[MX_ROUTED_MAX];
+    const ulong t = MX_UNIT(0);
+    __global int *s = selected + t * (top_k + shared);
+    __global float *w = weight + t * (top_k + shared);
+    g += t * ldg;
+    mx_softmax(g, routed, p);
+    for (uint e = MX_ITEM; e < routed; e += MX_ITEMS) {
+        const uint mine = as_uint(p[e]);
+        uint better = 0;
+        for (uint i = 0; i < routed; i++)
+            better += as_uint(p[i]) > mine || (as_uint(p[i]) == mine && i < e) ? 1 : 0;
+        chosen[e] = better < top_k ? 1 : 0;
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (MX_ITEM == 0) {
+        float sum = 0.0f;
+        uint n = 0;
+        for (uint e = 0; e < routed; e++)
+            if (chosen[e]) {
+                s[n] = (int)e;
+                w[n] = p[e];
+                sum = n ? sum + p[e] : p[e];
+                n++;
             }
-            a = a + vload16(0, v);
-        }
-        z = s ? z + mx_fold(a) : mx_fold(a);
-    }
-    const float r = mx_recip(z);
-    for (uint e = 0; e < routed; e++)
-        p[e] = mx_flush(p[e] * r);
-    int pick[MX_TOP_K_MAX];
-    for (uint n = 0; n < top_k; n++) {
-        int best = -1;
-        for (uint e = 0; e < routed; e++) {
-            bool taken = false;
+        if (flags & MX_NORM_TOPK)
             for (uint i = 0; i < n; i++)
-                taken = taken || pick[i] == (int)e;
-            if (!taken && (best < 0 || p[e] > p[best]))
-                best = e;
+                w[i] = mx_flush(mx_div(w[i], sum));
+        const float gate = flags & MX_SHARED_GATE ? mx_flush(mx_sigmoid(g[routed])) : 1.0f;
+        for (uint i = 0; i < shared; i++) {
+            s[top_k + i] = (int)(routed + i);
+            w[top_k + i] = gate;
         }
-        pick[n] = best;
-    }
-    for (uint n = 1; n < top_k; n++)
-        for (uint i = n; i > 0 && pick[i - 1] > pick[i]; i--) {
-            int swap = pick[i];
-            pick[i] = pick[i - 1];
-            pick[i - 1] = swap;
-        }
-    float sum = 0.0f;
-    for (uint n = 0; n < top_k; n++)
-        sum = n ? sum + p[pick[n]] : p[pick[n]];
-    for (uint n = 0; n < top_k; n++) {
-        chosen[n] = pick[n];
-        w[n] = flags & MX_NORM_TOPK ? mx_flush(mx_div(p[pick[n]], sum)) : p[pick[n]];
-    }
-    for (uint n = 0; n < shared; n++) {
-        chosen[top_k + n] = routed + n;
-        w[top_k + n] = flags & MX_SHARED_GATE ? mx_flush(mx_sigmoid(in[routed])) : 1.0f;
     }
 }
 
-/* Stable counting sort of the entries by expert. One work-item. */
-__kernel void mx_sort(__global const int *selected, __global const uint *counts, __global uint4 *jobs,
-                      __global uint *rows, __global uint *entry, uint n, uint experts) {
-    const uint T = counts[0], entries = T * n;
-    uint at[MX_ROUTED_MAX + 64];
+/* Stable counting sort of the entries (token, slot) of selected (T, n) by expert. params: {T}. jobs (min(experts, T n)):
+ * {expert, first entry, count, 0} of the experts that have entries, then zeros. rows (T n): token of each entry;
+ * entry (T, n): where each went. Grid: one unit. */
+__kernel void mx_sort(__global const int *restrict selected, __global const uint *restrict params,
+                      __global uint4 *restrict jobs, __global uint *restrict rows, __global uint *restrict entry, uint n,
+                      uint experts) {
+    __local uint count[MX_EXPERTS_MAX], start[MX_EXPERTS_MAX];
+    const uint total = params[0] * n;
+#if MX_LANES
+    for (uint e = MX_ITEM; e < experts; e += MX_ITEMS) {
+        uint c = 0;
+        for (uint i = 0; i < total; i++)
+            c += (uint)selected[i] == e ? 1 : 0;
+        count[e] = c;
+    }
+#else
     for (uint e = 0; e < experts; e++)
-        at[e] = 0;
-    for (uint i = 0; i < entries; i++)
-        at[selected[i]]++;
-    uint first = 0, used = 0;
-    for (uint e = 0; e < experts; e++) {
-        uint count = at[e];
-        if (count)
-            jobs[used++] = (uint4)(e, first, count, 0);
-        at[e] = first;
-        first += count;
+        count[e] = 0;
+    for (uint i = 0; i < total; i++)
+        count[(uint)selected[i]]++;
+#endif
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (MX_ITEM == 0) {
+        uint sum = 0, job = 0;
+        for (uint e = 0; e < experts; e++) {
+            start[e] = sum;
+            if (count[e])
+                jobs[job++] = (uint4)(e, sum, count[e], 0);
+            sum += count[e];
+        }
+        while (job < min(experts, total))
+            jobs[job++] = (uint4)(0, 0, 0, 0);
     }
-    for (; used < min(experts, entries); used++)
-        jobs[used] = (uint4)(0, 0, 0, 0);
-    for (uint i = 0; i < entries; i++) {
-        uint place = at[selected[i]]++;
-        rows[place] = i / n;
-        entry[i] = place;
+    barrier(CLK_LOCAL_MEM_FENCE);
+#if MX_LANES
+    for (uint e = MX_ITEM; e < experts; e += MX_ITEMS) {
+        uint at = start[e];
+        for (uint i = 0; i < total; i++)
+            if ((uint)selected[i] == e) {
+                rows[at] = i / n;
+                entry[i] = at++;
+            }
     }
+#else
+    for (uint i = 0; i < total; i++) {
+        const uint at = start[(uint)selected[i]]++;
+        rows[at] = i / n;
+        entry[i] = at;
+    }
+#endif
 }
 
-/* x[t] += the weighted outputs of its experts. Global: (T, ceil(H / 16)). */
-__kernel void mx_combine(__global const float *out, __global const uint *entry, __global const float *weight,
-                         __global float *x, uint H, uint n) {
-    const ulong t = get_global_id(0);
-    const uint i = get_global_id(1) * 16;
-    float16 y = 0.0f;
-    for (uint k = 0; k < n; k++)
-        y = fma((float16)(weight[t * n + k]), mx_load16(out + (ulong)entry[t * n + k] * H, i, H), y);
-    mx_store16(x + t * H, i, H, mx_flush(mx_load16(x + t * H, i, H) + y));
+/* x (T, H) += sum over the token's entries, ascending, of weight (T, n) * out (entries, H). Grid: units are tokens times
+ * any number of shares of H. */
+__kernel void mx_combine(__global const float *restrict out, __global const uint *restrict entry,
+                         __global const float *restrict weight, __global float *restrict x, uint H, uint n) {
+    const ulong t = MX_UNIT(0);
+    entry += t * n;
+    weight += t * n;
+    x += t * H;
+    for (uint c = MX_UNIT(1) * 16; c < H; c += MX_UNITS(1) * 16)
+        for (uint i = c + MX_ITEM; i < min(H, c + 16); i += MX_ITEMS) {
+            float y = 0.0f;
+            for (uint e = 0; e < n; e++)
+                y = fma(weight[e], out[(ulong)entry[e] * H + i], y);
+            x[i] = mx_flush(x[i] + y);
+        }
 }

@@ -1,19 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where weights are and how they are decoded: one place for each format of runtime/bundle_format.h. */
-#ifndef MX_FORMAT
-#define MX_FORMAT 0
-#endif
-#ifndef MX_GROUP
-#define MX_GROUP 32
-#endif
-#ifndef MX_SCALE
-#define MX_SCALE 1
-#endif
-#ifndef MX_DOT
-#define MX_DOT 0
-#endif
-
+ * Where weights lie and how they are decoded (runtime/bundle_format.h has the layouts). Second string of every program.
+ *
+ * Options of the host: MX_FORMAT and MX_SCALE (enum mx_format, enum mx_scale_type), MX_GROUP (elements per scale),
+ * MX_KV (enum mx_kv_type), MX_DOT (enum mx_dot of opencl/device.h). */
 #define MX_I4 1
 #define MX_I4Z 2
 #define MX_I4M 3
@@ -21,43 +11,79 @@
 #define MX_BF16 5
 #define MX_F16 6
 #define MX_F32 7
+#define MX_INTEGER (MX_FORMAT >= MX_I4 && MX_FORMAT <= MX_I8)
 
-/* The arguments of every kernel that reads weights, and the segment that they name. */
-#define WEIGHTS                                                                                                        \
-    __global const uchar *w0, __global const uchar *w1, uint first_window, __global const uint2 *segments,            \
+#define MX_NONE 0xffffffffu
+
+/* A tensor in one of two windows. An expert's segment is `segment` + its number. */
+#define MX_WEIGHTS                                                                                                     \
+    __global const uchar *w0, __global const uchar *w1, uint first_window, __global const uint2 *segments,             \
         uint segment, uint data, uint scale, uint extra
-#define MX_SEGMENT(add) mx_segment(w0, w1, first_window, segments, segment + (add))
+#define MX_BASE(s) ((segments[s].x == first_window ? w0 : w1) + (ulong)segments[s].y * 256)
 
-inline __global const uchar *mx_segment(__global const uchar *w0, __global const uchar *w1, uint first_window,
-                                        __global const uint2 *segments, uint s) {
-    uint2 place = segments[s];
-    return (place.x == first_window ? w0 : w1) + (ulong)place.y * 256;
-}
+#define MX_NOT_FINITE 1 /* bits of status */
+#define MX_BAD_INDEX 2
 
-/* Scales or minimums of 16 rows: [tile][group][16]. */
-inline float16 mx_scales(__global const uchar *plane, ulong i) {
-#if MX_SCALE == 2
-    return vload16(i, (__global const float *)plane);
+/* Row i of an array of rows of 16: all of it, or this lane's element. */
+#if MX_LANES
+#define MX_ROW(p, i) ((p)[16 * (i) + MX_LANE])
 #else
-    return vload_half16(i, (__global const half *)plane);
+#define MX_ROW(p, i) vload16(i, p)
 #endif
-}
 
-inline float mx_one_scale(__global const uchar *plane, ulong i) {
-#if MX_SCALE == 2
-    return ((__global const float *)plane)[i];
+/* A device whose vload_half flushes subnormals to zero gets -DMX_HALF_BY_INTEGER. */
+#ifdef MX_HALF_BY_INTEGER
+MX_FN float mx_half(__global const ushort *p, ulong i) {
+    int h = p[i], m = h & 0x7fff;
+    float small = convert_float(m) * 0x1p-24f;
+    int bits = m < 0x400 ? as_int(small) : (m << 13) + (m < 0x7c00 ? 0x38000000 : 0x70000000);
+    return as_float(bits | (h & 0x8000) << 16);
+}
+#if !MX_LANES
+MX_FN float16 mx_half16(__global const ushort *p, ulong i) {
+    int16 h = convert_int16(vload16(i, p)), m = h & 0x7fff;
+    float16 small = convert_float16(m) * 0x1p-24f;
+    int16 bits = m < 0x400 ? as_int16(small) : (m << 13) + (m < 0x7c00 ? (int16)0x38000000 : (int16)0x70000000);
+    return as_float16(bits | (h & 0x8000) << 16);
+}
+#endif
 #else
-    return vload_half(i, (__global const half *)plane);
+#define mx_half(p, i) vload_half(i, (__global const half *)(p))
+#define mx_half16(p, i) vload_half16(i, (__global const half *)(p))
 #endif
-}
 
-/* One k of 16 rows of a float matrix: [tile][kp][16]. */
-inline float16 mx_column(__global const uchar *plane, ulong i) {
-#if MX_FORMAT == MX_BF16
-    return as_float16(convert_uint16(vload16(i, (__global const ushort *)plane)) << 16);
+#if MX_LANES
+#define MX_HALF_ROW(p, i) mx_half(p, 16 * (i) + MX_LANE)
+#else
+#define MX_HALF_ROW(p, i) mx_half16(p, i)
+#endif
+
+/* Scales and minimums. */
+#if MX_SCALE == 1
+typedef ushort mx_scale;
+#define MX_SCALE_ROW(p, i) MX_HALF_ROW(p, i)
+#define MX_SCALE_ONE(p, i) mx_half(p, i)
+#else
+typedef float mx_scale;
+#define MX_SCALE_ROW(p, i) MX_ROW(p, i)
+#define MX_SCALE_ONE(p, i) ((p)[i])
+#endif
+
+/* Float weights. */
+#if MX_FORMAT == MX_F32
+typedef float mx_weight;
+#define MX_WEIGHT_ROW(p, i) MX_ROW(p, i)
+#define MX_WEIGHT_ONE(p, i) ((p)[i])
 #elif MX_FORMAT == MX_F16
-    return vload_half16(i, (__global const half *)plane);
+typedef ushort mx_weight;
+#define MX_WEIGHT_ROW(p, i) MX_HALF_ROW(p, i)
+#define MX_WEIGHT_ONE(p, i) mx_half(p, i)
+#elif MX_FORMAT == MX_BF16
+typedef ushort mx_weight;
+#if MX_LANES
+#define MX_WEIGHT_ROW(p, i) as_float((uint)MX_ROW(p, i) << 16)
 #else
-    return vload16(i, (__global const float *)plane);
+#define MX_WEIGHT_ROW(p, i) as_float16(convert_uint16(MX_ROW(p, i)) << 16)
 #endif
-}
+#define MX_WEIGHT_ONE(p, i) as_float((uint)(p)[i] << 16)
+#endif

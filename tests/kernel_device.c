@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/kernel_device.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/check.h"
+#include "tests/twin/twin.h"
+
+static void ok(cl_int code, const char *what) {
+    if (code != CL_SUCCESS)
+        fail_msg("%s: %d", what, code);
+}
+
+void kernel_device_open(struct kernel_device *d) {
+    const char *wanted = getenv("MX_DEVICE");
+    cl_platform_id platforms[8];
+    cl_uint n = 0;
+    memset(d, 0, sizeof *d);
+    ok(clGetPlatformIDs(8, platforms, &n), "clGetPlatformIDs");
+    for (cl_uint i = 0; i < n && i < 8 && !d->device; i++) {
+        cl_device_id devices[8];
+        cl_uint m = 0;
+        char name[80] = "";
+        clGetPlatformInfo(platforms[i], CL_PLATFORM_NAME, sizeof name, name, NULL);
+        if (clGetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, 8, devices, &m) != CL_SUCCESS)
+            continue;
+        for (cl_uint j = 0; j < m && j < 8 && !d->device; j++) {
+            char device[80] = "";
+            clGetDeviceInfo(devices[j], CL_DEVICE_NAME, sizeof device, device, NULL);
+            snprintf(d->name, sizeof d->name, "%s: %s", name, device);
+            if (!wanted || strstr(d->name, wanted)) {
+                d->platform = platforms[i];
+                d->device = devices[j];
+                d->pocl = strcmp(name, "Portable Computing Language") == 0;
+            }
+        }
+    }
+    if (!d->device)
+        fail_msg("no OpenCL device %s", wanted ? wanted : "");
+    cl_int code;
+    d->context = clCreateContext(NULL, 1, &d->device, NULL, NULL, &code);
+    ok(code, "clCreateContext");
+    d->queue = clCreateCommandQueue(d->context, d->device, 0, &code);
+    ok(code, "clCreateCommandQueue");
+}
+
+void kernel_device_close(struct kernel_device *d) {
+    clReleaseCommandQueue(d->queue);
+    clReleaseContext(d->context);
+}
+
+/* The text of opencl/kernels/NAME.cl, to be freed. */
+static char *read_source(const char *name) {
+    char path[80];
+    snprintf(path, sizeof path, "opencl/kernels/%s.cl", name);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    char *text = calloc(1, 1 << 20);
+    assert_true(fread(text, 1, (1 << 20) - 1, f) > 0);
+    fclose(f);
+    return text;
+}
+
+cl_program kernel_build(struct kernel_device *d, const struct mx_program_key *key, const struct kernel_style *style) {
+    char *text[3] = {read_source("arith"), read_source("weights"), read_source(key->kernel_file)};
+    char options[256];
+    cl_int code;
+    snprintf(options, sizeof options,
+             "-cl-std=CL1.2 -DMX_FORMAT=%u -DMX_GROUP=%u -DMX_SCALE=%u -DMX_KV=%u -DMX_DOT=%u -DMX_LANES=%u "
+             "-DMX_LOCAL=%u %s",
+             key->format, key->group, key->scale, key->kv, style->dot, style->local ? 1 : 0,
+             style->local ? style->local : 1, style->more ? style->more : "");
+    cl_program program = clCreateProgramWithSource(d->context, 3, (const char **)text, NULL, &code);
+    ok(code, "clCreateProgramWithSource");
+    for (int i = 0; i < 3; i++)
+        free(text[i]);
+    if (clBuildProgram(program, 1, &d->device, options, NULL, NULL) != CL_SUCCESS) {
+        char *log = calloc(1, 1 << 16);
+        clGetProgramBuildInfo(program, d->device, CL_PROGRAM_BUILD_LOG, (1 << 16) - 1, log, NULL);
+        fail_msg("%s %s: %s", key->kernel_file, options, log);
+    }
+    return program;
+}
+
+/* Sides of the grid in units. */
+static cl_uint sides(const struct mx_case *c, size_t side[3]) {
+    const uint32_t n = c->grid.count == MX_FIXED ? 1 : c->counts[c->grid.count];
+    const uint32_t jobs = c->grid.jobs == MX_FIXED ? 1 : c->counts[c->grid.jobs];
+    side[0] = c->grid.work == MX_WORK_ONE ? 1 : c->grid.work == MX_WORK_LINEAR ? c->grid.items : n;
+    side[1] = c->grid.work == MX_WORK_GRID ? c->grid.items : c->grid.work == MX_WORK_LINEAR ? jobs : 1;
+    side[2] = c->grid.work == MX_WORK_LINEAR ? n : 1;
+    return c->grid.work == MX_WORK_LINEAR ? 3 : c->grid.work == MX_WORK_GRID ? 2 : 1;
+}
+
+void kernel_run(struct kernel_device *d, cl_program program, const char *kernel, const struct kernel_style *style,
+                const struct mx_case *c, uint8_t *image) {
+    cl_mem mem[MX_MAX_ARGS];
+    cl_int code;
+    size_t global[3], local[3] = {style->local ? style->local : 1, 1, 1};
+    cl_kernel k = clCreateKernel(program, kernel, &code);
+    ok(code, kernel);
+    for (uint32_t i = 0; i < c->n_args; i++) {
+        const struct mx_case_arg *a = &c->arg[i];
+        mem[i] = NULL;
+        if (a->kind == MX_ARG_MEM) {
+            mem[i] = clCreateBuffer(d->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, a->bytes, image + a->offset,
+                                    &code);
+            ok(code, "clCreateBuffer");
+            ok(clSetKernelArg(k, i, sizeof mem[i], &mem[i]), "clSetKernelArg");
+        } else {
+            ok(clSetKernelArg(k, i, 4, a->kind == MX_ARG_F32 ? (const void *)&a->f : &a->u), "clSetKernelArg");
+        }
+    }
+    const cl_uint dims = sides(c, global);
+    if (c->grid.work == MX_WORK_LINEAR && style->shrink)
+        for (int i = 0; i < 3; i += 2)
+            global[i] = (global[i] + style->shrink - 1) / style->shrink;
+    global[0] *= local[0];
+    ok(clEnqueueNDRangeKernel(d->queue, k, dims, NULL, global, local, 0, NULL, NULL), kernel);
+    for (uint32_t i = 0; i < c->n_args; i++)
+        if (mem[i]) {
+            ok(clEnqueueReadBuffer(d->queue, mem[i], CL_TRUE, 0, c->arg[i].bytes, image + c->arg[i].offset, 0, NULL,
+                                   NULL),
+               kernel);
+            clReleaseMemObject(mem[i]);
+        }
+    clReleaseKernel(k);
+}
+
+void kernel_twin(const struct mx_program_key *key, const char *kernel, const struct mx_case *c, uint8_t *image) {
+    union twin_arg arg[MX_MAX_ARGS];
+    size_t side[3];
+    for (uint32_t i = 0; i < c->n_args; i++) {
+        const struct mx_case_arg *a = &c->arg[i];
+        if (a->kind == MX_ARG_MEM)
+            arg[i].mem = image + a->offset;
+        else if (a->kind == MX_ARG_F32)
+            arg[i].f = a->f;
+        else
+            arg[i].u = a->u;
+    }
+    sides(c, side);
+    assert_true(twin_run(key, kernel, arg, (uint32_t)side[c->grid.work == MX_WORK_LINEAR ? 1 : 0]));
+}
+
+void kernel_compare(struct kernel_device *d, cl_program program, const struct mx_program_key *key, const char *kernel,
+                    const struct kernel_style *style, const struct mx_case *c, const uint8_t *image) {
+    uint8_t *found = malloc(c->image_bytes), *expected = malloc(c->image_bytes);
+    assert_true(found && expected);
+    memcpy(found, image, c->image_bytes);
+    memcpy(expected, image, c->image_bytes);
+    kernel_run(d, program, kernel, style, c, found);
+    kernel_twin(key, kernel, c, expected);
+    for (uint32_t i = 0; i < c->n_args; i++) {
+        const struct mx_case_arg *a = &c->arg[i];
+        for (uint32_t at = 0; a->kind == MX_ARG_MEM && at < a->bytes; at++)
+            if (found[a->offset + at] != expected[a->offset + at]) {
+                uint32_t f, e;
+                at = at / 4 * 4;
+                memcpy(&f, found + a->offset + at, 4);
+                memcpy(&e, expected + a->offset + at, 4);
+                fail_msg("%s, %s, format %u group %u scale %u kv %u on %s: argument %u, word %u of %u: %08x, the twin "
+                         "has %08x",
+                         kernel, style->name, key->format, key->group, key->scale, key->kv, d->name, i, at / 4,
+                         a->bytes / 4, f, e);
+            }
+    }
+    free(found);
+    free(expected);
+}
