@@ -189,6 +189,8 @@ enum moxie_error mx_plan_windows(const struct mx_bundle *bundle, const struct mo
 
 /* ---- The whole plan ---- */
 
+enum { MX_VERIFY_PROGRAMS = 1 }; /* mx_verify_on_device builds one beside those of the steps */
+
 struct tally {
     uint32_t launches, programs;
     struct mx_program_key seen[MX_MAX_PROGRAMS];
@@ -205,9 +207,9 @@ static enum moxie_error count_op(void *context, const struct mx_op *op, struct m
     for (uint32_t i = 0; i < t->programs; i++)
         if (same_program(&t->seen[i], &op->program))
             return MOXIE_OK;
-    if (t->programs == MX_MAX_PROGRAMS)
+    if (t->programs == MX_MAX_PROGRAMS - MX_VERIFY_PROGRAMS)
         return mx_fail(failure, MOXIE_ERROR_MODEL, UINT64_MAX, "the model mixes more than %u kinds of kernels",
-                       MX_MAX_PROGRAMS);
+                       MX_MAX_PROGRAMS - MX_VERIFY_PROGRAMS);
     t->seen[t->programs++] = op->program;
     return MOXIE_OK;
 }
@@ -305,7 +307,7 @@ enum moxie_error mx_plan(const struct mx_bundle *bundle, const struct moxie_devi
     f->step_logits = p->step_logits;
     f->windows = windows;
     f->launches = tally.launches;
-    f->programs = tally.programs;
+    f->programs = tally.programs + (config->no_verify ? 0 : MX_VERIFY_PROGRAMS);
     f->region_bytes[MOXIE_REGION_HOST] = align_up(mx_engine_bytes(bundle, p), MX_REGION_ALIGN);
     f->device_bytes = (facts->host_unified ? 0 : f->weight_bytes) + f->region_bytes[MOXIE_REGION_SESSION] +
                       f->region_bytes[MOXIE_REGION_STEP];
