@@ -56,6 +56,7 @@ struct mx_program_key {
 struct mx_program {
     struct mx_program_key key;
     cl_program program;
+    bool half_by_integer;   /* the device's own conversion of halves is wrong */
     uint32_t dot;           /* variant in force, 0 portable */
     bool from_cache;        /* built from a stored binary: nothing new to store */
     const char *checked[8]; /* kernels of it that have given the known answer; static memory */

@@ -13,8 +13,8 @@
 /* Variants of the integer dot product: MX_DOT of opencl/kernels. They give the same bits. */
 enum mx_dot {
     MX_DOT_PORTABLE = 0,
-    MX_DOT_VNNI512 = 1, /* x86 AVX-512 with VNNI: vpdpbusd on 64 bytes */
-    MX_DOT_AVX2 = 2,
+    MX_DOT_AVX2 = 1,
+    MX_DOT_VNNI512 = 2, /* x86 AVX-512 with VNNI: vpdpbusd on 64 bytes */
 };
 
 /* Device `index`, counted over platforms and their devices. A platform that cannot be asked has no devices.

@@ -49,11 +49,6 @@ static const struct mx_known_answer *find(const struct mx_program_key *key, cons
 
 static enum moxie_error check(struct mx_cl *cl, const struct mx_program *p, const char *kernel,
                               struct moxie_failure *failure) {
-    const struct mx_known_answer *expected = find(&p->key, kernel);
-    if (!expected)
-        return mx_fail(failure, MOXIE_ERROR_KNOWN_ANSWER, MX_NO_OFFSET,
-                       "no known answer for kernel %s, format %u, group %u, scales %u, KV %u", kernel, p->key.format,
-                       p->key.group, p->key.scale, p->key.kv);
     struct mx_case c;
     uint64_t digest = 0;
     enum moxie_error e = MOXIE_OK;
@@ -63,7 +58,7 @@ static enum moxie_error check(struct mx_cl *cl, const struct mx_program *p, cons
         mx_cl_release_to(cl, mark);
         digest = mx_case_digest(digest, cl->scratch, c.image_bytes);
     }
-    if (!e && digest != expected->digest)
+    if (!e && digest != find(&p->key, kernel)->digest)
         e = mx_fail(failure, MOXIE_ERROR_KNOWN_ANSWER, MX_NO_OFFSET,
                     "kernel %s (format %u, group %u, scales %u, KV %u, variant %u) gives wrong bits on device %s",
                     kernel, p->key.format, p->key.group, p->key.scale, p->key.kv, p->dot, cl->facts.name);
@@ -77,12 +72,16 @@ enum moxie_error mx_check_kernel(struct mx_cl *cl, struct mx_program *p, const c
     for (uint32_t i = 0; i < p->n_checked; i++)
         if (strcmp(p->checked[i], kernel) == 0)
             return MOXIE_OK;
+    if (!find(&p->key, kernel))
+        return mx_fail(failure, MOXIE_ERROR_KNOWN_ANSWER, MX_NO_OFFSET,
+                       "no known answer for kernel %s, format %u, group %u, scales %u, KV %u", kernel, p->key.format,
+                       p->key.group, p->key.scale, p->key.kv);
     struct moxie_failure why;
     enum moxie_error e = check(cl, p, kernel, &why);
-    if (e == MOXIE_ERROR_KNOWN_ANSWER && p->dot != MX_DOT_PORTABLE) {
+    while (e == MOXIE_ERROR_KNOWN_ANSWER && mx_program_distrust(p)) {
         mx_cl_log(cl, why.what);
-        mx_cl_log(cl, "the portable kernel takes its place");
-        e = mx_program_make_portable(cl, p, &why);
+        mx_cl_log(cl, p->half_by_integer ? "trying it with halves converted by integers" : "trying the portable one");
+        e = mx_program_build(cl, p, &why);
         if (!e)
             e = check(cl, p, kernel, &why);
     }

@@ -57,47 +57,53 @@ enum moxie_error mx_launch_set(struct mx_cl *cl, struct mx_launch *launch, uint3
     return set_arg(launch, index, arg, failure);
 }
 
-/* One side of a grid: base * counts[count] work-items. */
-static void side(struct mx_launch *launch, uint32_t base, enum mx_count count) {
+/* One side of a grid: base * counts[count] / divide units. */
+static void side(struct mx_launch *launch, uint32_t base, enum mx_count count, uint32_t divide) {
     uint32_t i = launch->dims++;
     launch->base[i] = base;
     launch->scale[i] = (uint8_t)count;
+    launch->divide[i] = divide;
 }
 
+enum { ENTRIES_OF_UNIT = 64 }; /* MX_TOKENS_PER_ITEM of linear.cl; kernels are right with any number of units */
+
 void mx_launch_grid(const struct mx_cl *cl, struct mx_launch *launch, const struct mx_grid *grid) {
+    const uint32_t lanes = mx_lane_group(cl);
     launch->dims = 0;
     launch->needs = (uint8_t)grid->count;
-    launch->alone = (cl->facts.type & CL_DEVICE_TYPE_CPU) != 0;
+    launch->group = lanes ? lanes : 1;
     switch (grid->work) {
     case MX_WORK_ONE:
-        side(launch, 1, MX_FIXED);
+        side(launch, 1, MX_FIXED, 1);
         break;
     case MX_WORK_ROWS:
-        side(launch, 1, grid->count);
+        side(launch, 1, grid->count, 1);
         break;
     case MX_WORK_GRID:
-        side(launch, 1, grid->count);
-        side(launch, grid->items, MX_FIXED);
+        side(launch, 1, grid->count, 1);
+        side(launch, grid->items, MX_FIXED, 1);
         break;
     case MX_WORK_LINEAR:
-        side(launch, grid->items, MX_FIXED);
-        side(launch, 1, grid->jobs);
+        side(launch, grid->items, MX_FIXED, 1);
+        side(launch, 1, grid->jobs, 1);
+        if (lanes) /* a processor has enough tiles to be busy, and reads each from memory once */
+            side(launch, 1, grid->count, ENTRIES_OF_UNIT);
         break;
     }
 }
 
 enum moxie_error mx_launch_run(struct mx_cl *cl, const struct mx_launch *launch, const uint32_t counts[MX_COUNTS],
                                struct moxie_failure *failure) {
-    static const size_t one[3] = {1, 1, 1};
+    const size_t local[3] = {launch->group, 1, 1};
     size_t global[3];
     if (launch->needs != MX_FIXED && counts[launch->needs] == 0)
         return MOXIE_OK;
     for (uint32_t i = 0; i < launch->dims; i++) {
-        global[i] = (size_t)launch->base[i] * (launch->scale[i] == MX_FIXED ? 1 : counts[launch->scale[i]]);
+        uint64_t n = (uint64_t)launch->base[i] * (launch->scale[i] == MX_FIXED ? 1 : counts[launch->scale[i]]);
+        global[i] = (size_t)((n + launch->divide[i] - 1) / launch->divide[i]) * local[i];
         if (global[i] == 0)
             return MOXIE_OK;
     }
-    cl_int code = clEnqueueNDRangeKernel(cl->queue, launch->kernel, launch->dims, NULL, global,
-                                         launch->alone ? one : NULL, 0, NULL, NULL);
+    cl_int code = clEnqueueNDRangeKernel(cl->queue, launch->kernel, launch->dims, NULL, global, local, 0, NULL, NULL);
     return code == CL_SUCCESS ? MOXIE_OK : mx_cl_queue_failed(code, "clEnqueueNDRangeKernel", launch->name, failure);
 }

@@ -46,23 +46,23 @@ enum mx_work {
     MX_WORK_ONE,    /* a single work-group */
     MX_WORK_ROWS,   /* one per row of `count` */
     MX_WORK_GRID,   /* rows of `count` x `items` */
-    MX_WORK_LINEAR, /* `items` tiles of 16 rows (pairs of tiles for gate and up) x `jobs` */
+    MX_WORK_LINEAR, /* `items` tiles of 16 rows (pairs of tiles for gate and up) x `jobs` of at most `count` entries */
 };
 
 struct mx_grid {
     enum mx_work work;
-    enum mx_count count, jobs; /* MX_FIXED: 1; a matrix product runs when `count` is not 0, its jobs hold the tokens */
+    enum mx_count count, jobs; /* MX_FIXED: 1 */
     uint32_t items;
 };
 
-/* global[i] = base[i] * counts[scale[i]] */
+/* units[i] = ceil(base[i] * counts[scale[i]] / divide[i]); a unit is a work-item, or a work-group of `group` along
+ * side 0. */
 struct mx_launch {
     cl_kernel kernel;
     const char *name;
-    uint32_t dims, base[3];
+    uint32_t dims, base[3], divide[3], group;
     uint8_t scale[3]; /* enum mx_count */
     uint8_t needs;    /* enum mx_count that must not be 0 */
-    bool alone;       /* work-groups of one work-item, as processors want them; else the driver chooses */
 };
 
 /* Builds the program if it is new, creates a kernel of it and sets its arguments. With mx_known_answers in force a

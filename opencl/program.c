@@ -10,7 +10,7 @@
 /* ---- Options and sources ---- */
 
 struct options {
-    char text[160];
+    char text[184];
     size_t used;
 };
 
@@ -36,8 +36,14 @@ static void define(struct options *o, const char *name, uint32_t value) {
     add(o, digits + at);
 }
 
+uint32_t mx_lane_group(const struct mx_cl *cl) {
+    if (cl->facts.type & CL_DEVICE_TYPE_CPU || cl->facts.max_work_group < 64)
+        return 0;
+    return cl->facts.max_work_group >= 128 ? 128 : 64;
+}
+
 /* Nothing that lets a compiler change a value may ever stand here. */
-static struct options options_of(const struct mx_program *p) {
+static struct options options_of(const struct mx_cl *cl, const struct mx_program *p) {
     struct options o = {.used = 0};
     add(&o, "-cl-std=CL1.2");
     define(&o, "MX_FORMAT", p->key.format);
@@ -45,6 +51,12 @@ static struct options options_of(const struct mx_program *p) {
     define(&o, "MX_SCALE", p->key.scale);
     define(&o, "MX_KV", p->key.kv);
     define(&o, "MX_DOT", p->dot);
+    if (p->half_by_integer)
+        add(&o, " -DMX_HALF_BY_INTEGER");
+    if (mx_lane_group(cl)) {
+        define(&o, "MX_LANES", 1);
+        define(&o, "MX_LOCAL", mx_lane_group(cl));
+    }
     return o;
 }
 
@@ -82,7 +94,7 @@ static bool cache_key(const struct mx_cl *cl, const struct mx_program *p,
     if (clGetPlatformInfo(cl->platform, CL_PLATFORM_VERSION, sizeof id.platform, id.platform, NULL) != CL_SUCCESS)
         return false;
     memcpy(&id.facts, &cl->facts, sizeof id.facts);
-    id.options = options_of(p);
+    id.options = options_of(cl, p);
     for (int i = 0; i < SOURCES; i++)
         cl->callbacks->sha256(source[i]->source, source[i]->length, id.source[i]);
     cl->callbacks->sha256(&id, sizeof id, key);
@@ -115,7 +127,7 @@ static void build_cached(struct mx_cl *cl, struct mx_program *p, const struct mx
         log_replacement(cl, p, "the cached binary is damaged, building from source", 0);
         return;
     }
-    struct options options = options_of(p);
+    struct options options = options_of(cl, p);
     cl_int status = CL_SUCCESS, code;
     p->program = clCreateProgramWithBinary(cl->context, 1, &cl->device, &n, &binary, &status, &code);
     if (code == CL_SUCCESS) {
@@ -180,7 +192,7 @@ static enum moxie_error build_source(struct mx_cl *cl, struct mx_program *p,
         length[i] = source[i]->length;
     }
     cl_int code;
-    struct options options = options_of(p);
+    struct options options = options_of(cl, p);
     p->program = clCreateProgramWithSource(cl->context, SOURCES, text, length, &code);
     if (code != CL_SUCCESS) {
         p->program = NULL;
@@ -196,7 +208,7 @@ static enum moxie_error build_source(struct mx_cl *cl, struct mx_program *p,
     return e;
 }
 
-static enum moxie_error build(struct mx_cl *cl, struct mx_program *p, struct moxie_failure *failure) {
+enum moxie_error mx_program_build(struct mx_cl *cl, struct mx_program *p, struct moxie_failure *failure) {
     const struct mx_kernel_source *source[SOURCES];
     p->program = NULL;
     p->n_checked = 0;
@@ -209,9 +221,14 @@ static enum moxie_error build(struct mx_cl *cl, struct mx_program *p, struct mox
     return e ? e : mx_cl_own(cl, MX_OBJECT_PROGRAM, p->program, failure);
 }
 
-enum moxie_error mx_program_make_portable(struct mx_cl *cl, struct mx_program *p, struct moxie_failure *failure) {
-    p->dot = MX_DOT_PORTABLE;
-    return build(cl, p, failure);
+bool mx_program_distrust(struct mx_program *p) {
+    if (p->dot != MX_DOT_PORTABLE) {
+        p->dot = MX_DOT_PORTABLE;
+        return true;
+    }
+    bool more = !p->half_by_integer;
+    p->half_by_integer = true;
+    return more;
 }
 
 static bool same(const struct mx_program_key *a, const struct mx_program_key *b) {
@@ -231,12 +248,13 @@ enum moxie_error mx_program_get(struct mx_cl *cl, const struct mx_program_key *k
     struct moxie_failure why;
     struct mx_program *p = &cl->program[cl->n_programs];
     *p = (struct mx_program){.key = *key, .dot = cl->facts.dot};
-    enum moxie_error e = build(cl, p, &why);
+    enum moxie_error e = mx_program_build(cl, p, &why);
     if (e == MOXIE_ERROR_COMPILE && why.cl != 0 && p->dot != MX_DOT_PORTABLE) {
         mx_cl_log(cl, why.what);
         log_replacement(cl, p, "the variant for this processor does not compile, the portable kernel takes its place",
                         why.cl);
-        e = mx_program_make_portable(cl, p, &why);
+        p->dot = MX_DOT_PORTABLE;
+        e = mx_program_build(cl, p, &why);
     }
     if (e) {
         if (failure)

@@ -6,12 +6,19 @@
 
 #include "opencl/cl_host.h"
 
+/* How kernels use a device: in the lane style 16 work-items are the 16 rows of a tile and a unit of work is a
+ * work-group of this size; 0: a unit is one work-item that computes with vectors of 16, as processors want it. */
+uint32_t mx_lane_group(const struct mx_cl *cl);
+
 /* The program of `key`, built now if it is new; a variant that does not compile becomes the portable one.
  * Errors: COMPILE, OPENCL, DEVICE_MEMORY, MEMORY (more programs than MX_MAX_PROGRAMS). */
 enum moxie_error mx_program_get(struct mx_cl *cl, const struct mx_program_key *key, struct mx_program **out,
                                 struct moxie_failure *failure);
 
-/* Puts the portable program in the place of a variant. Kernels already made of the variant stay as they are. */
-enum moxie_error mx_program_make_portable(struct mx_cl *cl, struct mx_program *p, struct moxie_failure *failure);
+/* Makes `p` trust less of the device: the portable primitive in the place of a variant, then its own conversion of
+ * halves. False when nothing is left to distrust. mx_program_build then builds it anew; kernels already made stay as
+ * they are. */
+bool mx_program_distrust(struct mx_program *p);
+enum moxie_error mx_program_build(struct mx_cl *cl, struct mx_program *p, struct moxie_failure *failure);
 
 #endif
