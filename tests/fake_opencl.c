@@ -12,11 +12,24 @@ static long fail_at;
 static cl_int fail_code;
 static int fail_stays;
 static const char *fail_name;
+static struct {
+    cl_device_info property;
+    cl_ulong value;
+} lie[4];
+static int lies;
 
 void fake_reset(void) {
     memset(&fake, 0, sizeof fake);
     fake_fail(0, 0, 0);
     fake_fail_name(NULL, 0);
+    lies = 0;
+}
+
+void fake_device_info(cl_device_info property, cl_ulong value) {
+    if (lies == sizeof lie / sizeof *lie)
+        abort();
+    lie[lies].property = property;
+    lie[lies++].value = value;
 }
 
 void fake_fail(long n, cl_int code, int stay) {
@@ -65,15 +78,22 @@ static void *real(const char *name) {
 #define CALL(name, natural, parameters, arguments)                                                                     \
     cl_int name parameters {                                                                                           \
         cl_int code = tick(#name, natural);                                                                            \
-        return code != CL_SUCCESS ? code : REAL(name) arguments;                                                       \
+        if (code != CL_SUCCESS)                                                                                        \
+            return code;                                                                                               \
+        fake.inside++;                                                                                                 \
+        code = REAL(name) arguments;                                                                                   \
+        fake.inside--;                                                                                                 \
+        return code;                                                                                                   \
     }
 
 /* The same on a queue, with an event that it may hand out. */
 #define ENQUEUE(name, natural, parameters, arguments)                                                                  \
     cl_int name parameters {                                                                                           \
         cl_int code = tick(#name, natural);                                                                            \
+        fake.inside++;                                                                                                 \
         if (code == CL_SUCCESS)                                                                                        \
             code = REAL(name) arguments;                                                                               \
+        fake.inside--;                                                                                                 \
         fake.enqueues++;                                                                                               \
         fake.creates += code == CL_SUCCESS && event;                                                                   \
         return code;                                                                                                   \
@@ -88,7 +108,9 @@ static void *real(const char *name) {
                 *errcode_ret = code;                                                                                   \
             return NULL;                                                                                               \
         }                                                                                                              \
+        fake.inside++;                                                                                                 \
         type object = REAL(name) arguments;                                                                            \
+        fake.inside--;                                                                                                 \
         fake.creates += object != NULL;                                                                                \
         return object;                                                                                                 \
     }
@@ -96,7 +118,10 @@ static void *real(const char *name) {
 #define RELEASE(name, type)                                                                                            \
     cl_int name(type object) {                                                                                         \
         fake.releases++;                                                                                               \
-        return REAL(name)(object);                                                                                     \
+        fake.inside++;                                                                                                 \
+        cl_int code = REAL(name)(object);                                                                              \
+        fake.inside--;                                                                                                 \
+        return code;                                                                                                   \
     }
 
 /* The loader's own code for "no platform" (cl_khr_icd). */
@@ -109,9 +134,21 @@ CALL(clGetPlatformInfo, CL_OUT_OF_HOST_MEMORY,
 CALL(clGetDeviceIDs, CL_OUT_OF_HOST_MEMORY,
      (cl_platform_id platform, cl_device_type type, cl_uint n, cl_device_id *list, cl_uint *count),
      (platform, type, n, list, count))
-CALL(clGetDeviceInfo, CL_OUT_OF_HOST_MEMORY,
-     (cl_device_id device, cl_device_info name, size_t size, void *value, size_t *size_ret),
-     (device, name, size, value, size_ret))
+cl_int clGetDeviceInfo(cl_device_id device, cl_device_info name, size_t size, void *value, size_t *size_ret) {
+    cl_int code = tick("clGetDeviceInfo", CL_OUT_OF_HOST_MEMORY);
+    if (code != CL_SUCCESS)
+        return code;
+    for (int i = 0; i < lies; i++) {
+        if (lie[i].property == name && value && size <= sizeof lie[i].value) {
+            memcpy(value, &lie[i].value, size); /* little-endian: its low bytes */
+            return CL_SUCCESS;
+        }
+    }
+    fake.inside++;
+    code = REAL(clGetDeviceInfo)(device, name, size, value, size_ret);
+    fake.inside--;
+    return code;
+}
 
 CREATE(cl_context, clCreateContext, CL_DEVICE_NOT_AVAILABLE,
        (const cl_context_properties *properties, cl_uint n, const cl_device_id *devices,

@@ -13,6 +13,7 @@ struct fake_opencl {
     long creates;       /* objects created: clCreate…, events handed out, retains */
     long releases;      /* objects given back */
     long enqueues;      /* kernels, reads, writes, fills */
+    int inside;         /* not 0 while a call is in the driver */
     const char *failed; /* name of the call that was made to fail first, NULL if none was */
     cl_int code;        /* what it answered */
 };
@@ -27,6 +28,9 @@ void fake_fail(long n, cl_int code, int stay);
 
 /* Every call of the function `name` fails with `code`; NULL ends that. */
 void fake_fail_name(const char *name, cl_int code);
+
+/* clGetDeviceInfo answers `value` for `property`, a number: a device that is not here. At most 4 until fake_reset. */
+void fake_device_info(cl_device_info property, cl_ulong value);
 
 /* Objects that are alive: 0 when everything created since fake_reset was released. */
 static inline long fake_live(void) {
