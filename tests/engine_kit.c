@@ -24,6 +24,13 @@ static struct pk_key test_key(void) {
     return key;
 }
 
+struct moxie_key kit_key(void) {
+    struct moxie_key pinned;
+    const struct pk_key key = test_key();
+    memcpy(pinned.xy, key.xy, sizeof pinned.xy);
+    return pinned;
+}
+
 static void reference_path(char *path, size_t size, const char *name) {
     snprintf(path, size, strchr(name, '/') ? "%s" : "tests/data/reference/%s", name);
 }
@@ -45,8 +52,7 @@ void kit_open_limited(struct kit *kit, const char *name, enum pk_weights weights
         unlink(output);
         fail_msg("packing %s: %s", source, error.text);
     }
-    struct moxie_key pinned;
-    memcpy(pinned.xy, key.xy, sizeof pinned.xy);
+    const struct moxie_key pinned = kit_key();
     struct moxie_trust trust = MOXIE_TRUST;
     trust.keys = 1;
     trust.key = &pinned;

@@ -25,6 +25,8 @@ struct kit {
  * file is gone when this returns. Signed with the key of RFC 6979, A.2.5. */
 void kit_open(struct kit *kit, const char *name, enum pk_weights weights);
 
+struct moxie_key kit_key(void); /* its public half */
+
 /* Also with limits on segments (0: none), so that a small model spreads over several. */
 void kit_open_limited(struct kit *kit, const char *name, enum pk_weights weights, uint64_t segment_max);
 

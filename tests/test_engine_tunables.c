@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A kernel's tunables change its speed and nothing else: the same bits with every value. */
+#include "tests/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "opencl/kernel_sources.h"
+#include "tests/engine_kit.h"
+
+/* Stands in for opencl/kernel_sources.c: puts a definition in front of the source of mx_linear. */
+static const char *definition;
+const struct mx_kernel_source *mx_kernel_source(const char *name) {
+    static char text[64 << 10];
+    static struct mx_kernel_source tuned = {.source = text};
+    const struct mx_kernel_source *s = mx_kernel_sources;
+    while (s->name && strcmp(s->name, name) != 0) {
+        s++;
+    }
+    if (!s->name || !definition || strcmp(name, "linear") != 0) {
+        return s->name ? s : NULL;
+    }
+    tuned.name = s->name;
+    int n = snprintf(text, sizeof text, "#define %s\n%s", definition, s->source);
+    assert_true(n > 0 && (size_t)n < sizeof text);
+    tuned.length = (size_t)n;
+    return &tuned;
+}
+
+static void check(enum pk_weights weights) {
+    static const char *const definitions[] = {NULL, "MX_T 4u", "MX_T 16u", "MX_TOKENS_PER_ITEM 8u",
+                                              "MX_TOKENS_PER_ITEM 256u"};
+    struct kit kit = {.engine = NULL};
+    int32_t tokens[KIT_TOKENS];
+    const struct moxie_config config = kit_config();
+    kit_open(&kit, "moe-sparse-step", weights);
+    kit_tokens("moe-sparse-step", tokens);
+    float *want = kit_rows(&kit), *got = kit_rows(&kit);
+    for (size_t i = 0; i < sizeof definitions / sizeof *definitions; i++) {
+        definition = definitions[i];
+        kit_start(&kit, &config);
+        kit_feed(&kit, 0, tokens, KIT_TOKENS, KIT_TOKENS, i == 0 ? want : got);
+        kit_stop(&kit);
+        if (i > 0) {
+            kit_same(&kit, definition, got, want, KIT_TOKENS);
+        }
+    }
+    free(want);
+    free(got);
+    kit_close(&kit);
+}
+
+static void test_int4(void **state) {
+    (void)state;
+    check(PK_WEIGHTS_INT4);
+}
+
+static void test_float(void **state) {
+    (void)state;
+    check(PK_WEIGHTS_F16);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_int4), cmocka_unit_test(test_float)};
+    return check_run(tests);
+}
