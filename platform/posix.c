@@ -90,7 +90,8 @@ enum moxie_error mx_map_file(const char *path, struct mx_mapping *m, struct moxi
                        (unsigned long long)size);
     }
     /* nothing to map in an empty file, and mmap refuses length 0 */
-    void *data = size ? mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0) : (void *)"";
+    static _Alignas(4096) const uint8_t nothing[1];
+    void *data = size ? mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0) : (void *)nothing;
     int error = errno;
     close(fd);
     if (data == MAP_FAILED) {
