@@ -49,26 +49,6 @@ size_t pk_flush(float *values, size_t n) {
     return changed;
 }
 
-void pk_flush_halfs(uint16_t *values, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        if (values[i] == 0x8000u) {
-            values[i] = 0;
-        }
-    }
-}
-
-size_t pk_flush_bf16(uint16_t *values, size_t n) {
-    size_t changed = 0;
-    for (size_t i = 0; i < n; i++) {
-        unsigned magnitude = values[i] & 0x7fffu;
-        if (magnitude < 0x2b80u) {
-            changed += magnitude != 0;
-            values[i] = 0;
-        }
-    }
-    return changed;
-}
-
 #define LANES 8 // sums have a fixed shape that compilers vectorise
 
 /* Nearest integer, ties to even, of |v| < 2^22. */
@@ -174,6 +154,14 @@ uint16_t pk_quantise_i4(const float *values, size_t n, uint8_t *codes) {
         return 0x7c00;
     }
     float scale = stored(search(x, padded, peak)), error = encode(x, padded, scale, best);
+    if (fabsf(scale) < 0x1p-14f) { // halfs are far apart here: the next one may clip less
+        float other = copysignf(fabsf(scale) + 0x1p-24f, -peak), more = encode(x, padded, other, next);
+        if (more < error) {
+            error = more;
+            scale = other;
+            memcpy(best, next, sizeof(best));
+        }
+    }
     for (int round = 0; round < 2; round++) { // codes and scale improve each other
         float other = stored(best_scale(x, padded, best)), less = encode(x, padded, other, next);
         if (!(less < error)) {

@@ -22,10 +22,6 @@ static inline int pk_half_is_finite(uint16_t half) {
  * were changed, those that were a zero already not counted. */
 size_t pk_flush(float *values, size_t n);
 
-/* The same for bit patterns of halfs (where only -0 changes) and bfloat16. */
-void pk_flush_halfs(uint16_t *values, size_t n);
-size_t pk_flush_bf16(uint16_t *values, size_t n);
-
 /* One group of n <= PK_GROUP_MAX finite values, symmetric: value = scale * (code - 8), codes 0..15. The scale, which
  * may be negative, is searched so that the sum of squared errors is small; it is returned as the half that is stored.
  */
