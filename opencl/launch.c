@@ -98,7 +98,7 @@ enum moxie_error mx_launch_run(struct mx_cl *cl, const struct mx_launch *launch,
     size_t global[3];
     if (launch->needs != MX_FIXED && counts[launch->needs] == 0)
         return MOXIE_OK;
-    for (uint32_t i = 0; i < launch->dims; i++) {
+    for (uint32_t i = 0; i < launch->dims && i < 3; i++) {
         uint64_t n = (uint64_t)launch->base[i] * (launch->scale[i] == MX_FIXED ? 1 : counts[launch->scale[i]]);
         global[i] = (size_t)((n + launch->divide[i] - 1) / launch->divide[i]) * local[i];
         if (global[i] == 0)

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of known answers is what the scalar twins compute, and the kernels give it on this machine's device.
+ * MX_PRINT_KNOWN_ANSWERS=1 writes opencl/known_table.c to standard output instead. */
+#include "tests/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "opencl/device.h"
+#include "opencl/known_answers.h"
+#include "opencl/known_answers_check.h"
+#include "tests/fake_opencl.h"
+#include "tests/twin/twin.h"
+
+enum { OBJECTS = 512 };
+static struct mx_object objects[OBJECTS];
+static _Alignas(4096) uint8_t scratch[4 << 20], host[1 << 20];
+static struct moxie_failure failure;
+
+/* ---- Every kernel in every program that a bundle can ask for ---- */
+
+struct wanted {
+    struct mx_program_key key;
+    const char *kernel;
+};
+
+/* Entry i of the list; false behind its end. */
+static bool wanted(size_t i, struct wanted *w) {
+    static const struct wanted others[] = {
+        {{.kernel_file = "norm"}, "mx_norm"},
+        {{.kernel_file = "norm"}, "mx_quantise"},
+        {{.kernel_file = "rope"}, "mx_rope_table"},
+        {{.kernel_file = "route"}, "mx_route"},
+        {{.kernel_file = "route"}, "mx_sort"},
+        {{.kernel_file = "route"}, "mx_combine"},
+        {{.kernel_file = "hash"}, "mx_hash_leaves"},
+        {{.kernel_file = "rope", .kv = 1}, "mx_rope_kv"},
+        {{.kernel_file = "rope", .kv = 1}, "mx_kv_copy"},
+        {{.kernel_file = "attention", .kv = 1}, "mx_attention"},
+        {{.kernel_file = "rope", .kv = 2}, "mx_rope_kv"},
+        {{.kernel_file = "rope", .kv = 2}, "mx_kv_copy"},
+        {{.kernel_file = "attention", .kv = 2}, "mx_attention"},
+    };
+    enum { INTEGER = 4 * 3 * 2, FLOAT = 3, MATRIX = INTEGER + FLOAT };
+    if (i >= 2 * MATRIX) {
+        i -= 2 * MATRIX;
+        *w = others[i < sizeof others / sizeof others[0] ? i : 0];
+        return i < sizeof others / sizeof others[0];
+    }
+    w->kernel = i < MATRIX ? "mx_linear" : "mx_embed";
+    w->key = (struct mx_program_key){.kernel_file = w->kernel + 3};
+    i %= MATRIX;
+    w->key.format = (uint32_t)(i < INTEGER ? 1 + i / 6 : 5 + i - INTEGER);
+    if (i < INTEGER) {
+        w->key.group = 32u << i / 2 % 3;
+        w->key.scale = (uint32_t)(1 + i % 2);
+    }
+    return true;
+}
+
+/* The digest by plain C. */
+static uint64_t twin_digest(const struct wanted *w) {
+    struct mx_case c;
+    uint64_t digest = 0;
+    uint32_t run = 0;
+    for (; mx_case_make(&w->key, w->kernel, run, scratch, &c); run++) {
+        union twin_arg arg[MX_MAX_ARGS];
+        assert_true(c.image_bytes <= MX_KNOWN_ANSWERS_BYTES);
+        for (uint32_t i = 0; i < c.n_args; i++)
+            if (c.arg[i].kind == MX_ARG_MEM)
+                arg[i].mem = scratch + c.arg[i].offset;
+            else if (c.arg[i].kind == MX_ARG_F32)
+                arg[i].f = c.arg[i].f;
+            else
+                arg[i].u = c.arg[i].u;
+        uint32_t units = c.counts[c.grid.work == MX_WORK_LINEAR ? c.grid.jobs : c.grid.count];
+        assert_true(twin_run(&w->key, w->kernel, arg, units));
+        digest = mx_case_digest(digest, scratch, c.image_bytes);
+    }
+    assert_true(run > 0);
+    return digest;
+}
+
+static const struct mx_known_answer *in_table(const struct wanted *w) {
+    for (const struct mx_known_answer *a = mx_known_answer_table; a->kernel; a++)
+        if (strcmp(a->kernel, w->kernel) == 0 && a->format == w->key.format && a->group == w->key.group &&
+            a->scale == w->key.scale && a->kv == w->key.kv)
+            return a;
+    return NULL;
+}
+
+static void print_table(void) {
+    struct wanted w;
+    printf("/* SPDX-License-Identifier: Apache-2.0\n *\n * Written by MX_PRINT_KNOWN_ANSWERS=1 "
+           "build/tests/test_known_answers from the scalar twins. */\n"
+           "#include \"opencl/known_answers_check.h\"\n\nconst struct mx_known_answer mx_known_answer_table[] = {\n");
+    for (size_t i = 0; wanted(i, &w); i++)
+        printf("    {\"%s\", %u, %u, %u, %u, 0x%016llx},\n", w.kernel, w.key.format, w.key.group, w.key.scale, w.key.kv,
+               (unsigned long long)twin_digest(&w));
+    printf("    {NULL, 0, 0, 0, 0, 0},\n};\n");
+}
+
+static void test_table(void **state) {
+    (void)state;
+    struct wanted w;
+    size_t n = 0, entries = 0;
+    for (; wanted(n, &w); n++) {
+        const struct mx_known_answer *a = in_table(&w);
+        if (!a || a->digest != twin_digest(&w))
+            fail_msg("%s format %u group %u scales %u KV %u: %s", w.kernel, w.key.format, w.key.group, w.key.scale,
+                     w.key.kv, a ? "not the twin's digest" : "not in the table");
+    }
+    while (mx_known_answer_table[entries].kernel)
+        entries++;
+    assert_int_equal(entries, n);
+}
+
+/* ---- On the device ---- */
+
+static char log_text[2048];
+
+static void log_line(void *user, const char *text) {
+    (void)user;
+    strncat(log_text, text, sizeof log_text - strlen(log_text) - 2);
+    strncat(log_text, "\n", 1);
+}
+
+/* Every kernel, and a selection of the formats, as variant `dot` and in lanes or not; none may be replaced. */
+static void on_device(uint32_t dot, bool lanes) {
+    static const struct mx_callbacks callbacks = {.log = log_line};
+    static struct mx_cl cl;
+    cl_mem region;
+    struct wanted w;
+    log_text[0] = '\0';
+    check_ok(mx_cl_open(&cl, 0, objects, OBJECTS, scratch, sizeof scratch, &callbacks, true, &failure), failure);
+    check_ok(mx_cl_region(&cl, host, sizeof host, &region, &failure), failure);
+    check_ok(mx_known_answers(&cl, region, sizeof host, &failure), failure);
+    cl.facts.dot = dot;
+    if (lanes)
+        cl.facts.type = CL_DEVICE_TYPE_GPU;
+    for (size_t i = 0; wanted(i, &w); i++) {
+        struct mx_launch launch;
+        struct mx_case c;
+        struct mx_arg args[MX_MAX_ARGS];
+        if (w.key.format && w.key.format <= 4 &&
+            (w.key.group != 32u << w.key.format % 3 || w.key.scale == 1u + w.key.format % 2))
+            continue; /* one of the six kinds of each integer format */
+        if (dot != MX_DOT_PORTABLE && (w.key.format > 4 || strcmp(w.kernel, "mx_linear") != 0))
+            continue; /* variants differ nowhere else */
+        assert_true(mx_case_make(&w.key, w.kernel, 0, scratch, &c));
+        for (uint32_t a = 0; a < c.n_args; a++)
+            args[a] = c.arg[a].kind == MX_ARG_MEM ? mx_arg_mem(region) : mx_arg_u32(c.arg[a].u);
+        check_ok(mx_launch_bind(&cl, &launch, &w.key, w.kernel, args, c.n_args, &failure), failure);
+        assert_string_equal(log_text, "");
+    }
+    mx_cl_close(&cl);
+}
+
+static void test_portable(void **state) {
+    (void)state;
+    on_device(MX_DOT_PORTABLE, false);
+}
+
+/* PoCL 3.1 with several threads now and then miscomputes work-groups that wait at barriers inside of loops. */
+static void test_lanes(void **state) {
+    (void)state;
+    struct moxie_device_facts facts;
+    check_ok(moxie_device_facts(0, &facts, &failure), failure);
+    if (strcmp(facts.platform, "Portable Computing Language") == 0)
+        skip();
+    on_device(MX_DOT_PORTABLE, true);
+}
+
+static void test_variant(void **state) {
+    (void)state;
+    struct moxie_device_facts facts;
+    check_ok(moxie_device_facts(0, &facts, &failure), failure);
+    if (facts.dot == MX_DOT_PORTABLE)
+        skip();
+    on_device(facts.dot, false);
+}
+
+int main(void) {
+    if (getenv("MX_PRINT_KNOWN_ANSWERS")) {
+        print_table();
+        return 0;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_portable),
+        cmocka_unit_test(test_lanes),
+        cmocka_unit_test(test_variant),
+    };
+    return check_run(tests);
+}
