@@ -220,7 +220,7 @@ static void quantised_values_are_near_and_groups_repeat_their_scale(void **state
                 struct planes p;
                 struct pk_error e = {0};
                 assert_true(encode(&n, &p, &e));
-                check_all(&x, &p, 1000 * 0x1p-13 / (wide == 2 ? 250 : 7));
+                check_all(&x, &p, 1000 * 0x1p-13 / (wide == 2 ? 250 : 4));
                 const uint64_t groups = (200 + group - 1) / group;
                 for (uint64_t g = 0; g < groups; g++) {
                     assert_memory_equal(p.scale + 32 * g, p.scale + 32 * (g - g % (own / group)), 32);
