@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tests/engine_kit.h"
+#include "tests/fake_opencl.h"
 #include "tests/importer_files.h"
 
 const char *const kit_model[KIT_MODELS] = {"moe-f32",          "moe-norm-tied", "moe-sparse-step",
@@ -73,6 +74,12 @@ struct moxie_config kit_config(void) {
     config.step_tokens = 3 * KIT_TOKENS;
     config.step_logits = KIT_TOKENS;
     return config;
+}
+
+void kit_discrete(void) {
+    fake_device_info(CL_DEVICE_TYPE, CL_DEVICE_TYPE_ACCELERATOR);
+    fake_device_info(CL_DEVICE_HOST_UNIFIED_MEMORY, CL_FALSE);
+    fake_device_info(CL_DEVICE_MAX_WORK_GROUP_SIZE, 32);
 }
 
 void kit_start(struct kit *kit, const struct moxie_config *config) {

@@ -30,6 +30,9 @@ struct moxie_key kit_key(void); /* its public half */
 /* Also with limits on segments (0: none), so that a small model spreads over several. */
 void kit_open_limited(struct kit *kit, const char *name, enum pk_weights weights, uint64_t segment_max);
 
+/* From now on, until fake_reset, the device says that it has memory of its own and small work-groups. */
+void kit_discrete(void);
+
 /* moxie_init in mapped memory. */
 void kit_start(struct kit *kit, const struct moxie_config *config);
 

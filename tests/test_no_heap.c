@@ -202,8 +202,7 @@ static void check_engine(enum pk_weights weights, bool discrete) {
     struct moxie_config config = kit_config();
     fake_reset();
     if (discrete) {
-        fake_device_info(CL_DEVICE_TYPE, CL_DEVICE_TYPE_GPU);
-        fake_device_info(CL_DEVICE_HOST_UNIFIED_MEMORY, CL_FALSE);
+        kit_discrete();
     }
     config.context = 2 * KIT_CONTEXT;
     config.step_tokens = 64;

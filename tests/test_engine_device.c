@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Engines on devices that are not here: the driver is asked through tests/fake_opencl.c, which lies about memory. */
+#include "tests/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/engine_checkpoint.h"
+#include "tests/engine_kit.h"
+#include "tests/fake_opencl.h"
+#include "tests/importer_files.h"
+
+static int begin(void **state) {
+    (void)state;
+    fake_reset();
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    return fake_live() == 0 ? 0 : -1;
+}
+
+struct world {
+    struct kit kit;
+    int32_t tokens[KIT_TOKENS];
+    float *want, *got;
+};
+
+/* The logits of the device as it is. */
+static void open_world(struct world *w, const char *name, enum pk_weights weights) {
+    const struct moxie_config config = kit_config();
+    memset(w, 0, sizeof *w);
+    kit_open(&w->kit, name, weights);
+    kit_tokens(name, w->tokens);
+    w->want = kit_rows(&w->kit);
+    w->got = kit_rows(&w->kit);
+    kit_start(&w->kit, &config);
+    kit_feed(&w->kit, 0, w->tokens, KIT_TOKENS, KIT_TOKENS, w->want);
+    kit_stop(&w->kit);
+}
+
+static void close_world(struct world *w) {
+    free(w->want);
+    free(w->got);
+    kit_close(&w->kit);
+}
+
+static void check_same(struct world *w, const char *what) {
+    const struct moxie_config config = kit_config();
+    kit_start(&w->kit, &config);
+    kit_feed(&w->kit, 0, w->tokens, KIT_TOKENS, 50, w->got);
+    kit_same(&w->kit, what, w->got, w->want, KIT_TOKENS);
+    kit_stop(&w->kit);
+}
+
+/* Weights are uploaded, regions live on the device. */
+static void test_own_memory(void **state) {
+    struct world w;
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        fake_reset();
+        open_world(&w, "moe-sparse-step", i ? PK_WEIGHTS_KEEP : PK_WEIGHTS_INT4);
+        kit_discrete();
+        check_same(&w, "a device with memory of its own");
+        assert_true(w.kit.plan.device_bytes > w.kit.plan.weight_bytes);
+        close_world(&w);
+    }
+}
+
+/* Weights in several windows, cut between layers, and inside of a layer's experts: a launch then reads through two. */
+static void test_windows(void **state) {
+    const struct checkpoint_shape shape = {.layers = 3,
+                                           .hidden = 128,
+                                           .heads = 4,
+                                           .kv_heads = 2,
+                                           .width = 64,
+                                           .experts = 24, /* of 96 KiB: 2.3 MiB in a layer */
+                                           .top_k = 4,
+                                           .vocab = 60,
+                                           .positions = KIT_CONTEXT};
+    static const uint32_t windows[] = {1, 3, 4}; /* at 16, 3 and 2 MiB */
+    static const cl_ulong limit[] = {16u << 20, 3u << 20, 2u << 20};
+    char *folder = checkpoint_make(&shape);
+    struct world w = {.want = NULL};
+    struct moxie_config config = MOXIE_CONFIG;
+    (void)state;
+    config.context = KIT_CONTEXT;
+    config.step_tokens = 50;
+    config.step_logits = 50;
+    for (int i = 0; i < KIT_TOKENS; i++) {
+        w.tokens[i] = i * 17 % 60;
+    }
+    kit_open(&w.kit, folder, PK_WEIGHTS_F32);
+    w.want = kit_rows(&w.kit);
+    w.got = kit_rows(&w.kit);
+    for (int i = 0; i < 3; i++) {
+        fake_reset();
+        fake_device_info(CL_DEVICE_MAX_MEM_ALLOC_SIZE, limit[i]);
+        kit_start(&w.kit, &config);
+        assert_int_equal(w.kit.plan.windows, windows[i]);
+        kit_feed(&w.kit, 0, w.tokens, KIT_TOKENS, 50, i ? w.got : w.want);
+        if (i) {
+            kit_same(&w.kit, "several windows", w.got, w.want, KIT_TOKENS);
+        }
+        kit_stop(&w.kit);
+    }
+    fake_reset();
+    fake_device_info(CL_DEVICE_MAX_MEM_ALLOC_SIZE, 5u << 18); /* 1.25 MiB: a layer would need three */
+    check_error(moxie_init(&w.kit.engine, &w.kit.bundle, &config, NULL, NULL, &w.kit.failure),
+                MOXIE_ERROR_DEVICE_MEMORY);
+    assert_non_null(strstr(w.kit.failure.what, "layer 0"));
+    close_world(&w);
+    remove_folder(folder);
+}
+
+/* Refused with numbers before anything is created. */
+static void test_too_small(void **state) {
+    struct kit kit = {.engine = NULL};
+    const struct moxie_config config = kit_config();
+    (void)state;
+    kit_open(&kit, "qwen2", PK_WEIGHTS_KEEP);
+    fake_device_info(CL_DEVICE_GLOBAL_MEM_SIZE, 1u << 20);
+    check_error(moxie_init(&kit.engine, &kit.bundle, &config, NULL, NULL, &kit.failure), MOXIE_ERROR_DEVICE_MEMORY);
+    assert_non_null(strstr(kit.failure.what, "1048576"));
+    assert_null(kit.engine);
+    fake_reset();
+    fake_device_info(CL_DEVICE_MAX_MEM_ALLOC_SIZE, 4096);
+    check_error(moxie_init(&kit.engine, &kit.bundle, &config, NULL, NULL, &kit.failure), MOXIE_ERROR_DEVICE_MEMORY);
+    assert_int_equal(fake.creates, 0);
+    fake_reset();
+    fake_fail_name("clGetPlatformIDs", -1001);
+    check_error(moxie_init(&kit.engine, &kit.bundle, &config, NULL, NULL, &kit.failure), MOXIE_ERROR_NO_DEVICE);
+    assert_non_null(strstr(kit.failure.what, "pocl-opencl-icd"));
+    kit_close(&kit);
+}
+
+/* The driver says no where the plan had said yes. */
+static void test_allocation_fails(void **state) {
+    struct kit kit = {.engine = NULL};
+    const struct moxie_config config = kit_config();
+    (void)state;
+    kit_open(&kit, "qwen2", PK_WEIGHTS_KEEP);
+    fake_fail_name("clCreateBuffer", CL_MEM_OBJECT_ALLOCATION_FAILURE);
+    check_error(moxie_init(&kit.engine, &kit.bundle, &config, NULL, NULL, &kit.failure), MOXIE_ERROR_DEVICE_MEMORY);
+    assert_int_equal(kit.failure.cl, CL_MEM_OBJECT_ALLOCATION_FAILURE);
+    assert_non_null(strstr(kit.failure.what, "clCreateBuffer"));
+    kit_close(&kit);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_own_memory, begin, end),
+        cmocka_unit_test_setup_teardown(test_windows, begin, end),
+        cmocka_unit_test_setup_teardown(test_too_small, begin, end),
+        cmocka_unit_test_setup_teardown(test_allocation_fails, begin, end),
+    };
+    return check_run(tests);
+}
