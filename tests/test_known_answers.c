@@ -123,8 +123,7 @@ static char log_text[2048];
 
 static void log_line(void *user, const char *text) {
     (void)user;
-    strncat(log_text, text, sizeof log_text - strlen(log_text) - 2);
-    strncat(log_text, "\n", 1);
+    strncat(log_text, text, sizeof log_text - strlen(log_text) - 1);
 }
 
 /* Every kernel, and a selection of the formats, as variant `dot` and in lanes or not; none may be replaced. */
