@@ -155,14 +155,14 @@ static enum moxie_error open_all(struct mx_bundle *b, const struct moxie_trust *
 enum moxie_error mx_bundle_open(struct mx_bundle *bundle, const void *bytes, uint64_t size,
                                 const struct moxie_trust *trust, struct moxie_failure *failure) {
     memset(bundle, 0, sizeof *bundle);
-    if (!bytes || !trust || (trust->keys && !trust->key) || (trust->revoked && !trust->revoked_id)) {
+    if ((!bytes && size) || !trust || (trust->keys && !trust->key) || (trust->revoked && !trust->revoked_id)) {
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "bytes, trust or one of its lists is NULL");
     }
     if (trust->size != sizeof *trust) {
         return mx_fail(failure, MOXIE_ERROR_VERSION, MX_NO_OFFSET, "moxie_trust has size %u, this library knows %zu",
                        trust->size, sizeof *trust);
     }
-    if ((uintptr_t)bytes % 8) {
+    if (size && (uintptr_t)bytes % 8) { /* of an empty file nothing is read */
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "the bundle's bytes are not aligned to 8");
     }
     struct mx_bundle b = {.bytes = bytes, .size = size, .manifest = (const void *)((const uint8_t *)bytes + MX_BLOCK)};

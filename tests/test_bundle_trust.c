@@ -137,6 +137,8 @@ static void wrong_arguments_are_refused(void **state) {
     trust.key = &key;
     check_error(mx_bundle_open(&opened, bundle.bytes, bundle.size, &trust, NULL), MOXIE_OK); /* nobody listens */
     check_error(mx_bundle_open(&opened, bundle.bytes, 700, &trust, NULL), MOXIE_ERROR_TRUNCATED);
+    check_error(mx_bundle_open(&opened, bundle.bytes + 1, 0, &trust, NULL), MOXIE_ERROR_TRUNCATED);
+    check_error(mx_bundle_open(&opened, NULL, 0, &trust, NULL), MOXIE_ERROR_TRUNCATED);
 }
 
 int main(void) {
