@@ -1,6 +1,6 @@
-#!/usr/bin/env python3
-"""The NumPy twin: that its arithmetic is the document's, that the document's model is transformers', and that
-`moxie logits` gives the twin's bits."""
+# SPDX-License-Identifier: Apache-2.0
+"""The NumPy twin: that its arithmetic is the document's, and the document's model that of transformers.
+tests/test_logits.py compares it with the library."""
 import ctypes
 import ctypes.util
 import pathlib

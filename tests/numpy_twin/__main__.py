@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """python -m numpy_twin BUNDLE --tokens FILE -o OUT.npy: what `moxie logits` does, by the twin."""
 import argparse
 import hashlib

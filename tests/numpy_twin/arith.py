@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Canonical arithmetic in NumPy, written from runtime/ARITHMETIC.md §1, §2 and §5 alone.
 
 Everything takes and gives float32 arrays. NumPy's float32 + - * round to nearest even, as the document asks; what it

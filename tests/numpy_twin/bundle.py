@@ -1,11 +1,12 @@
-"""A second reader of bundles, written from pack/SPEC.md alone: verifies what can be verified, and builds the twin's model.
+# SPDX-License-Identifier: Apache-2.0
+"""A second reader of bundles, written from pack/SPEC.md alone: archive, tables, signature and tree, and the twin's model.
 
-    bundle = Bundle("model.moxie", public_key=xy)   # BundleError names what does not hold
+    bundle = Bundle("model.moxie", public_key=xy)   # BundleError names the rule that does not hold
+    bundle_rules.check(bundle)                      # the rules about tables and values as well
     logits = forward.logits(bundle.model(), tokens)
 """
 import hashlib
 import struct
-import tarfile
 
 import numpy as np
 
@@ -20,15 +21,16 @@ NORM_TOPK, SHARED_GATE = 1, 2
 KV_F16 = 1
 
 MANIFEST = "<8sIIIIQQQQ32s256sIIIIIIIIQ32s"
-MODEL = "<64s32sIIIIIIIIffffIIII8I32s32s"
+MODEL = "<64s32sIIIIIIIIffffIIII32s32sIfIfff8s"
 MODEL_FIELDS = ("id architecture hidden layers heads kv_heads head_dim vocab max_positions kv_type rms_eps inv_hidden "
-                "attn_scale rope_theta tied chat_template bos eos_count").split()
+                "attn_scale rope_theta tied chat_template bos eos_count eos reserved0 do_sample temperature top_k top_p "
+                "min_p repetition_penalty reserved1").split()
 TABLES = {
-    "member": ("<40sQQQ", "name offset bytes reserved"),
-    "layer": ("<IIIIIIII", "routed top_k shared width flags first_expert reserved0 reserved1"),
-    "segment": ("<IIIIQQQQ32s", "kind layer expert first_leaf offset bytes used reserved root"),
-    "tensor": ("<IIIIIIIIIIIIIIII", "role format layer segment segments rows cols row_offset group scale_type data "
-                                    "scale extra reserved0 reserved1 reserved2"),
+    "member": ("<40sQQ8s", "name offset bytes reserved"),
+    "layer": ("<IIIIII8s", "routed top_k shared width flags first_expert reserved"),
+    "segment": ("<IIIIQQQ8s32s", "kind layer expert first_leaf offset bytes used reserved root"),
+    "tensor": ("<IIIIIIIIIIIII12s", "role format layer segment segments rows cols row_offset group scale_type data scale "
+                                    "extra reserved"),
 }
 
 
@@ -53,11 +55,36 @@ def digest(domain, *parts):
     return hashlib.sha256(domain.encode().ljust(64, b"\0") + b"".join(parts)).digest()
 
 
+def text(field):
+    """UTF-8 without control characters, then NULs and nothing else."""
+    result = field.rstrip(b"\0").decode()
+    need(all(ord(c) >= 32 and not 127 <= ord(c) < 160 for c in result), f"control character in {field}")
+    return result
+
+
+def up(n, multiple):
+    return -(-n // multiple) * multiple
+
+
+def ustar_header(name, size):
+    header = bytearray(512)
+
+    def put(at, text):
+        header[at:at + len(text)] = text.encode()
+
+    put(0, name)
+    put(100, "000644 \0" "000000 \0" "000000 \0" f"{size:011o} " "00000000000 " + 8 * " " + "0")
+    put(257, "ustar\0" "00")
+    put(329, "000000 \0" "000000 \0")
+    put(148, f"{sum(header):06o}\0 ")
+    return bytes(header)
+
+
 class Bundle:
-    def __init__(self, path, public_key=None):
-        """public_key: X || Y, 64 bytes; without one the signature is not looked at."""
-        self.file = np.memmap(path, np.uint8, "r")
-        self.path = path
+    def __init__(self, source, public_key=None):
+        """source: a path, or the bytes. public_key: X || Y, 64 bytes; without one the signature is not looked at."""
+        self.file = (np.frombuffer(source, np.uint8) if isinstance(source, (bytes, bytearray))
+                     else np.memmap(source, np.uint8, "r"))
         self._read_manifest()
         self._check_archive()
         if public_key is not None:
@@ -66,19 +93,16 @@ class Bundle:
 
     def _read_manifest(self):
         manifest_at = 512
+        need(len(self.file) >= manifest_at + 416, "too short")
         header = bytes(self.file[manifest_at:manifest_at + 416])
         (magic, major, _minor, arithmetic, _min_runtime, size, bundle_bytes, self.counter, self.weight_parameters,
-         self.tokenizer_sha256, model, *tables, self.leaves, reserved) = struct.unpack(MANIFEST, header)
+         self.tokenizer_sha256, model, *tables, self.leaves, self.reserved) = struct.unpack(MANIFEST, header)
         need(magic == b"MOXIEBN1" and major == 1, "not a bundle of major version 1")
         need(arithmetic == 1, f"arithmetic {arithmetic} is unknown")
         need(bundle_bytes == len(self.file), f"the manifest says {bundle_bytes} bytes, the file has {len(self.file)}")
-        need(not any(reserved), "reserved bytes of the manifest are not zero")
+        need(size <= 64 << 20, "the manifest is too long")
         self.manifest = bytes(self.file[manifest_at:manifest_at + size])
-        values = struct.unpack(MODEL, model)
-        self.config = Record(MODEL_FIELDS, values)
-        self.config.id = self.config.id.rstrip(b"\0").decode()
-        self.config.architecture = self.config.architecture.rstrip(b"\0").decode()
-        self.config.eos = values[18:18 + self.config.eos_count]
+        self.config = Record(MODEL_FIELDS, struct.unpack(MODEL, model))
         at = 416
         for name, offset, count in zip(("member", "layer", "segment", "tensor"), tables[::2], tables[1::2]):
             layout, fields = TABLES[name]
@@ -87,20 +111,33 @@ class Bundle:
             rows = struct.iter_unpack(layout, self.manifest[offset:at])
             records = [Record(fields.split(), row) for row in rows]
             need(len(records) == count, f"the {name} table is cut short")
-            need(not any(v for r in records for k, v in r.__dict__.items() if k.startswith("reserved")),
-                 f"reserved bytes in the {name} table are not zero")
             setattr(self, name + "s", records)
         need(at == size, f"the tables end at {at}, the manifest at {size}")
         for member in self.members:
-            member.name = member.name.rstrip(b"\0").decode()
+            member.name = text(member.name)
 
     def _check_archive(self):
-        """Every member of the table is where an ordinary tar reader finds it, and two zero blocks end the file."""
-        with tarfile.open(self.path, "r:") as archive:
-            listed = [(m.name, m.offset_data, m.size) for m in archive.getmembers() if not m.name.startswith("pad.")]
-        need(listed == [(m.name, m.offset, m.bytes) for m in self.members], "members are not where the manifest says")
-        last = max(offset + -(-size // 512) * 512 for _name, offset, size in listed)
-        need(last + 1024 == len(self.file) and not self.file[-1024:].any(), "the end is not two zero blocks")
+        """Section 1: headers, places, fillers and zero bytes are computed and compared."""
+        at, fillers = 0, 0
+
+        def zeros(begin, end):
+            need(not self.file[begin:end].any(), f"bytes {begin} … {end} are not zero")
+
+        def header(name, size, where):
+            need(bytes(self.file[where:where + 512]) == ustar_header(name, size), f"header of {name} at {where}")
+
+        for index, member in enumerate(self.members):
+            data = at + 512 if index < 3 else up(at + 512, 65536)
+            if data - 512 > at:
+                header(f"pad.{fillers}", data - at - 1024, at)
+                zeros(at + 512, data - 512)
+                fillers += 1
+            need(member.offset == data, f"{member.name} is at {member.offset}, not {data}")
+            header(member.name, member.bytes, data - 512)
+            at = up(data + member.bytes, 512)
+            zeros(data + member.bytes, at)
+        zeros(at, at + 1024)
+        need(len(self.file) == at + 1024, f"the file has {len(self.file)} bytes, not {at + 1024}")
 
     def member(self, name):
         found = next(m for m in self.members if m.name == name)
@@ -117,9 +154,7 @@ class Bundle:
         next_leaf = 0
         for index, segment in enumerate(self.segments):
             need(segment.first_leaf == next_leaf, f"segment {index}: first leaf")
-            need(segment.offset % 4096 == 0 and segment.bytes % 4096 == 0, f"segment {index} is not aligned")
             data = self.file[segment.offset:segment.offset + segment.bytes]
-            need(not data[segment.used:].any(), f"segment {index} is not padded with zeros")
             count = -(-segment.bytes // 65536)
             leaves = tree[32 * next_leaf:32 * (next_leaf + count)]
             for leaf in range(count):
@@ -132,7 +167,7 @@ class Bundle:
 
     # ---- Tensors ------------------------------------------------------------------------------------------------
 
-    def _plane(self, tensor, segment, offset, dtype, *shape):
+    def _plane(self, segment, offset, dtype, *shape):
         start = self.segments[segment].offset + offset
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         return self.file[start:start + size].view(dtype).reshape(shape)
@@ -142,7 +177,7 @@ class Bundle:
         segment = tensor.segment if segment is None else segment
         tiles, atoms = -(-tensor.rows // 16), -(-tensor.cols // 32)
         rows = np.arange(tensor.rows) if rows is None else rows
-        plane = lambda offset, dtype, *shape: self._plane(tensor, segment, offset, dtype, tiles, *shape)
+        plane = lambda offset, dtype, *shape: self._plane(segment, offset, dtype, tiles, *shape)
         if tensor.format in (BF16, F16, F32):
             dtype = {BF16: "<u2", F16: "<f2", F32: "<f4"}[tensor.format]
             data = plane(tensor.data, dtype, atoms * 32, 16).transpose(0, 2, 1).reshape(tiles * 16, -1)
@@ -162,7 +197,9 @@ class Bundle:
         if tensor.format == I4:
             q = q - 8
         elif tensor.format == I4Z:
-            q = q - per_group(tensor.extra, np.uint8).astype(np.int16)[:, np.arange(tensor.cols) // tensor.group]
+            zero = per_group(tensor.extra, np.uint8).astype(np.int16)
+            need(zero.max() <= 15, f"zero-point {zero.max()}")
+            q = q - zero[:, np.arange(tensor.cols) // tensor.group]
         elif tensor.format == I4M:
             minimum = per_group(tensor.extra, scale_type).astype(F)
         return IntegerMatrix(q, scale, tensor.group, minimum)
@@ -176,11 +213,10 @@ class Bundle:
 
     def _vector(self, role, layer=NONE):
         found = self._tensors(role, layer)
-        if not found:
-            return None
-        tensor, = found
-        need(tensor.format == VECTOR, f"role {role} is not a vector")
-        return np.array(self._plane(tensor, tensor.segment, tensor.data, "<f4", tensor.rows))
+        return self.vector_of(found[0]) if found else None
+
+    def vector_of(self, tensor):
+        return np.array(self._plane(tensor.segment, tensor.data, "<f4", tensor.rows))
 
     def _expert(self, layer, width, segment):
         """(gate, up, down) of the expert in a segment."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The twin's model straight from a checkpoint, without bundle or packer: so the document itself is held against
 transformers' logits, and a packed bundle against what went in.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One step of a model in canonical arithmetic, written from runtime/ARITHMETIC.md §3 and §4 alone.
 
 A model is data (Model, Layer, matrices); bundle.py and checkpoint.py build it. All tokens of one sequence are computed

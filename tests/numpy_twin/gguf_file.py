@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes GGUF files of tiny models, so that tests can pack what llama.cpp's tools would have written.
 
     tensors = write(path, config, weights, kinds)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ECDSA over NIST P-256 with a 32-byte digest: verification only, straight from FIPS 186-4 and SEC 1. Slow and public."""
 
 P = 2 ** 256 - 2 ** 224 + 2 ** 192 + 2 ** 96 - 1

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Measures `moxie logits` of SmolLM2 against fp32 transformers on the same dequantised weights.
 
     build/moxie pack SmolLM2-135M-Instruct.Q4_1.gguf -o smollm2.moxie

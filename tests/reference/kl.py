@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far one model's logits are from a reference's, in the terms of the field. NumPy only, so that tests can use it.
 
 A summary (top64.npz) holds for each position the reference's 64 most probable tokens, `ids` (n, 64) uint16 in falling

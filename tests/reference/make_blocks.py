@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/data/importer/blocks-<type>.bin: random GGUF blocks and their values by gguf-py, the format's own library.
 
     pip install gguf numpy

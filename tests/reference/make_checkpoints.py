@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes the tiny checkpoints under tests/data/reference and their golden logits.
 
     pip install -r tests/reference/requirements.txt

