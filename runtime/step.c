@@ -201,7 +201,8 @@ enum moxie_error moxie_prefill(struct moxie *engine, uint32_t sequence, const in
 }
 
 void moxie_cancel(struct moxie *engine) {
-    atomic_store(&engine->cancel, 1);
+    if (engine)
+        atomic_store(&engine->cancel, 1);
 }
 
 uint32_t moxie_sequence_length(const struct moxie *engine, uint32_t sequence) {
