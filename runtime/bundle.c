@@ -6,10 +6,6 @@
 
 /* Enough of the manifest to know what it claims to be. Nothing is trusted yet; this only words the error well. */
 static enum moxie_error look_at_manifest(const struct mx_bundle *b, struct moxie_failure *f) {
-    if (b->size < MX_BLOCK + sizeof(struct mx_manifest)) {
-        return mx_fail(f, MOXIE_ERROR_TRUNCATED, b->size, "a bundle has at least %zu bytes, this file has %llu",
-                       MX_BLOCK + sizeof(struct mx_manifest), (unsigned long long)b->size);
-    }
     const struct mx_manifest *m = b->manifest;
     if (memcmp(m->magic, MX_BUNDLE_MAGIC, sizeof m->magic) != 0) {
         return mx_fail(f, MOXIE_ERROR_FORMAT, MX_BLOCK, "not a Moxie bundle: its first member is no manifest");
@@ -162,7 +158,11 @@ enum moxie_error mx_bundle_open(struct mx_bundle *bundle, const void *bytes, uin
         return mx_fail(failure, MOXIE_ERROR_VERSION, MX_NO_OFFSET, "moxie_trust has size %u, this library knows %zu",
                        trust->size, sizeof *trust);
     }
-    if (size && (uintptr_t)bytes % 8) { /* of an empty file nothing is read */
+    if (size < MX_BLOCK + sizeof(struct mx_manifest)) {
+        return mx_fail(failure, MOXIE_ERROR_TRUNCATED, size, "a bundle has at least %zu bytes, this file has %llu",
+                       MX_BLOCK + sizeof(struct mx_manifest), (unsigned long long)size);
+    }
+    if ((uintptr_t)bytes % 8) {
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "the bundle's bytes are not aligned to 8");
     }
     struct mx_bundle b = {.bytes = bytes, .size = size, .manifest = (const void *)((const uint8_t *)bytes + MX_BLOCK)};
