@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "pack/pack.h"
@@ -32,22 +33,26 @@ static int make(uint32_t shape, const char *path, const struct pk_key *key) {
     return ok ? STATUS_OK : report_error(e.code, "%s", e.text);
 }
 
-/* A file name in the cache folder that no other run uses. */
-static int temporary_path(char path[PATH_BYTES]) {
-    char name[64];
-    snprintf(name, sizeof(name), "bench-%ld.moxie", (long)getpid());
-    char folder[PATH_BYTES];
-    if (!path_cache(folder, "bench") || !path_make_folder(folder) || !path_join(path, folder, name)) {
-        return report_tool("there is no cache folder: %s", strerror(errno));
-    }
-    return STATUS_OK;
+/* Is there room for `bytes` and as much again? */
+static bool has_room(const char *folder, uint64_t bytes) {
+    struct statvfs st;
+    return statvfs(folder, &st) == 0 && (uint64_t)st.f_bavail * st.f_frsize / 2 > bytes;
+}
+
+/* A file name that no other run uses: in memory where there is room, else in the cache folder. */
+static int temporary_path(char path[PATH_BYTES], uint64_t bytes) {
+    char name[64], folder[PATH_BYTES] = "/dev/shm";
+    snprintf(name, sizeof(name), "moxie-bench-%ld", (long)getpid());
+    bool ok = has_room(folder, bytes) || (path_cache(folder, "bench") && path_make_folder(folder));
+    return ok && path_join(path, folder, name) ? STATUS_OK
+                                               : report_tool("there is no cache folder: %s", strerror(errno));
 }
 
 int bench_bundle_open(struct engine *engine, uint32_t shape, const char *keep) {
     struct pk_error e = {0};
     char path[PATH_BYTES];
     struct pk_key key = {{0}, {0}};
-    int status = keep ? signing_key_read(&key, NULL) : temporary_path(path);
+    int status = keep ? signing_key_read(&key, NULL) : temporary_path(path, synthetic_bytes(shape));
     if (status == STATUS_OK && !keep && !pk_key_generate(&key, &e)) {
         status = report_error(e.code, "%s", e.text);
     }

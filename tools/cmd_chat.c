@@ -13,16 +13,18 @@
 #include "tools/interrupt.h"
 #include "tools/report.h"
 
+#define DEFAULT_TOKENS 1024 /* of one answer */
+
 struct chat {
     struct engine engine;
     struct conversation conversation;
+    struct sampling_options sampling;
     const char *question; /* -p; NULL: read them from standard input */
-    uint32_t limit;
-    bool stats, prompt; /* prompt: somebody sits at a terminal */
+    bool stats, prompt;   /* prompt: somebody sits at a terminal */
 };
 
 static int ask(struct chat *c, const char *question) {
-    int status = conversation_ask(&c->conversation, question, c->limit);
+    int status = conversation_ask(&c->conversation, question, c->sampling.limit);
     if (c->stats && c->conversation.writer.written) {
         writer_print_speed(&c->conversation.writer);
     }
@@ -85,14 +87,13 @@ static int converse(struct chat *c) {
     return goes_on(c, status) ? finish_output(STATUS_OK) : status;
 }
 
-static int chat(struct chat *c, const struct sampling_options *sampling, const char *system) {
+static int chat(struct chat *c, const char *system) {
     if (!c->engine.model.has_chat) {
         return report_error(MOXIE_ERROR_TEXT, "%s is a base model without a chat template; moxie run continues texts",
                             c->engine.model.id);
     }
-    c->limit = sampling->limit;
     c->prompt = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-    int status = conversation_open(&c->conversation, &c->engine, sampling, system);
+    int status = conversation_open(&c->conversation, &c->engine, &c->sampling, system);
     if (status == STATUS_OK) {
         status = c->question ? ask(c, c->question) : converse(c);
     }
@@ -101,9 +102,9 @@ static int chat(struct chat *c, const struct sampling_options *sampling, const c
 }
 
 int cmd_chat(int argc, char **argv) {
-    struct chat c = {0};
+    struct chat c = {.sampling = SAMPLING_UNSET};
     struct engine_options options = {0};
-    struct sampling_options sampling = SAMPLING_UNSET;
+    c.sampling.limit = DEFAULT_TOKENS;
     const char *system = NULL;
     const struct arg table[] = {
         {"BUNDLE", .kind = ARG_PLACE, .out = &options.bundle, .help = "a file made by moxie pack"},
@@ -114,10 +115,11 @@ int cmd_chat(int argc, char **argv) {
         {"--stats", .kind = ARG_FLAG, .out = &c.stats, .help = "tell tokens per second after each answer"},
         {.kind = ARG_END},
     };
-    struct sampling_args shared = sampling_args(&sampling, &options);
+    struct sampling_args shared = sampling_args(&c.sampling, &options);
     const struct args args = {
         .summary = "Talks with a model. Without a terminal each line of standard input is a question.",
-        .details = "Ctrl-C stops an answer and the chat goes on; Ctrl-D or /quit ends it; /reset forgets everything.\n"
+        .details = "An answer has at most 1024 tokens unless -n says otherwise.\n"
+                   "Ctrl-C stops an answer and the chat goes on; Ctrl-D or /quit ends it; /reset forgets everything.\n"
                    "The conversation stays in memory: a turn reads its own tokens only. When the context is too full\n"
                    "for the next question and an answer, everything but the last question and answer is forgotten,\n"
                    "and the chat says so.",
@@ -133,7 +135,7 @@ int cmd_chat(int argc, char **argv) {
     struct moxie_config config = MOXIE_CONFIG;
     status = engine_open(&c.engine, &options, &config);
     if (status == STATUS_OK) {
-        status = chat(&c, &sampling, system);
+        status = chat(&c, system);
     }
     engine_close(&c.engine);
     return status;

@@ -158,6 +158,9 @@ int conversation_ask(struct conversation *c, const char *question, uint32_t limi
     if (why == WRITTEN_FULL) {
         report_note("the context of %u tokens is full: the answer was cut short", w->engine->plan.context);
     }
+    if (why == WRITTEN_LIMIT) {
+        report_note("the answer was cut short after %u tokens (see -n)", limit);
+    }
     int kept = keep_answer(c, question, why);
     return kept == STATUS_OK ? finish_output(status) : kept;
 }

@@ -46,7 +46,7 @@ static struct moxie_sampling to_library(const struct sampling_options *o) {
 }
 
 bool writer_open(struct writer *w, struct engine *engine, const struct sampling_options *options) {
-    *w = (struct writer){.engine = engine, .sampling = to_library(options)};
+    *w = (struct writer){.engine = engine, .sampling = to_library(options), .since = seconds_of_start};
     w->ids = malloc(((size_t)engine->plan.context + 1) * sizeof(*w->ids));
     if (!w->ids) {
         report_tool("out of memory");
@@ -139,6 +139,8 @@ enum written writer_run(struct writer *w, uint32_t limit, int *status) {
     enum written why = read_new(w, status);
     double read = seconds_now();
     w->read_s = read - began;
+    w->first_s = read - (w->since > 0 ? w->since : began);
+    w->since = 0;
     while (why == WRITTEN_GOING) {
         why = choose(w, &text, limit, status);
         if (why == WRITTEN_GOING) {
@@ -155,6 +157,6 @@ enum written writer_run(struct writer *w, uint32_t limit, int *status) {
 }
 
 void writer_print_speed(const struct writer *w) {
-    fprintf(stderr, "%u tokens read at %.1f/s, %u written at %.1f/s\n", w->read, w->read / w->read_s, w->written,
-            w->written_s > 0 ? w->written / w->written_s : 0);
+    fprintf(stderr, "%u tokens read at %.1f/s, %u written at %.1f/s, the first after %.2f s\n", w->read,
+            w->read / w->read_s, w->written, w->written_s > 0 ? w->written / w->written_s : 0, w->first_s);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L // sigaction
+#define _POSIX_C_SOURCE 200809L // sigaction, pthread_kill
 #include "tools/interrupt.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -10,8 +11,13 @@
 
 static _Atomic(struct moxie *) engine_to_cancel;
 static volatile sig_atomic_t pressed;
+static pthread_t reader; /* the thread that reads the terminal */
 
 static void on_interrupt(int number) {
+    if (!pthread_equal(pthread_self(), reader)) { // a driver's thread: its own work is not what has to end
+        pthread_kill(reader, number);
+        return;
+    }
     if (pressed) {
         signal(number, SIG_DFL);
         raise(number);
@@ -25,6 +31,7 @@ static void on_interrupt(int number) {
 }
 
 void interrupt_install(void) {
+    reader = pthread_self();
     struct sigaction action = {.sa_handler = on_interrupt}; // no SA_RESTART: reading a line has to end too
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);

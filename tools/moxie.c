@@ -7,6 +7,7 @@
 
 #include "runtime/moxie.h"
 #include "tools/commands.h"
+#include "tools/progress.h"
 #include "tools/report.h"
 
 static const struct {
@@ -44,6 +45,7 @@ static int print_help(void) {
 }
 
 int main(int argc, char **argv) {
+    seconds_of_start = seconds_now();
     setlocale(LC_CTYPE, "C.UTF-8"); // numbers stay in the C locale
     if (argc < 2) {
         return usage_error("which command?");

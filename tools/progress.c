@@ -11,6 +11,8 @@
 #define SHOW_EVERY 0.1
 #define BAR 30
 
+double seconds_of_start;
+
 double seconds_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);

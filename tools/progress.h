@@ -16,6 +16,9 @@ struct progress {
 /* Seconds on a clock that never goes back. */
 double seconds_now(void);
 
+/* When main began. */
+extern double seconds_of_start;
+
 void progress_update(struct progress *p, const char *what, uint64_t done, uint64_t total);
 
 /* Removes the bar. */

@@ -217,3 +217,12 @@ struct pk_source *synthetic_open(uint32_t shape, struct pk_error *e) {
     }
     return b.s;
 }
+
+uint64_t synthetic_bytes(uint32_t shape) {
+    const struct shape *s = &shapes[shape];
+    uint64_t attention = (uint64_t)s->hidden * s->head_dim * 2 * (s->heads + s->kv_heads);
+    uint64_t ffn =
+        3ull * s->hidden * ((uint64_t)s->ffn.routed * s->ffn.width + s->ffn.shared_width + s->ffn.dense_width);
+    uint64_t dense = (uint64_t)s->vocab * s->hidden * (s->tied ? 1 : 2);
+    return (s->layers * (attention + ffn) + dense) / PK_BLOCK * BLOCK_BYTES;
+}

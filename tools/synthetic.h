@@ -14,4 +14,7 @@ extern const char *const synthetic_shapes[];
 /* A source for pk_pack, of synthetic_shapes[shape]; the same bytes every time. NULL: see `e`. */
 struct pk_source *synthetic_open(uint32_t shape, struct pk_error *e);
 
+/* About how many bytes its bundle has. */
+uint64_t synthetic_bytes(uint32_t shape);
+
 #endif

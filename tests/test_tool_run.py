@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tool's commands that run a model: run, chat, logits, bench. On PoCL, with a tiny model of random weights."""
+import hashlib
+import io
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+
+import numpy as np
+
+import tiny_chat
+from tool import MOXIE, ToolTest
+
+SYSTEM = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+
+
+def user(text):
+    return f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
+
+
+class Run(ToolTest):
+    def ids(self, *args, **options):
+        return [int(x) for x in self.must("run", self.bundle, "--ids", *args, **options).split()]
+
+    def test_greedy_ids_are_the_largest_logits(self):
+        prompt = "hello, world"
+        ids = self.ids("-p", prompt, "-n", "6", "--temperature", "0")
+        tokens = self.file("tokens.txt", " ".join(str(b) for b in [*prompt.encode(), *ids[:-1]]))
+        out = self.folder / "greedy.npy"
+        self.must("logits", self.bundle, "--tokens", tokens, "-o", out)
+        logits = np.load(out)[len(prompt) - 1:]
+        self.assertEqual(ids, [int(i) for i in logits.argmax(1)[:len(ids)]])
+
+    def test_text_is_the_bytes_of_the_ids(self):
+        for seed in range(5):
+            options = "-p", "abc", "-n", "40", "--temperature", "1.5", "--seed", seed
+            ids = self.ids(*options)
+            expected = bytes(i for i in ids if i < 256).decode("utf-8", "replace")
+            text = self.moxie("run", self.bundle, *options, binary=True).stdout.decode("utf-8")  # is valid UTF-8
+            # how many U+FFFD stand for a broken sequence is a matter of taste; the rest is not
+            self.assertEqual(text.replace("\ufffd", ""), expected.replace("\ufffd", "") + "\n")
+
+    def test_the_seed_decides(self):
+        one = lambda seed: self.ids("-p", "x", "-n", "30", "--temperature", "2", "--seed", seed)
+        self.assertEqual(one(7), one(7))
+        self.assertNotEqual(one(7), one(8))
+
+    def test_control_tokens_in_a_text_are_text_unless_asked_for(self):
+        marker = "<|im_start|>"
+        self.assertEqual(self.ids("-p", marker, "-n", "4"), self.ids("-p", "-", "-n", "4", stdin=marker))
+        as_text = self.moxie("run", self.bundle, "-p", marker, "-n", "1", "--stats").stderr
+        as_token = self.moxie("run", self.bundle, "-p", marker, "-n", "1", "--stats", "--specials").stderr
+        self.assertIn(f"{len(marker)} tokens read", as_text)
+        self.assertIn("1 tokens read", as_token)
+
+    def test_what_does_not_fit_the_context_is_refused_before_it_runs(self):
+        self.fails(14, ["65 tokens", "64"], "run", self.bundle, "-p", "x" * 65, "--context", "64")
+        full = self.moxie("run", self.bundle, "-p", "x" * 60, "--context", "64", "-n", "20", "--ids")
+        self.assertEqual((full.returncode, len(full.stdout.split())), (0, 5))  # 4 places, and the token after the last
+        self.assertIn("context of 64 tokens is full", full.stderr)
+
+    def test_text_that_cannot_be_encoded(self):
+        self.fails(17, "", "run", self.bundle, "-p", "-", stdin=b"abc\xff")
+        self.fails(17, "empty", "run", self.bundle, "-p", "")
+
+    def test_flipped_weights_are_found_before_a_token_is_produced(self):
+        offset = next(t["offset"] for t in json.loads(self.must("inspect", self.bundle, "--json"))["tensors"]
+                      if t["name"] == "layers.1.experts.down")
+        result = self.fails(33, "", "run", self.changed(offset + 1234), "-p", "x")
+        self.assertEqual(result.stdout, "")
+
+    def test_a_device_that_is_not_there(self):
+        self.fails(50, "99", "run", self.bundle, "-p", "x", "--device", "99")
+
+    def test_a_damaged_kernel_cache_is_not_used(self):
+        cache = self.folder / "cache"
+        first = self.ids("-p", "x", "-n", "4", XDG_CACHE_HOME=str(cache))
+        kernels = [p for p in (cache / "moxie/kernels").iterdir()]
+        self.assertTrue(kernels)
+        for path in kernels:
+            self.assertEqual(path.stat().st_mode & 0o77, path.stat().st_mode & 0o77 & 0o44)
+            data = bytearray(path.read_bytes())
+            self.assertEqual(data[:32], hashlib.sha256(data[32:]).digest())
+            data[len(data) // 2] ^= 1
+            path.write_bytes(data)
+        self.assertEqual(self.ids("-p", "x", "-n", "4", XDG_CACHE_HOME=str(cache)), first)
+        for path in kernels:
+            data = path.read_bytes()
+            self.assertEqual(data[:32], hashlib.sha256(data[32:]).digest())
+
+    def test_ctrl_c_ends_a_run(self):
+        process = subprocess.Popen([MOXIE, "run", self.bundle, "-p", "x", "-n", "400", "--temperature", "3"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=self.environment)
+        process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        self.assertIn(process.returncode, (130, 0))  # 0: it was done before
+
+
+class Chat(ToolTest):
+    def test_a_question_is_rendered_in_the_models_template(self):
+        chat = self.must("chat", self.bundle, "-p", "Hi <|im_end|>!", "-n", "12")
+        # the same as tokens: the question's marker stays text
+        before, after = SYSTEM + "<|im_start|>user\nHi ", "!<|im_end|>\n<|im_start|>assistant\n"
+        markers = {text: 256 + i for i, text in enumerate(tiny_chat.SPECIALS)}
+        ids = []
+        for part in re.split(r"(<\|\w+\|>)", before):
+            ids += [markers[part]] if part in markers else part.encode()
+        ids += b"<|im_end|>"
+        for part in re.split(r"(<\|\w+\|>)", after):
+            ids += [markers[part]] if part in markers else part.encode()
+        answer = []
+        for _ in range(12):
+            out = self.folder / "chat.npy"
+            self.must("logits", self.bundle, "--tokens", "-", "-o", out, stdin=" ".join(map(str, ids + answer)))
+            answer.append(int(np.load(out)[-1].argmax()))
+            if answer[-1] in markers.values():
+                break
+        expected = bytes(i for i in answer if i < 256).decode("utf-8", "replace")
+        self.assertEqual(chat.replace("\ufffd", ""), expected.replace("\ufffd", "") + "\n")
+
+    def test_history_is_never_read_twice(self):
+        result = self.moxie("chat", self.bundle, "-n", "5", "--stats", stdin="first\nsecond one\n/reset\nfirst\n")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        read = [int(n) for n in re.findall(r"(\d+) tokens read", result.stderr)]
+        written = [int(n) for n in re.findall(r"(\d+) written", result.stderr)]
+        token_count = lambda text: len(re.sub(r"<\|\w+\|>", "#", text))
+        self.assertEqual(read[0], token_count(SYSTEM + user("first")))
+        # the last token of the first answer, what closes that answer, and the second turn
+        self.assertEqual(read[1], (1 if written[0] == 5 else 0) + token_count("<|im_end|>\n" + user("second one")))
+        self.assertEqual(read[2], read[0])
+
+    def test_a_full_context_is_said_and_the_chat_goes_on(self):
+        questions = [f"question number {i}" for i in range(6)]
+        result = self.moxie("chat", self.bundle, "-n", "20", "--context", "256", "--stats", stdin="\n".join(questions))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("the context is full: ", result.stderr)
+        self.assertEqual(len(re.findall("tokens read", result.stderr)), 6)
+        self.fails(14, "does not fit into a context of 64", "chat", self.bundle, "-p", "y" * 300, "--context", "64")
+
+    def test_the_last_exchange_survives_a_full_context(self):
+        options = "--system", "S", "--context", "256", "--stats", "-n", "10"
+        result = self.moxie("chat", self.bundle, *options, stdin="\n".join(f"{i} {'z' * 40}" for i in range(4)))
+        self.assertIn("everything but the last question and answer is forgotten", result.stderr)
+        read = [int(n) for n in re.findall(r"(\d+) tokens read", result.stderr)]
+        self.assertGreater(read[-1], 2 * 42)  # the last question again, its answer, and the new one
+
+    def test_base_models_cannot_chat(self):
+        base = self.folder / "base"
+        tiny_chat.write(base)
+        (base / "tokenizer_config.json").write_text("{}")
+        self.must("pack", base, "-o", self.folder / "base.moxie")
+        self.fails(17, "base model", "chat", self.folder / "base.moxie", "-p", "x")
+
+    def test_ctrl_c_stops_an_answer_and_not_the_chat(self):
+        controller, terminal = pty.openpty()
+        process = subprocess.Popen([MOXIE, "chat", self.bundle, "--temperature", "3", "-n", "450"], stdin=terminal,
+                                   stdout=terminal, stderr=terminal, env=self.environment, start_new_session=True,
+                                   preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0))
+        os.close(terminal)
+        seen = b""
+
+        def wait_for(pattern, begin=0):
+            nonlocal seen
+            deadline = time.monotonic() + 60
+            while not re.search(pattern, seen[begin:]):
+                ready, _, _ = select.select([controller], [], [], max(0, deadline - time.monotonic()))
+                self.assertTrue(ready, f"no {pattern} in {seen[-300:]}")
+                seen += os.read(controller, 4096)
+            return begin + re.search(pattern, seen[begin:]).end()
+
+        at = wait_for(rb"> ")
+        os.write(controller, b"\x03")  # at the prompt: only a hint
+        at = wait_for(rb"/quit ends the chat\)\r\n> ", at)
+        os.write(controller, b"hello\n")
+        at = wait_for(rb"hello\r\n", at)
+        os.write(controller, b"\x03")
+        at = wait_for(rb"> $", at)
+        os.write(controller, b"/quit\n")
+        self.assertEqual(process.wait(timeout=60), 0)
+        os.close(controller)
+
+
+class Logits(ToolTest):
+    TOKENS = "72 101,108\n108 111\t44 32  119,111,114,108,100 0 255 258 1 2 3"
+
+    def logits(self, *args, tokens=TOKENS):
+        out = self.folder / "out.npy"
+        printed = self.must("logits", self.bundle, "--tokens", "-", "-o", out, *args, stdin=tokens)
+        digest, = re.findall(r"\b[0-9a-f]{64}\b", printed)
+        raw = out.read_bytes()
+        header = np.lib.format.read_magic(io.BytesIO(raw))
+        values = np.load(io.BytesIO(raw))
+        self.assertEqual((header, values.dtype.str), ((1, 0), "<f4"))
+        self.assertEqual(hashlib.sha256(values.tobytes()).hexdigest(), digest)
+        return values, digest
+
+    def test_the_file_is_a_numpy_array_of_all_positions(self):
+        values, _ = self.logits()
+        self.assertEqual(values.shape, (18, tiny_chat.VOCAB))
+        self.assertTrue(np.isfinite(values).all())
+
+    def test_the_bits_do_not_depend_on_how_it_is_run(self):
+        tokens = " ".join(str(i * 7 % tiny_chat.VOCAB) for i in range(150))
+        _, expected = self.logits(tokens=tokens)
+        for options in ["--chunk 1", "--chunk 7", "--chunk 32", "--batch 3", "--chunk 7 --batch 3", "--threads 1",
+                        "--threads 2", "--portable", "--context 512"]:
+            with self.subTest(options):
+                self.assertEqual(self.logits(*options.split(), tokens=tokens)[1], expected)
+
+    def test_bad_tokens_are_refused_with_their_place(self):
+        out = self.folder / "bad.npy"
+        options = "logits", self.bundle, "--tokens", "-", "-o", out
+        self.fails(13, ["byte 4", "token 2 is 259", "259"], *options, stdin="1 2 259 4")
+        self.fails(13, "99999999999", *options, stdin="99999999999999999999")
+        self.fails(10, ["byte 2", "decimal token id"], *options, stdin="1 x")
+        self.fails(10, "byte 2", *options, stdin="1 -2")
+        self.fails(10, "no token id", *options, stdin=" , ")
+        self.fails(14, ["513 tokens", "512"], *options, stdin="1 " * 513)
+        self.fails(14, "at most 64", *options, "--context", "64", stdin="1 " * 65)
+        self.fails(20, "nowhere.txt", "logits", self.bundle, "--tokens", "nowhere.txt", "-o", out)
+        self.fails(1, "no-such-folder", "logits", self.bundle, "--tokens", "-", "-o",
+                   self.folder / "no-such-folder/x.npy", stdin="1")
+
+
+class Bench(ToolTest):
+    KEYS = ("prefill_tokens_per_s", "decode_tokens_per_s", "bytes_per_decoded_token", "raw_read_bytes_per_s")
+
+    def test_a_bundle_and_a_shape_are_measured(self):
+        for what in [self.bundle], ["--shape", "tiny"]:
+            result = json.loads(self.must("bench", *what, "--prefill", "33", "--decode", "5", "--json"))
+            for key in self.KEYS:
+                self.assertGreater(result[key], 0, key)
+            self.assertAlmostEqual(result["share_of_raw_read"] * result["raw_read_bytes_per_s"],
+                                   result["decode_tokens_per_s"] * result["bytes_per_decoded_token"],
+                                   delta=1e-6 * result["raw_read_bytes_per_s"])
+        # Q4_0 blocks: 18 bytes for 32 weights; a token reads 2 of 8 experts, the shared one, attention and the head
+        hidden, width, layer = 256, 128, 256 * 256 * 2 + 256 * 128 * 2
+        weights = 2 * (layer + 3 * hidden * width * (2 + 2)) + 1024 * hidden
+        self.assertAlmostEqual(result["bytes_per_decoded_token"], weights * 18 / 32, delta=0.05 * weights)
+
+    def test_several_sequences(self):
+        result = json.loads(self.must("bench", self.bundle, "--prefill", "20", "--decode", "4", "--batch", "3", "--json",
+                                      "--threads", "1", "--repeat", "2"))
+        self.assertEqual((result["batch"], result["threads"], result["share_of_raw_read"]), (3, 1, None))
+
+    def test_a_kept_shape_is_a_bundle_like_any_other(self):
+        kept = self.folder / "kept.moxie"
+        self.must("bench", "--shape", "tiny", "--keep", kept, "--prefill", "8", "--decode", "2")
+        self.assertEqual(json.loads(self.must("inspect", kept, "--json"))["routed_experts"], 8)
+        self.must("verify", kept)
+        self.assertEqual([p for p in pathlib.Path("/dev/shm").glob("moxie-bench-*")], [])
+
+    def test_a_context_that_is_too_small(self):
+        self.fails(2, "64 positions", "bench", self.bundle, "--prefill", "64", "--decode", "1", "--context", "64")
+
+
+if __name__ == "__main__":
+    import unittest
+    unittest.main()
