@@ -10,13 +10,12 @@
 /* One row on its way into a tile. */
 struct row {
     const struct pk_slice *slice;
-    uint64_t number;    // in its tensor
-    const uint8_t *raw; // as stored, from the tensor's column 0
-    float *values;      // [kp] of the slice's columns, zero behind them
-    uint8_t *codes;     // [kp] as stored in the data plane; int8 as uint8
-    uint16_t *scales;   // [groups] halfs
-    uint16_t *extras;   // [groups] halfs
-    size_t cols;        // of the slice
+    uint64_t number;       // in its tensor
+    const uint8_t *raw;    // as stored, from the tensor's column 0
+    float *values;         // [kp] of the slice's columns
+    int8_t *codes;         // [kp] of the slice's columns, in units
+    struct pk_unit *units; // [kp / 32]; those of a group are equal
+    size_t cols;           // of the slice
 };
 
 static void put16(uint8_t *p, uint16_t v) {
@@ -29,20 +28,10 @@ static void put32(uint8_t *p, uint32_t v) {
     put16(p + 2, (uint16_t)(v >> 16));
 }
 
-static uint16_t get16(const uint8_t *p) {
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
 static void put_f32(uint8_t *p, float v) {
     uint32_t bits;
     memcpy(&bits, &v, 4);
     put32(p, bits);
-}
-
-static bool refuse_half(const struct row *r, size_t col, const char *what, struct pk_error *e) {
-    return pk_fail(e, MOXIE_ERROR_NOT_FINITE, "tensor \"%s\", row %llu, column %llu: %s is not a finite half",
-                   r->slice->tensor->name, (unsigned long long)r->number,
-                   (unsigned long long)(r->slice->first_col + col), what);
 }
 
 /* The stored values of the slice's columns as float32. */
@@ -76,110 +65,128 @@ static void add_error(struct pk_tally *tally, const float *values, const float *
 
 /* ---- Integer formats ---- */
 
-/* Sets scale and minimum of the stored groups that own group `own` of `own_group` columns covers; a symmetric code in a
- * format with minimum has the minimum -8 * scale. */
-static bool set_scale(const struct pk_encoder *n, struct row *r, size_t own, uint32_t own_group, uint16_t scale,
-                      uint16_t minimum, struct pk_error *e) {
-    const uint32_t times = own_group / n->tensor.group;
-    const size_t groups = (n->tensor.cols + n->tensor.group - 1) / n->tensor.group;
-    if (!pk_half_is_finite(scale)) {
-        return refuse_half(r, own * own_group, "a scale", e);
+/* Codes and scales as the checkpoint has them. */
+static void keep_units(struct row *r) {
+    const size_t first = r->slice->first_col / PK_BLOCK;
+    for (size_t u = 0; u * PK_BLOCK < r->cols; u++) {
+        pk_row_unit(r->slice->tensor->type, r->raw, first + u, r->codes + u * PK_BLOCK, &r->units[u]);
     }
-    if (!pk_half_is_finite(minimum)) {
-        return refuse_half(r, own * own_group, "a minimum", e);
-    }
-    for (size_t g = own * times; g < (own + 1) * times && g < groups; g++) {
-        r->scales[g] = scale == 0x8000u ? 0 : scale;
-        r->extras[g] = minimum == 0x8000u ? 0 : minimum;
-    }
-    return true;
 }
 
-/* The minimum of a group with symmetric codes. */
-static uint16_t symmetric_minimum(const struct pk_encoder *n, uint16_t scale) {
-    return n->tensor.format == MX_FORMAT_I4M ? pk_half_from_f32(-8.0f * pk_half_to_f32(scale)) : 0;
-}
-
-/* Codes and scales as the checkpoint has them, in the same or a wider format. */
-static bool keep_codes(const struct pk_encoder *n, struct row *r, struct pk_error *e) {
-    const enum pk_type type = r->slice->tensor->type;
-    const uint8_t *p = r->raw + r->slice->first_col / PK_BLOCK * pk_type_bytes(type);
-    for (size_t b = 0; b < r->cols / PK_BLOCK; b++, p += pk_type_bytes(type)) {
-        uint8_t *codes = r->codes + b * PK_BLOCK;
-        uint16_t scale = get16(p), minimum = 0;
-        if (type == PK_Q8_0) {
-            for (size_t i = 0; i < PK_BLOCK; i++) {
-                codes[i] = p[2 + i];
-                if (codes[i] == 0x80) {
-                    return pk_fail(e, MOXIE_ERROR_BOUNDS, "tensor \"%s\", row %llu, column %llu: the code is -128",
-                                   r->slice->tensor->name, (unsigned long long)r->number,
-                                   (unsigned long long)(r->slice->first_col + b * PK_BLOCK + i));
-                }
-            }
-        } else {
-            const uint8_t *nibbles = p + (type == PK_Q4_0 ? 2 : 4);
-            const uint8_t less = n->tensor.format == MX_FORMAT_I8 ? 8 : 0;
-            for (size_t i = 0; i < PK_BLOCK / 2; i++) {
-                codes[i] = (uint8_t)((nibbles[i] & 15) - less);
-                codes[i + PK_BLOCK / 2] = (uint8_t)((nibbles[i] >> 4) - less);
-            }
-            minimum = type == PK_Q4_1 ? get16(p + 2) : symmetric_minimum(n, scale);
-        }
-        if (!set_scale(n, r, b, PK_BLOCK, scale, minimum, e)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool quantise(const struct pk_encoder *n, struct row *r, struct pk_coding coding, struct pk_tally *tally,
-                     struct pk_error *e) {
+static bool quantise(struct row *r, struct pk_coding coding, struct pk_tally *tally, struct pk_error *e) {
     if (!dequantise(r, e)) {
         return false;
     }
-    for (size_t own = 0, at = 0; at < r->cols; own++, at += coding.group) {
-        size_t count = r->cols - at < coding.group ? r->cols - at : coding.group;
-        uint8_t *codes = r->codes + at;
-        int8_t wide[PK_GROUP_MAX];
+    for (size_t at = 0; at < r->cols; at += coding.group) {
+        const size_t count = r->cols - at < coding.group ? r->cols - at : coding.group;
+        const bool four = coding.format == MX_FORMAT_I4;
         float restored[PK_GROUP_MAX];
-        uint16_t scale;
-        if (coding.format == MX_FORMAT_I4) {
-            scale = pk_quantise_i4(r->values + at, count, codes);
-            for (size_t i = 0; i < count; i++) {
-                wide[i] = (int8_t)(codes[i] - 8);
-            }
-        } else {
-            scale = pk_quantise_i8(r->values + at, count, wide);
-        }
-        if (!set_scale(n, r, own, coding.group, scale, symmetric_minimum(n, scale), e)) {
-            return false;
-        }
+        const uint16_t scale = four ? pk_quantise_i4(r->values + at, count, (uint8_t *)r->codes + at)
+                                    : pk_quantise_i8(r->values + at, count, r->codes + at);
+        const struct pk_unit unit = {.scale = pk_half_to_f32(scale), .zero = four ? 8 : 0};
         for (size_t i = 0; i < count; i++) {
-            restored[i] = pk_half_to_f32(scale) * (float)wide[i];
-            codes[i] = n->tensor.format == MX_FORMAT_I8 ? (uint8_t)wide[i] : codes[i];
+            restored[i] = unit.scale * (float)(r->codes[at + i] - unit.zero);
+        }
+        for (size_t i = 0; i < count; i += PK_BLOCK) {
+            r->units[(at + i) / PK_BLOCK] = unit;
         }
         add_error(tally, r->values + at, restored, count);
     }
     return true;
 }
 
-static void place_codes(const struct pk_encoder *n, const struct row *r, unsigned i, uint8_t *data, uint8_t *scale,
-                        uint8_t *extra) {
-    const size_t atoms = mx_tensor_kp(&n->tensor) / 32, groups = mx_tensor_groups(&n->tensor);
+static bool refuse(const struct row *r, size_t col, int code, const char *what, struct pk_error *e) {
+    return pk_fail(e, code, "tensor \"%s\", row %llu, column %llu: %s", r->slice->tensor->name,
+                   (unsigned long long)r->number, (unsigned long long)(r->slice->first_col + col), what);
+}
+
+/* Turns what another format would hold (a wider one was chosen for the whole matrix) into that of the tensor. */
+static bool widen(const struct pk_encoder *n, struct row *r, struct pk_error *e) {
+    const uint32_t format = n->tensor.format;
+    for (size_t u = 0; u * PK_BLOCK < r->cols; u++) {
+        struct pk_unit *unit = &r->units[u];
+        int8_t *codes = r->codes + u * PK_BLOCK;
+        for (size_t i = 0; format == MX_FORMAT_I8 && i < PK_BLOCK; i++) {
+            codes[i] = (int8_t)(codes[i] - unit->zero);
+            if (codes[i] == INT8_MIN && u * PK_BLOCK + i < r->cols) {
+                return refuse(r, u * PK_BLOCK + i, MOXIE_ERROR_BOUNDS, "the code is -128", e);
+            }
+        }
+        if (format == MX_FORMAT_I4M && unit->zero) {
+            unit->minimum = -(float)unit->zero * unit->scale;
+        }
+    }
+    return true;
+}
+
+/* Stores a scale or minimum; false when it is not finite in its type. */
+static bool put_scale(uint8_t *plane, size_t at, uint32_t scale_type, float value) {
+    if (scale_type == MX_SCALE_F32) {
+        pk_flush(&value, 1);
+        put_f32(plane + 4 * at, value);
+        return isfinite(value);
+    }
+    const uint16_t half = pk_half_from_f32(value);
+    put16(plane + 2 * at, half == 0x8000u ? 0 : half);
+    return pk_half_is_finite(half);
+}
+
+static void place_codes(const struct pk_encoder *n, const struct row *r, unsigned i, uint8_t *data) {
+    const size_t atoms = mx_tensor_kp(&n->tensor) / 32;
     const bool wide = n->tensor.format == MX_FORMAT_I8;
     for (size_t a = 0; a < atoms; a++) {
-        const uint8_t *codes = r->codes + 32 * a;
+        const uint8_t *codes = (const uint8_t *)r->codes + 32 * a;
         uint8_t *atom = data + a * (wide ? 512 : 256);
         for (unsigned k = 0; k < (wide ? 32u : 16u); k++) {
             atom[(k / 4 * PK_TILE + i) * 4 + k % 4] = wide ? codes[k] : (uint8_t)(codes[k] | codes[16 + k] << 4);
         }
     }
-    for (size_t g = 0; g < groups; g++) {
-        put16(scale + 2 * (g * PK_TILE + i), r->scales[g]);
-        if (n->tensor.format == MX_FORMAT_I4M) {
-            put16(extra + 2 * (g * PK_TILE + i), r->extras[g]);
+}
+
+static bool place_scales(const struct pk_encoder *n, const struct row *r, unsigned i, uint8_t *scale, uint8_t *extra,
+                         struct pk_error *e) {
+    const struct mx_tensor *t = &n->tensor;
+    for (size_t g = 0; g < mx_tensor_groups(t); g++) {
+        const struct pk_unit *u = &r->units[g * t->group / PK_BLOCK];
+        const size_t at = g * PK_TILE + i;
+        if (!put_scale(scale, at, t->scale_type, u->scale)) {
+            return refuse(r, g * t->group, MOXIE_ERROR_NOT_FINITE, "a scale is not finite", e);
+        }
+        if (t->format == MX_FORMAT_I4M && !put_scale(extra, at, t->scale_type, u->minimum)) {
+            return refuse(r, g * t->group, MOXIE_ERROR_NOT_FINITE, "a minimum is not finite", e);
+        }
+        if (t->format == MX_FORMAT_I4Z) {
+            extra[at] = u->zero;
         }
     }
+    return true;
+}
+
+/* A row of integers, or (no slice) of padding: codes that stand for 0. */
+static bool place_integers(const struct pk_encoder *n, struct row *r, unsigned i, uint8_t *data, uint8_t *scale,
+                           uint8_t *extra, struct pk_tally *tally, struct pk_error *e) {
+    const size_t kp = mx_tensor_kp(&n->tensor);
+    const uint32_t format = n->tensor.format, group = n->tensor.group;
+    for (size_t u = 0; u < kp / PK_BLOCK; u++) {
+        r->units[u] = (struct pk_unit){0};
+    }
+    if (r->slice) {
+        const struct pk_coding coding = pk_coding_of(n->options, n->tensor.role, r->slice->tensor);
+        if (coding.kept) {
+            keep_units(r);
+        } else if (!quantise(r, coding, tally, e)) {
+            return false;
+        }
+        if (!widen(n, r, e)) {
+            return false;
+        }
+    }
+    for (size_t k = r->slice ? r->cols : 0; k < kp; k++) {
+        const uint8_t zero = r->units[k / group * group / PK_BLOCK].zero;
+        r->codes[k] = (int8_t)(format == MX_FORMAT_I4 ? 8 : format == MX_FORMAT_I4Z ? zero : 0);
+    }
+    place_codes(n, r, i, data);
+    return place_scales(n, r, i, scale, extra, e);
 }
 
 /* ---- Float formats ---- */
@@ -223,22 +230,10 @@ static bool place_floats(const struct pk_encoder *n, struct row *r, unsigned i, 
 
 static bool encode_row(const struct pk_encoder *n, struct row *r, unsigned i, uint8_t *data, uint8_t *scale,
                        uint8_t *extra, struct pk_tally *tally, struct pk_error *e) {
-    const size_t kp = mx_tensor_kp(&n->tensor), groups = mx_tensor_groups(&n->tensor);
-    if (!pk_is_integer(n->tensor.format)) {
-        return r->slice ? place_floats(n, r, i, data, tally, e) : true; // zeros are there
+    if (pk_is_integer(n->tensor.format)) {
+        return place_integers(n, r, i, data, scale, extra, tally, e);
     }
-    memset(r->codes, n->tensor.format == MX_FORMAT_I4 ? 8 : 0, kp);
-    memset(r->scales, 0, 2 * groups);
-    memset(r->extras, 0, 2 * groups);
-    if (r->slice) {
-        const enum pk_type type = r->slice->tensor->type;
-        const struct pk_coding coding = pk_coding_of(n->options, n->tensor.role, type), stored = pk_coding_stored(type);
-        if (!(coding.format == stored.format ? keep_codes(n, r, e) : quantise(n, r, coding, tally, e))) {
-            return false;
-        }
-    }
-    place_codes(n, r, i, data, scale, extra);
-    return true;
+    return r->slice ? place_floats(n, r, i, data, tally, e) : true; // zeros are there
 }
 
 /* Rows of a tile that follow each other in one tensor, beginning with row `i`, are read at once. */
@@ -283,19 +278,17 @@ static bool encode_rows(const struct pk_encoder *n, uint64_t tile, struct row *r
 
 bool pk_encode_tile(const struct pk_encoder *n, uint64_t tile, uint8_t *data, uint8_t *scale, uint8_t *extra,
                     struct pk_tally *tally, struct pk_error *e) {
-    const size_t kp = mx_tensor_kp(&n->tensor), groups = mx_tensor_groups(&n->tensor) + 1;
+    const size_t kp = mx_tensor_kp(&n->tensor);
     uint64_t row_bytes = 0;
     for (unsigned i = 0; i < n->rows.n; i++) {
         const uint64_t bytes = n->rows.slice[i].tensor->row_bytes;
         row_bytes = bytes > row_bytes ? bytes : row_bytes;
     }
-    const size_t room = kp + 2 * (size_t)PK_BLOCK; // whole blocks around a slice
-    struct row r = {.values = malloc(room * sizeof(float)),
-                    .codes = malloc(kp),
-                    .scales = malloc(2 * groups),
-                    .extras = malloc(2 * groups)};
+    const size_t room = kp + 2 * (size_t)PK_BLOCK_MAX; // whole blocks around a slice
+    struct row r = {
+        .values = malloc(room * sizeof(float)), .codes = malloc(kp), .units = malloc(kp / PK_BLOCK * sizeof(*r.units))};
     uint8_t *raw = malloc(PK_TILE * row_bytes);
-    bool ok = r.values && r.codes && r.scales && r.extras && raw;
+    bool ok = r.values && r.codes && r.units && raw;
     if (ok) {
         memset(data, 0, mx_tensor_data_bytes(&n->tensor) / mx_tensor_tiles(&n->tensor));
         ok = encode_rows(n, tile, &r, raw, data, scale, extra, tally, e);
@@ -303,8 +296,7 @@ bool pk_encode_tile(const struct pk_encoder *n, uint64_t tile, uint8_t *data, ui
         pk_fail_memory(e);
     }
     free(raw);
-    free(r.extras);
-    free(r.scales);
+    free(r.units);
     free(r.codes);
     free(r.values);
     return ok;

@@ -19,14 +19,14 @@ static const struct {
     const char *name;
     enum pk_type type;
 } tensor_types[] = {
-    {0, "F32", PK_F32},       {1, "F16", PK_F16},        {30, "BF16", PK_BF16},    {2, "Q4_0", PK_Q4_0},
-    {3, "Q4_1", PK_Q4_1},     {8, "Q8_0", PK_Q8_0},      {6, "Q5_0", PK_OTHER},    {7, "Q5_1", PK_OTHER},
-    {9, "Q8_1", PK_OTHER},    {10, "Q2_K", PK_OTHER},    {11, "Q3_K", PK_OTHER},   {12, "Q4_K", PK_OTHER},
-    {13, "Q5_K", PK_OTHER},   {14, "Q6_K", PK_OTHER},    {15, "Q8_K", PK_OTHER},   {16, "IQ2_XXS", PK_OTHER},
-    {17, "IQ2_XS", PK_OTHER}, {18, "IQ3_XXS", PK_OTHER}, {19, "IQ1_S", PK_OTHER},  {20, "IQ4_NL", PK_OTHER},
-    {21, "IQ3_S", PK_OTHER},  {22, "IQ2_S", PK_OTHER},   {23, "IQ4_XS", PK_OTHER}, {24, "I8", PK_OTHER},
-    {25, "I16", PK_OTHER},    {26, "I32", PK_OTHER},     {27, "I64", PK_OTHER},    {28, "F64", PK_OTHER},
-    {29, "IQ1_M", PK_OTHER},  {34, "TQ1_0", PK_OTHER},   {35, "TQ2_0", PK_OTHER},  {39, "MXFP4", PK_OTHER},
+    {0, "F32", PK_F32},        {1, "F16", PK_F16},       {30, "BF16", PK_BF16},     {2, "Q4_0", PK_Q4_0},
+    {3, "Q4_1", PK_Q4_1},      {6, "Q5_0", PK_Q5_0},     {7, "Q5_1", PK_Q5_1},      {8, "Q8_0", PK_Q8_0},
+    {12, "Q4_K", PK_Q4_K},     {13, "Q5_K", PK_Q5_K},    {14, "Q6_K", PK_Q6_K},     {20, "IQ4_NL", PK_IQ4_NL},
+    {9, "Q8_1", PK_OTHER},     {10, "Q2_K", PK_OTHER},   {11, "Q3_K", PK_OTHER},    {15, "Q8_K", PK_OTHER},
+    {16, "IQ2_XXS", PK_OTHER}, {17, "IQ2_XS", PK_OTHER}, {18, "IQ3_XXS", PK_OTHER}, {19, "IQ1_S", PK_OTHER},
+    {21, "IQ3_S", PK_OTHER},   {22, "IQ2_S", PK_OTHER},  {23, "IQ4_XS", PK_OTHER},  {24, "I8", PK_OTHER},
+    {25, "I16", PK_OTHER},     {26, "I32", PK_OTHER},    {27, "I64", PK_OTHER},     {28, "F64", PK_OTHER},
+    {29, "IQ1_M", PK_OTHER},   {34, "TQ1_0", PK_OTHER},  {35, "TQ2_0", PK_OTHER},   {39, "MXFP4", PK_OTHER},
 };
 
 /* The reader: `header` holds the first `held` bytes of the file and grows on demand; `at` is the position. While it
@@ -186,7 +186,8 @@ static bool read_tensor(struct reader *r, struct pk_gguf_tensor *t) {
     for (size_t i = 0; i < sizeof(tensor_types) / sizeof(tensor_types[0]); i++) {
         if (tensor_types[i].id == id && tensor_types[i].type == PK_OTHER) {
             return pk_fail(r->e, MOXIE_ERROR_MODEL,
-                           "%s: tensor \"%.*s\" has type %s; F32, F16, BF16, Q4_0, Q4_1 and Q8_0 can be packed",
+                           "%s: tensor \"%.*s\" has type %s; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, "
+                           "Q5_K, Q6_K and IQ4_NL can be packed",
                            r->f->path, length, name, tensor_types[i].name);
         }
         if (tensor_types[i].id == id) {

@@ -86,7 +86,7 @@ static bool add_matrix(struct pk_layout_builder *b, uint32_t role, uint32_t laye
                           .rows = PK_TILE,
                           .cols = (uint32_t)cols,
                           .group = coding.group,
-                          .scale_type = coding.group ? MX_SCALE_F16 : MX_SCALE_NONE};
+                          .scale_type = coding.scale_type};
     const uint64_t tile = mx_tensor_data_bytes(&t) + mx_tensor_scale_bytes(&t) + mx_tensor_extra_bytes(&t);
     const uint64_t most = (b->segment_max - 3ull * MX_PLANE_ALIGN) / tile * PK_TILE;
     for (uint64_t done = 0; done < rows;) {
@@ -106,6 +106,10 @@ static bool add_matrix(struct pk_layout_builder *b, uint32_t role, uint32_t laye
 
 /* ---- What a model consists of ---- */
 
+static bool same_planes(struct pk_coding a, struct pk_coding b) {
+    return a.format == b.format && a.scale_type == b.scale_type;
+}
+
 /* Query, key and value: one matrix where their formats agree, else several where rows allow. */
 static bool add_qkv(struct pk_layout_builder *b, uint32_t l) {
     struct pk_rows all;
@@ -116,7 +120,7 @@ static bool add_qkv(struct pk_layout_builder *b, uint32_t l) {
     bool aligned = true;
     uint32_t group = 0;
     for (unsigned i = 0; i < all.n; i++) {
-        part[i] = pk_coding_of(b->o, MX_ROLE_QKV, all.slice[i].tensor->type);
+        part[i] = pk_coding_of(b->o, MX_ROLE_QKV, all.slice[i].tensor);
         aligned = aligned && (i + 1 == all.n || all.slice[i].rows % PK_TILE == 0);
         if (part[i].group && (!group || part[i].group < group)) {
             group = part[i].group;
@@ -126,7 +130,7 @@ static bool add_qkv(struct pk_layout_builder *b, uint32_t l) {
     for (unsigned i = 0; i < all.n;) {
         struct pk_coding coding = aligned ? part[i] : join;
         uint64_t rows = 0;
-        for (; i < all.n && (!aligned || part[i].format == coding.format); i++) {
+        for (; i < all.n && (!aligned || same_planes(part[i], coding)); i++) {
             rows += all.slice[i].rows;
             b->widened += coding.format != part[i].format;
         }
@@ -170,7 +174,7 @@ static struct pk_coding expert_coding(struct pk_layout_builder *b, uint32_t role
     for (uint32_t i = 0; i < experts; i++) {
         struct pk_rows rows;
         if (pk_rows_of(b->s, role, l, i, &rows)) {
-            b->widened += pk_coding_of(b->o, role, rows.slice[0].tensor->type).format != all.format;
+            b->widened += pk_coding_of(b->o, role, rows.slice[0].tensor).format != all.format;
         }
     }
     return all;

@@ -44,6 +44,7 @@ struct pk_tensor {
     uint64_t dims[PK_MAX_DIMS]; /* outermost first; dims[n_dims - 1] is contiguous */
     uint64_t rows, cols;        /* the matrix view; a vector or scalar is one row */
     uint64_t row_bytes;         /* of one row in the file's type */
+    uint32_t group;             /* columns that share a scale where that is not the type's own 32; else 0 */
     bool consumed;              /* pk_source_take gave it out */
     bool ignored; /* pk_source_check: known, and not needed (rotary_emb.inv_freq, the head of a tied model) */
 

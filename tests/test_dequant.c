@@ -11,27 +11,62 @@
 #include "tests/check.h"
 #include "tests/importer_files.h"
 
-#define BLOCKS 48
-
-static void check_blocks(const char *name, enum pk_type type, size_t block_bytes) {
+/* The file holds blocks, then their values. */
+static void check_blocks(const char *name, enum pk_type type, size_t blocks, size_t block_bytes, size_t elements) {
     char path[64];
     snprintf(path, sizeof(path), "tests/data/importer/blocks-%s.bin", name);
     struct bytes b = read_whole(path);
-    assert_int_equal(b.n, BLOCKS * (block_bytes + 32 * 4));
-    float values[BLOCKS * 32];
-    uint8_t moved[1 + BLOCKS * 64]; // rows need no alignment
-    memcpy(moved + 1, b.data, BLOCKS * block_bytes);
-    pk_row_to_f32(type, moved + 1, BLOCKS * 32, values);
-    assert_memory_equal(values, b.data + BLOCKS * block_bytes, sizeof(values));
+    const size_t raw = blocks * block_bytes, n = blocks * elements;
+    assert_int_equal(b.n, raw + 4 * n);
+    float *values = malloc(4 * n);
+    uint8_t *moved = malloc(1 + raw); // rows need no alignment
+    memcpy(moved + 1, b.data, raw);
+    pk_row_to_f32(type, moved + 1, n, values);
+    assert_memory_equal(values, b.data + raw, 4 * n);
+    // The same numbers as integers: one rounding of the sum, none of the product.
+    for (size_t u = 0; type != PK_BF16 && type != PK_Q6_K && u < n / PK_BLOCK; u++) {
+        int8_t codes[PK_BLOCK];
+        struct pk_unit unit;
+        pk_row_unit(type, moved + 1, u, codes, &unit);
+        for (size_t i = 0; i < PK_BLOCK; i++) {
+            const double exact = (double)unit.scale * (codes[i] - unit.zero) + unit.minimum;
+            assert_true((float)exact == values[u * PK_BLOCK + i]);
+        }
+    }
+    free(moved);
+    free(values);
     free_bytes(&b);
 }
 
 static void test_blocks(void **state) {
     (void)state;
-    check_blocks("q4_0", PK_Q4_0, 18);
-    check_blocks("q4_1", PK_Q4_1, 20);
-    check_blocks("q8_0", PK_Q8_0, 34);
-    check_blocks("bf16", PK_BF16, 64);
+    check_blocks("q4_0", PK_Q4_0, 48, 18, 32);
+    check_blocks("q4_1", PK_Q4_1, 48, 20, 32);
+    check_blocks("q5_0", PK_Q5_0, 48, 22, 32);
+    check_blocks("q5_1", PK_Q5_1, 48, 24, 32);
+    check_blocks("q8_0", PK_Q8_0, 48, 34, 32);
+    check_blocks("iq4_nl", PK_IQ4_NL, 48, 18, 32);
+    check_blocks("q4_k", PK_Q4_K, 12, 144, 256);
+    check_blocks("q5_k", PK_Q5_K, 12, 176, 256);
+    check_blocks("q6_k", PK_Q6_K, 12, 210, 256);
+    check_blocks("bf16", PK_BF16, 48, 64, 32);
+}
+
+/* Q4_Z is Q4_0 with another zero-point. */
+static void test_zero_points(void **state) {
+    (void)state;
+    uint8_t block[19] = {0x00, 0x35, 0}; // 0.3125
+    float values[32];
+    for (int i = 0; i < 16; i++) {
+        block[3 + i] = (uint8_t)(i | (15 - i) << 4);
+    }
+    for (int zero = 0; zero < 16; zero++) {
+        block[2] = (uint8_t)zero;
+        pk_row_to_f32(PK_Q4_Z, block, 32, values);
+        for (int i = 0; i < 16; i++) {
+            assert_true(values[i] == 0.3125f * (float)(i - zero) && values[16 + i] == 0.3125f * (float)(15 - i - zero));
+        }
+    }
 }
 
 static void test_all_halfs(void **state) {
@@ -86,7 +121,7 @@ static void test_bad_scale_shows(void **state) {
         struct pk_tensor t = {.name = "t", .cols = 32};
         struct pk_error e;
         memcpy(block, &bad[i], 2);
-        for (enum pk_type type = PK_Q4_0; type <= PK_Q8_0; type++) {
+        for (enum pk_type type = PK_Q4_0; type <= PK_IQ4_NL; type++) {
             pk_row_to_f32(type, block, 32, values);
             assert_false(pk_check_finite(&t, 0, values, &e));
         }
@@ -101,7 +136,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks),          cmocka_unit_test(test_all_halfs),
         cmocka_unit_test(test_all_bfloats),     cmocka_unit_test(test_not_finite_is_named),
-        cmocka_unit_test(test_bad_scale_shows),
+        cmocka_unit_test(test_bad_scale_shows), cmocka_unit_test(test_zero_points),
     };
     return check_run(tests);
 }
