@@ -34,7 +34,7 @@ class Site:
             x[:, :width] = self.x
             x = x.reshape(tokens, groups, group)
             magnitude = (bits(x) & 0x7FFFFFFF).max(-1)
-            if (magnitude >= 0x7F800000).any():
+            if (magnitude >= 0x71800000).any():  # 2^100
                 raise NotFinite
             a = magnitude.astype(np.int32).view(F)
             zero = a == 0
