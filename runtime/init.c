@@ -47,6 +47,8 @@ static uint64_t lay_out(const struct mx_bundle *bundle, const struct mx_plan *p,
     e->scratch_bytes = scratch > MX_CL_SCRATCH_BYTES ? scratch : MX_CL_SCRATCH_BYTES;
     e->scratch = carve(&c, e->scratch_bytes);
     if (base) {
+        memset(e->parameters, 0,
+               (size_t)p->parameters_bytes); /* a step sets what changes; the caller's memory is not 0 */
         mx_kv_init(&e->kv, kv, p->kv_blocks, p->sequences, p->context);
         e->copies = (struct mx_kv_copy *)(e->parameters + p->place[MX_BUFFER_COPIES].offset);
     }
@@ -62,6 +64,7 @@ uint64_t mx_engine_bytes(const struct mx_bundle *bundle, const struct mx_plan *p
 static enum moxie_error take_regions(const struct mx_plan *p, const struct moxie_region given[MOXIE_REGIONS],
                                      struct moxie_region region[MOXIE_REGIONS], void **mapped, uint64_t *mapped_bytes,
                                      struct moxie_failure *failure) {
+    static const char *const names[MOXIE_REGIONS] = {"HOST", "SESSION", "STEP"};
     *mapped = NULL;
     *mapped_bytes = 0;
     for (int i = 0; i < MOXIE_REGIONS; i++) {
@@ -73,7 +76,7 @@ static enum moxie_error take_regions(const struct mx_plan *p, const struct moxie
         }
         if (region[i].bytes < need || (uintptr_t)region[i].pointer % MX_REGION_ALIGN)
             return mx_fail(failure, MOXIE_ERROR_MEMORY, need,
-                           "region %d has %zu bytes at %s address, the plan needs %llu aligned to 4096", i,
+                           "region %s has %zu bytes at %s address, the plan needs %llu aligned to 4096", names[i],
                            region[i].bytes,
                            (uintptr_t)region[i].pointer % MX_REGION_ALIGN ? "an unaligned" : "an aligned",
                            (unsigned long long)need);
