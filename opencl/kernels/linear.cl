@@ -18,6 +18,9 @@
 #define MX_T (MX_LANES ? 4u : 8u) /* entries computed side by side; at least 4 */
 #endif
 
+/* T is a constant at every call; only when everything is inlined do the arrays of T become registers. */
+#define MX_INLINE MX_FN __attribute__((always_inline))
+
 #define MX_RESIDUAL 1u
 #define MX_GLU 2u
 
@@ -42,7 +45,7 @@ struct mx_operands {
 #define MX_ATOMS (MX_GROUP / 32u)                  /* in a group */
 
 /* sum + the four unsigned bytes of each w times the four signed bytes at x. Exact, so any way to do it is right. */
-MX_FN mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
+MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
 #if MX_DOT == 2
     __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*x));
     return sum;
@@ -54,7 +57,7 @@ MX_FN mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
 }
 
 /* sum[t] += the 32 k of one atom, q_x at x[t] + at. */
-MX_FN void mx_atom(const uint T, const struct mx_operands *o, __global const uchar *data, uint at, mx_i *sum) {
+MX_INLINE void mx_atom(const uint T, const struct mx_operands *o, __global const uchar *data, uint at, mx_i *sum) {
     __global const uint *words = (__global const uint *)data;
 #if MX_FORMAT == MX_I8
 #pragma unroll
@@ -79,7 +82,7 @@ MX_FN void mx_atom(const uint T, const struct mx_operands *o, __global const uch
 }
 
 /* acc[t] = terms of segment s. What was added to make weights unsigned, or the zero-point, is taken off first. */
-MX_FN void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_f *acc) {
+MX_INLINE void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_f *acc) {
     const uint groups = (o->K + MX_GROUP - 1) / MX_GROUP, atoms = (o->K + 31) / 32;
     const uint first = s * (MX_SEGMENT / MX_GROUP), end = min(groups, first + MX_SEGMENT / MX_GROUP);
     for (uint g = first; g < end; g++) {
@@ -125,7 +128,7 @@ MX_FN void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_f *a
 #define MX_TILE_EXTRA(K) (MX_TILE_SCALES(K) * (uint)sizeof(mx_scale))
 #endif
 #else
-MX_FN void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_f *acc) {
+MX_INLINE void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_f *acc) {
     __global const mx_weight *weights = (__global const mx_weight *)o->data;
     const uint end = min(o->K, (s + 1) * MX_SEGMENT);
     for (uint k = s * MX_SEGMENT; k < end; k++) {
@@ -142,7 +145,7 @@ MX_FN void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_f *a
 #endif
 
 /* y[t] = rows of one tile times the activations. In the lane style only slot 0 has the result. */
-MX_FN void mx_tile(const uint T, const struct mx_operands *o, MX_SHARED mx_f *parts, mx_f *y) {
+MX_INLINE void mx_tile(const uint T, const struct mx_operands *o, MX_SHARED mx_f *parts, mx_f *y) {
     const uint segments = (o->K + MX_SEGMENT - 1) / MX_SEGMENT;
 #pragma unroll
     for (uint t = 0; t < T; t++)
@@ -178,7 +181,7 @@ MX_FN void mx_tile(const uint T, const struct mx_operands *o, MX_SHARED mx_f *pa
 }
 
 /* Row of results: the first n of 16 columns. */
-MX_FN void mx_store(__global float *out, mx_f y, uint n, uint mode) {
+MX_INLINE void mx_store(__global float *out, mx_f y, uint n, uint mode) {
     y = mx_flush_f(y);
 #if MX_LANES
     if (MX_SLOT == 0 && MX_LANE < n)
@@ -203,7 +206,7 @@ MX_FN void mx_store(__global float *out, mx_f y, uint n, uint mode) {
         uint out_row, uint mode, MX_SHARED mx_f *parts
 
 /* T entries from `entry` on, tile (or pair of tiles) `tile`. */
-MX_FN void mx_entries(const uint T, uint entry, uint tile, MX_ARGUMENTS) {
+MX_INLINE void mx_entries(const uint T, uint entry, uint tile, MX_ARGUMENTS) {
     struct mx_operands o;
     o.K = K;
 #pragma unroll
