@@ -37,7 +37,9 @@ static void define(struct options *o, const char *name, uint32_t value) {
 }
 
 uint32_t mx_lane_group(const struct mx_cl *cl) {
-    if (cl->facts.type & CL_DEVICE_TYPE_CPU || cl->facts.max_work_group < 64)
+    /* Mesa's driver for processors takes vectors apart; then a whole tile in one work-item compiles for minutes */
+    bool vectors = (cl->facts.type & CL_DEVICE_TYPE_CPU) && strcmp(cl->facts.platform, "rusticl") != 0;
+    if (vectors || cl->facts.max_work_group < 64)
         return 0;
     return cl->facts.max_work_group >= 128 ? 128 : 64;
 }
