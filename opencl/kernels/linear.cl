@@ -15,11 +15,29 @@
 #define MX_TOKENS_PER_ITEM 64u /* entries for which one unit reads a tile: they share it in the cache */
 #endif
 #ifndef MX_T
-#define MX_T (MX_LANES ? 4u : 8u) /* entries computed side by side; at least 4 */
+#define MX_T (MX_LANES ? 4u : 8u) /* entries computed side by side; 4 to 8 */
 #endif
 
-/* T is a constant at every call; only when everything is inlined do the arrays of T become registers. */
+/* T is a constant at every call. Arrays of T become registers only when all is inlined and every index is a constant
+ * from the start; loops are unrolled too late for that (seen with clang 14: sums kept in memory, 5 times slower). */
 #define MX_INLINE MX_FN __attribute__((always_inline))
+#define MX_ONE(i, ...)                                                                                                 \
+    {                                                                                                                  \
+        enum { t = i };                                                                                                \
+        if (t < T) {                                                                                                   \
+            __VA_ARGS__;                                                                                               \
+        }                                                                                                              \
+    }
+#define MX_EACH_T(...)                                                                                                 \
+    MX_ONE(0, __VA_ARGS__)                                                                                             \
+    MX_ONE(1, __VA_ARGS__)                                                                                             \
+    MX_ONE(2, __VA_ARGS__)                                                                                             \
+    MX_ONE(3, __VA_ARGS__)                                                                                             \
+    MX_ONE(4, __VA_ARGS__)                                                                                             \
+    MX_ONE(5, __VA_ARGS__)                                                                                             \
+    MX_ONE(6, __VA_ARGS__)                                                                                             \
+    MX_ONE(7, __VA_ARGS__)
+#define MX_T_MAX 8
 
 #define MX_RESIDUAL 1u
 #define MX_GLU 2u
@@ -34,9 +52,9 @@ typedef float mx_x;
 struct mx_operands {
     __global const uchar *data, *extra;
     __global const mx_scale *scale;
-    __global const mx_x *x[MX_T];
-    __global const float *xs[MX_T];
-    __global const int *xsum[MX_T];
+    __global const mx_x *x[MX_T_MAX];
+    __global const float *xs[MX_T_MAX];
+    __global const int *xsum[MX_T_MAX];
     uint K;
 };
 
@@ -63,60 +81,47 @@ MX_INLINE void mx_atom(const uint T, const struct mx_operands *o, __global const
 #pragma unroll
     for (uint q = 0; q < 8; q++) {
         mx_u w = MX_ROW(words, q) ^ 0x80808080u; /* + 128: unsigned */
-#pragma unroll
-        for (uint t = 0; t < T; t++)
-            sum[t] = mx_dot4(sum[t], w, (__global const int *)(o->x[t] + at) + q);
+        MX_EACH_T(sum[t] = mx_dot4(sum[t], w, (__global const int *)(o->x[t] + at) + q))
     }
 #else
 #pragma unroll
     for (uint q = 0; q < 4; q++) {
         mx_u w = MX_ROW(words, q), low = w & 0x0f0f0f0fu, high = w >> 4 & 0x0f0f0f0fu;
-#pragma unroll
-        for (uint t = 0; t < T; t++)
-            sum[t] = mx_dot4(sum[t], low, (__global const int *)(o->x[t] + at) + q);
-#pragma unroll
-        for (uint t = 0; t < T; t++)
-            sum[t] = mx_dot4(sum[t], high, (__global const int *)(o->x[t] + at) + 4 + q);
+        MX_EACH_T(sum[t] = mx_dot4(sum[t], low, (__global const int *)(o->x[t] + at) + q))
+        MX_EACH_T(sum[t] = mx_dot4(sum[t], high, (__global const int *)(o->x[t] + at) + 4 + q))
     }
 #endif
 }
 
-/* acc[t] = terms of segment s. What was added to make weights unsigned, or the zero-point, is taken off first. */
+/* The start of a sum: what was added to make weights unsigned, or the zero-point, is taken off. */
+MX_INLINE mx_i mx_start(__global const uchar *extra, uint g, int xsum) {
+#if MX_FORMAT == MX_I4
+    return (mx_i)(xsum * -8);
+#elif MX_FORMAT == MX_I4Z
+    return MX_TO_I(MX_ROW(extra, g)) * -xsum;
+#elif MX_FORMAT == MX_I4M
+    return (mx_i)(0);
+#else
+    return (mx_i)(xsum * -128);
+#endif
+}
+
+/* acc[t] += terms of segment s. */
 MX_INLINE void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_f *acc) {
     const uint groups = (o->K + MX_GROUP - 1) / MX_GROUP, atoms = (o->K + 31) / 32;
     const uint first = s * (MX_SEGMENT / MX_GROUP), end = min(groups, first + MX_SEGMENT / MX_GROUP);
     for (uint g = first; g < end; g++) {
-        mx_i sum[MX_T];
-#if MX_FORMAT == MX_I4Z
-        const mx_i zero = -MX_TO_I(MX_ROW(o->extra, g));
-#endif
-#pragma unroll
-        for (uint t = 0; t < T; t++) {
-#if MX_FORMAT == MX_I4
-            sum[t] = (mx_i)(o->xsum[t][g] * -8);
-#elif MX_FORMAT == MX_I4Z
-            sum[t] = zero * o->xsum[t][g];
-#elif MX_FORMAT == MX_I4M
-            sum[t] = (mx_i)(0);
-#else
-            sum[t] = (mx_i)(o->xsum[t][g] * -128);
-#endif
-        }
+        mx_i sum[MX_T_MAX];
+        MX_EACH_T(sum[t] = mx_start(o->extra, g, o->xsum[t][g]))
         const uint last = min(atoms, (g + 1) * MX_ATOMS);
         for (uint a = g * MX_ATOMS; a < last; a++)
             mx_atom(T, o, o->data + a * MX_ATOM, a * 32, sum);
         const mx_f scale = MX_SCALE_ROW(o->scale, g);
+        MX_EACH_T(acc[t] = fma(scale * o->xs[t][g], MX_TO_F(sum[t]), acc[t]))
 #if MX_FORMAT == MX_I4M
         const mx_f least = MX_SCALE_ROW((__global const mx_scale *)o->extra, g);
+        MX_EACH_T(acc[t] = fma(least * o->xs[t][g], (mx_f)(convert_float(o->xsum[t][g])), acc[t]))
 #endif
-#pragma unroll
-        for (uint t = 0; t < T; t++) {
-            const float xs = o->xs[t][g];
-            acc[t] = fma(scale * xs, MX_TO_F(sum[t]), acc[t]);
-#if MX_FORMAT == MX_I4M
-            acc[t] = fma(least * xs, (mx_f)(convert_float(o->xsum[t][g])), acc[t]);
-#endif
-        }
     }
 }
 
@@ -133,9 +138,7 @@ MX_INLINE void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_
     const uint end = min(o->K, (s + 1) * MX_SEGMENT);
     for (uint k = s * MX_SEGMENT; k < end; k++) {
         const mx_f w = MX_WEIGHT_ROW(weights, k);
-#pragma unroll
-        for (uint t = 0; t < T; t++)
-            acc[t] = fma(w, (mx_f)(o->x[t][k]), acc[t]);
+        MX_EACH_T(acc[t] = fma(w, (mx_f)(o->x[t][k]), acc[t]))
     }
 }
 
@@ -147,35 +150,27 @@ MX_INLINE void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_
 /* y[t] = rows of one tile times the activations. In the lane style only slot 0 has the result. */
 MX_INLINE void mx_tile(const uint T, const struct mx_operands *o, MX_SHARED mx_f *parts, mx_f *y) {
     const uint segments = (o->K + MX_SEGMENT - 1) / MX_SEGMENT;
-#pragma unroll
-    for (uint t = 0; t < T; t++)
-        y[t] = (mx_f)(0.0f);
+    MX_EACH_T(y[t] = (mx_f)(0.0f))
 #if MX_LANES
     for (uint s0 = 0; s0 < segments; s0 += MX_SLOTS) {
-        mx_f acc[MX_T];
-        for (uint t = 0; t < T; t++)
-            acc[t] = 0.0f;
+        mx_f acc[MX_T_MAX];
+        MX_EACH_T(acc[t] = 0.0f)
         if (s0 + MX_SLOT < segments)
             mx_segment(T, o, s0 + MX_SLOT, acc);
-        for (uint t = 0; t < T; t++)
-            parts[t * get_local_size(0) + get_local_id(0)] = acc[t];
+        MX_EACH_T(parts[t * get_local_size(0) + get_local_id(0)] = acc[t])
         MX_SYNC();
         if (MX_SLOT == 0)
-            for (uint s = 0; s < MX_SLOTS && s0 + s < segments; s++)
-                for (uint t = 0; t < T; t++)
-                    y[t] = y[t] + parts[t * get_local_size(0) + 16 * s + MX_LANE];
+            for (uint s = 0; s < MX_SLOTS && s0 + s < segments; s++) {
+                MX_EACH_T(y[t] = y[t] + parts[t * get_local_size(0) + 16 * s + MX_LANE])
+            }
         MX_SYNC();
     }
 #else
     for (uint s = 0; s < segments; s++) {
-        mx_f acc[MX_T];
-#pragma unroll
-        for (uint t = 0; t < T; t++)
-            acc[t] = (mx_f)(0.0f);
+        mx_f acc[MX_T_MAX];
+        MX_EACH_T(acc[t] = (mx_f)(0.0f))
         mx_segment(T, o, s, acc);
-#pragma unroll
-        for (uint t = 0; t < T; t++)
-            y[t] = y[t] + acc[t];
+        MX_EACH_T(y[t] = y[t] + acc[t])
     }
 #endif
 }
@@ -209,40 +204,30 @@ MX_INLINE void mx_store(__global float *out, mx_f y, uint n, uint mode) {
 MX_INLINE void mx_entries(const uint T, uint entry, uint tile, MX_ARGUMENTS) {
     struct mx_operands o;
     o.K = K;
-#pragma unroll
-    for (uint t = 0; t < T; t++) {
-        const ulong row = rows[entry + t];
 #if MX_INTEGER
-        const uint groups = (K + MX_GROUP - 1) / MX_GROUP;
-        o.x[t] = x + row * ((K + 31) / 32 * 32);
-        o.xs[t] = xs + row * groups;
-        o.xsum[t] = xsum + row * groups;
+    const uint groups = (K + MX_GROUP - 1) / MX_GROUP, stride = (K + 31) / 32 * 32;
+    MX_EACH_T(const ulong row = rows[entry + t]; o.x[t] = x + row * stride; o.xs[t] = xs + row * groups;
+              o.xsum[t] = xsum + row * groups)
 #else
-        o.x[t] = x + row * K;
+    MX_EACH_T(o.x[t] = x + (ulong)rows[entry + t] * K)
 #endif
-    }
-    mx_f y[MX_T], gate[MX_T];
-#pragma unroll
-    for (uint t = 0; t < T; t++)
-        y[t] = (mx_f)(0.0f);
+    mx_f y[MX_T_MAX], gate[MX_T_MAX];
+    MX_EACH_T(y[t] = (mx_f)(0.0f))
     const uint parts_of_row = mode == MX_GLU ? 2 : 1;
     for (uint part = 0; part < parts_of_row; part++) {
         const ulong i = tile * parts_of_row + part;
         o.data = base + data + i * MX_TILE_BYTES(K);
         o.scale = (__global const mx_scale *)(base + scale) + i * MX_TILE_SCALES(K);
         o.extra = base + extra + i * MX_TILE_EXTRA(K);
-#pragma unroll
-        for (uint t = 0; t < T; t++)
-            gate[t] = y[t];
+        MX_EACH_T(gate[t] = y[t])
         mx_tile(T, &o, parts, y);
     }
-#pragma unroll
-    for (uint t = 0; t < T; t++) {
-        __global float *to = out + (ulong)(entry + t) * ldo + tile * 16;
-        if (mode == MX_GLU)
-            mx_store(to, mx_silu_f(mx_flush_f(gate[t])) * mx_flush_f(y[t]), ldo - min(ldo, tile * 16), mode);
-        else
-            mx_store(to + out_row, y[t], rows_out - tile * 16, mode);
+    out += (ulong)entry * ldo + tile * 16;
+    if (mode == MX_GLU) {
+        const uint n = ldo - min(ldo, tile * 16);
+        MX_EACH_T(mx_store(out + t * ldo, mx_silu_f(mx_flush_f(gate[t])) * mx_flush_f(y[t]), n, mode))
+    } else {
+        MX_EACH_T(mx_store(out + out_row + t * ldo, y[t], rows_out - tile * 16, mode))
     }
 }
 
