@@ -23,6 +23,7 @@
 struct pk_writer {
     char *path, *temporary;
     int fd;
+    int failed; /* errno of the first write that did not work, or ECANCELED: nothing is written any more */
     uint64_t position;
     struct archive *archive;
     uint8_t *leaves; /* where the next digests go */
@@ -32,24 +33,31 @@ struct pk_writer {
 };
 
 static bool fail_write(const struct pk_writer *w, struct pk_error *e) {
-    const char *why =
-        w->archive && archive_error_string(w->archive) ? archive_error_string(w->archive) : strerror(errno);
-    return pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot be written: %s", w->temporary, why);
+    const char *why = w->failed ? strerror(w->failed) : archive_error_string(w->archive);
+    return pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot be written: %s", w->path, why ? why : "unknown error");
 }
 
-/* libarchive's way to the file. */
+/* The result of a call of libarchive, and of the writes that it made. */
+static bool check(const struct pk_writer *w, bool ok, struct pk_error *e) {
+    return (ok && !w->failed) || fail_write(w, e);
+}
+
+/* libarchive's way to the file. Failures are kept here: told of one, libarchive forgets to free what it holds. */
 static la_ssize_t write_some(struct archive *a, void *user, const void *data, size_t n) {
+    (void)a;
     struct pk_writer *w = user;
-    ssize_t done;
-    do {
-        done = write(w->fd, data, n);
-    } while (done < 0 && errno == EINTR);
-    if (done <= 0) {
-        archive_set_error(a, errno, "%s", strerror(errno));
-        return -1;
+    const char *p = data;
+    for (size_t left = n; left > 0 && !w->failed;) {
+        ssize_t done = write(w->fd, p, left);
+        if (done > 0) {
+            p += done;
+            left -= (size_t)done;
+        } else if (done == 0 || errno != EINTR) {
+            w->failed = done == 0 ? EIO : errno;
+        }
     }
-    w->position += (uint64_t)done;
-    return done;
+    w->position += n;
+    return (la_ssize_t)n;
 }
 
 /* The mode that a new file would have; mkostemp gives 0600. */
@@ -105,11 +113,11 @@ bool pk_writer_member(struct pk_writer *w, const char *name, uint64_t bytes, str
     archive_entry_set_mtime(entry, 0, 0);
     int result = archive_write_header(w->archive, entry);
     archive_entry_free(entry);
-    return result == ARCHIVE_OK || fail_write(w, e);
+    return check(w, result == ARCHIVE_OK, e);
 }
 
 static bool write_bytes(struct pk_writer *w, const void *data, size_t n, struct pk_error *e) {
-    return n == 0 || archive_write_data(w->archive, data, n) == (la_ssize_t)n || fail_write(w, e);
+    return n == 0 || check(w, archive_write_data(w->archive, data, n) == (la_ssize_t)n, e);
 }
 
 bool pk_writer_plain(struct pk_writer *w, const void *data, uint64_t n, struct pk_error *e) {
@@ -173,7 +181,7 @@ uint64_t pk_writer_position(const struct pk_writer *w) {
 }
 
 bool pk_writer_end(struct pk_writer *w, struct pk_error *e) {
-    return archive_write_close(w->archive) == ARCHIVE_OK || fail_write(w, e);
+    return check(w, archive_write_close(w->archive) == ARCHIVE_OK, e);
 }
 
 bool pk_writer_patch(struct pk_writer *w, uint64_t offset, const void *data, uint64_t n, struct pk_error *e) {
@@ -184,6 +192,7 @@ bool pk_writer_patch(struct pk_writer *w, uint64_t offset, const void *data, uin
             continue;
         }
         if (done <= 0) {
+            w->failed = done == 0 ? EIO : errno;
             return fail_write(w, e);
         }
         p += done;
@@ -220,7 +229,7 @@ void pk_writer_close(struct pk_writer *w) {
         return;
     }
     if (w->archive) {
-        archive_write_fail(w->archive); // freeing must not write any more
+        w->failed = ECANCELED;
         archive_write_free(w->archive);
     }
     if (w->fd >= 0) {
