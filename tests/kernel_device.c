@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* MAP_ANONYMOUS */
 #include "tests/kernel_device.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tests/check.h"
 #include "tests/twin/twin.h"
@@ -84,6 +86,25 @@ cl_program kernel_build(struct kernel_device *d, const struct mx_program_key *ke
     return program;
 }
 
+/* Memory of an argument that ends (up to its alignment) where the program may not read or write: a device that works on
+ * host memory dies of an access beyond it. */
+struct guarded {
+    void *map;
+    size_t bytes;
+    uint8_t *at;
+};
+
+static struct guarded guard(const uint8_t *from, size_t bytes) {
+    const size_t page = 4096, whole = (bytes + page - 1) / page * page;
+    struct guarded g = {.bytes = whole + page};
+    g.map = mmap(NULL, g.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(g.map != MAP_FAILED);
+    assert_int_equal(mprotect((uint8_t *)g.map + whole, page, PROT_NONE), 0);
+    g.at = (uint8_t *)g.map + whole - (bytes + 15) / 16 * 16;
+    memcpy(g.at, from, bytes);
+    return g;
+}
+
 /* Sides of the grid in units. */
 static cl_uint sides(const struct mx_case *c, size_t side[3]) {
     const uint32_t n = c->grid.count == MX_FIXED ? 1 : c->counts[c->grid.count];
@@ -97,6 +118,7 @@ static cl_uint sides(const struct mx_case *c, size_t side[3]) {
 void kernel_run(struct kernel_device *d, cl_program program, const char *kernel, const struct kernel_style *style,
                 const struct mx_case *c, uint8_t *image) {
     cl_mem mem[MX_MAX_ARGS];
+    struct guarded memory[MX_MAX_ARGS];
     cl_int code;
     size_t global[3], local[3] = {style->local ? style->local : 1, 1, 1};
     cl_kernel k = clCreateKernel(program, kernel, &code);
@@ -105,8 +127,11 @@ void kernel_run(struct kernel_device *d, cl_program program, const char *kernel,
         const struct mx_case_arg *a = &c->arg[i];
         mem[i] = NULL;
         if (a->kind == MX_ARG_MEM) {
-            mem[i] = clCreateBuffer(d->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, a->bytes, image + a->offset,
-                                    &code);
+            memory[i] = guard(image + a->offset, a->bytes);
+            /* only PoCL is known to work on this very memory; Oclgrind takes it for uninitialised */
+            mem[i] =
+                clCreateBuffer(d->context, CL_MEM_READ_WRITE | (d->pocl ? CL_MEM_USE_HOST_PTR : CL_MEM_COPY_HOST_PTR),
+                               a->bytes, memory[i].at, &code);
             ok(code, "clCreateBuffer");
             ok(clSetKernelArg(k, i, sizeof mem[i], &mem[i]), "clSetKernelArg");
         } else {
@@ -125,6 +150,7 @@ void kernel_run(struct kernel_device *d, cl_program program, const char *kernel,
                                    NULL),
                kernel);
             clReleaseMemObject(mem[i]);
+            munmap(memory[i].map, memory[i].bytes);
         }
     clReleaseKernel(k);
 }

@@ -6,6 +6,7 @@
  * Two styles from one source, with the same bits:
  *   MX_LANES 0  a work-item works on vectors of 16 (CPUs; correct with any work-group size, meant for 1)
  *   MX_LANES 1  16 work-items are the 16 lanes (GPUs; one-dimensional work-groups of MX_LOCAL, a multiple of 64)
+ * Only the second uses local memory: PoCL 3.1 shares a work-group's local arrays between its threads.
  * A *unit* is what the host's grid counts: a work-item in the first style, a work-group in the second. */
 #ifdef __OPENCL_C_VERSION__
 #pragma OPENCL FP_CONTRACT OFF
@@ -71,7 +72,7 @@ typedef uint16 mx_u;
         e = fma(-b, y, (F)(1.0f));                                                                                     \
         return fma(y, e, y);                                                                                           \
     }                                                                                                                  \
-    /* e^x for x <= 0, -infinity included; 0 below -28 */                                                              \
+    /* e^x for x <= 0, -infinity included. e^-28 is below 2^-40: what is less than -28 gives 0 as well. */              \
     MX_FN F mx_exp##n(F x) {                                                                                           \
         F c = x < -28.0f ? (F)(-28.0f) : x, k = rint(c * 1.44269504f);                                                 \
         F r = fma(k, (F)(-0x1.7f7d1cp-20f), fma(k, (F)(-0x1.62e4p-1f), c));                                            \
@@ -82,8 +83,7 @@ typedef uint16 mx_u;
         p = fma(p, r, (F)(0.5f));                                                                                      \
         p = fma(p, r, (F)(1.0f));                                                                                      \
         p = fma(p, r, (F)(1.0f));                                                                                      \
-        p = mx_flush##n(as_##F(as_##I(p) + convert_##I(k) * 0x800000));                                                \
-        return x < -28.0f ? (F)(0.0f) : p;                                                                             \
+        return mx_flush##n(as_##F(as_##I(p) + convert_##I(k) * 0x800000));                                             \
     }                                                                                                                  \
     MX_FN F mx_sigmoid##n(F z) {                                                                                       \
         F e = mx_exp##n(as_##F(as_##I(z) | (I)(-0x7fffffff - 1))), d = mx_recip##n(1.0f + e), below = e * d;           \

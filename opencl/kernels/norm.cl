@@ -88,7 +88,8 @@ __kernel void mx_norm(MX_WEIGHTS, __global const uint *restrict rows, __global c
                       __global int *restrict xsum, __global int *restrict status, uint H, uint group, float inv_hidden,
                       float eps) {
 #if MX_LANES
-    __local float parts[MX_LOCAL], sums[MX_SEGMENTS_MAX];
+    __local float parts[MX_LOCAL];
+    __local float sums[MX_SEGMENTS_MAX];
 #else
     float *parts = 0, *sums = 0;
 #endif
@@ -105,11 +106,11 @@ __kernel void mx_norm(MX_WEIGHTS, __global const uint *restrict rows, __global c
     }
     if (worst >= MX_INFINITE)
         atomic_or(status, MX_NOT_FINITE);
+#if MX_LANES
+    barrier(CLK_GLOBAL_MEM_FENCE);
+#endif
     if (group) {
         const uint groups = (H + group - 1) / group;
-#if MX_LANES
-        barrier(CLK_GLOBAL_MEM_FENCE);
-#endif
         mx_quantise_row(to, xq + row * kp, xs + row * groups, xsum + row * groups, H, group, status);
     }
 }

@@ -24,7 +24,9 @@ __kernel void mx_rope_table(MX_WEIGHTS, __global const int *restrict position, _
     for (uint i = MX_ITEM; i < half_dim; i += MX_ITEMS) {
         float s, c;
         mx_sincos(p * inv_freq[i], &s, &c);
-        cs[(ulong)t * half_dim + i] = (float2)(mx_flush(c), mx_flush(s));
+        __global float *to = (__global float *)(cs + ((ulong)t * half_dim + i));
+        to[0] = mx_flush(c);
+        to[1] = mx_flush(s);
     }
 }
 

@@ -9,13 +9,13 @@
 #define MX_SHARED_GATE 2u
 
 /* p (routed) = softmax of g; places of routed .. are not written. Ends with a barrier. */
-MX_FN void mx_softmax(__global const float *g, uint routed, __local float *p) {
+MX_FN void mx_softmax(__global const float *g, uint routed, MX_SHARED float *p) {
     float m = g[0], z = 0.0f;
     for (uint e = 1; e < routed; e++)
         m = g[e] > m ? g[e] : m;
     for (uint e = MX_ITEM; e < routed; e += MX_ITEMS)
         p[e] = mx_exp(g[e] - m);
-    barrier(CLK_LOCAL_MEM_FENCE);
+    MX_SYNC();
     for (uint s = 0; s < routed; s += MX_SEGMENT) { /* every work-item adds all of it */
         float a[16];
         const uint end = min(routed, s + MX_SEGMENT);
@@ -30,18 +30,26 @@ MX_FN void mx_softmax(__global const float *g, uint routed, __local float *p) {
         z = s ? z + a[0] : a[0];
     }
     const float inverse = mx_recip(z);
-    barrier(CLK_LOCAL_MEM_FENCE);
+    MX_SYNC();
     for (uint e = MX_ITEM; e < routed; e += MX_ITEMS)
         p[e] = mx_flush(p[e] * inverse);
-    barrier(CLK_LOCAL_MEM_FENCE);
+    MX_SYNC();
+}
+
+MX_FN void mx_put_job(__global uint4 *job, uint expert, uint first, uint count) {
+    __global uint *to = (__global uint *)job;
+    to[0] = expert;
+    to[1] = first;
+    to[2] = count;
+    to[3] = 0;
 }
 
 /* g (T, ldg) to selected and weight (T, top_k + shared), experts ascending, the shared parts last. Probabilities are not
  * negative, so their bits are in their order; equal ones: the lower index first. Grid: units are tokens. */
 __kernel void mx_route(__global const float *restrict g, __global int *restrict selected,
                        __global float *restrict weight, uint routed, uint top_k, uint shared, uint flags, uint ldg) {
-    __local float p[MX_ROUTED_MAX];
-    __local uint chosen[MX_ROUTED_MAX];
+    MX_SHARED float p[MX_ROUTED_MAX];
+    MX_SHARED uint chosen[MX_ROUTED_MAX];
     const ulong t = MX_UNIT(0);
     __global int *s = selected + t * (top_k + shared);
     __global float *w = weight + t * (top_k + shared);
@@ -54,7 +62,7 @@ __kernel void mx_route(__global const float *restrict g, __global int *restrict 
             better += as_uint(p[i]) > mine || (as_uint(p[i]) == mine && i < e) ? 1 : 0;
         chosen[e] = better < top_k ? 1 : 0;
     }
-    barrier(CLK_LOCAL_MEM_FENCE);
+    MX_SYNC();
     if (MX_ITEM == 0) {
         float sum = 0.0f;
         uint n = 0;
@@ -82,7 +90,8 @@ __kernel void mx_route(__global const float *restrict g, __global int *restrict 
 __kernel void mx_sort(__global const int *restrict selected, __global const uint *restrict params,
                       __global uint4 *restrict jobs, __global uint *restrict rows, __global uint *restrict entry, uint n,
                       uint experts) {
-    __local uint count[MX_EXPERTS_MAX], start[MX_EXPERTS_MAX];
+    MX_SHARED uint count[MX_EXPERTS_MAX];
+    MX_SHARED uint start[MX_EXPERTS_MAX];
     const uint total = params[0] * n;
 #if MX_LANES
     for (uint e = MX_ITEM; e < experts; e += MX_ITEMS) {
@@ -97,19 +106,19 @@ __kernel void mx_sort(__global const int *restrict selected, __global const uint
     for (uint i = 0; i < total; i++)
         count[(uint)selected[i]]++;
 #endif
-    barrier(CLK_LOCAL_MEM_FENCE);
+    MX_SYNC();
     if (MX_ITEM == 0) {
         uint sum = 0, job = 0;
         for (uint e = 0; e < experts; e++) {
             start[e] = sum;
             if (count[e])
-                jobs[job++] = (uint4)(e, sum, count[e], 0);
+                mx_put_job(jobs + job++, e, sum, count[e]);
             sum += count[e];
         }
         while (job < min(experts, total))
-            jobs[job++] = (uint4)(0, 0, 0, 0);
+            mx_put_job(jobs + job++, 0, 0, 0);
     }
-    barrier(CLK_LOCAL_MEM_FENCE);
+    MX_SYNC();
 #if MX_LANES
     for (uint e = MX_ITEM; e < experts; e += MX_ITEMS) {
         uint at = start[e];
