@@ -43,9 +43,10 @@ static bool dequantise(struct row *r, struct pk_error *e) {
     pk_row_to_f32(t->type, r->raw + first / block * pk_type_bytes(t->type), end - (first - skip), r->values);
     memmove(r->values, r->values + skip, r->cols * sizeof(float));
     for (size_t i = 0; i < r->cols; i++) {
+        const uint64_t column = first + i;
         if (!isfinite(r->values[i])) {
             return pk_fail(e, MOXIE_ERROR_NOT_FINITE, "tensor \"%s\", row %llu, column %llu: the value is %s", t->name,
-                           (unsigned long long)r->number, (unsigned long long)(first + i),
+                           (unsigned long long)r->number, (unsigned long long)column,
                            isnan(r->values[i]) ? "not a number" : "infinite");
         }
     }
@@ -96,8 +97,9 @@ static bool quantise(struct row *r, struct pk_coding coding, struct pk_tally *ta
 }
 
 static bool refuse(const struct row *r, size_t col, int code, const char *what, struct pk_error *e) {
+    const uint64_t column = r->slice->first_col + col;
     return pk_fail(e, code, "tensor \"%s\", row %llu, column %llu: %s", r->slice->tensor->name,
-                   (unsigned long long)r->number, (unsigned long long)(r->slice->first_col + col), what);
+                   (unsigned long long)r->number, (unsigned long long)column, what);
 }
 
 /* Turns what another format would hold (a wider one was chosen for the whole matrix) into that of the tensor. */
@@ -150,10 +152,10 @@ static bool place_scales(const struct pk_encoder *n, const struct row *r, unsign
         const struct pk_unit *u = &r->units[g * t->group / PK_BLOCK];
         const size_t at = g * PK_TILE + i;
         if (!put_scale(scale, at, t->scale_type, u->scale)) {
-            return refuse(r, g * t->group, MOXIE_ERROR_NOT_FINITE, "a scale is not finite", e);
+            return r->slice && refuse(r, g * t->group, MOXIE_ERROR_NOT_FINITE, "a scale is not finite", e);
         }
         if (t->format == MX_FORMAT_I4M && !put_scale(extra, at, t->scale_type, u->minimum)) {
-            return refuse(r, g * t->group, MOXIE_ERROR_NOT_FINITE, "a minimum is not finite", e);
+            return r->slice && refuse(r, g * t->group, MOXIE_ERROR_NOT_FINITE, "a minimum is not finite", e);
         }
         if (t->format == MX_FORMAT_I4Z) {
             extra[at] = u->zero;
@@ -214,10 +216,10 @@ static bool place_floats(const struct pk_encoder *n, struct row *r, unsigned i, 
     for (size_t k = 0; k < r->cols; k++) {
         const float value = r->values[k], stored = place_float(n->tensor.format, value, data, k * PK_TILE + i);
         if (!isfinite(stored)) {
+            const uint64_t column = r->slice->first_col + k;
             return pk_fail(e, MOXIE_ERROR_NOT_FINITE, "tensor \"%s\", row %llu, column %llu: %g is too large for %s",
-                           r->slice->tensor->name, (unsigned long long)r->number,
-                           (unsigned long long)(r->slice->first_col + k), (double)value,
-                           n->tensor.format == MX_FORMAT_F16 ? "a half" : "bfloat16");
+                           r->slice->tensor->name, (unsigned long long)r->number, (unsigned long long)column,
+                           (double)value, n->tensor.format == MX_FORMAT_F16 ? "a half" : "bfloat16");
         }
         const double d = (double)value - stored;
         tally->squared_error += d * d;
@@ -279,7 +281,7 @@ static bool encode_rows(const struct pk_encoder *n, uint64_t tile, struct row *r
 bool pk_encode_tile(const struct pk_encoder *n, uint64_t tile, uint8_t *data, uint8_t *scale, uint8_t *extra,
                     struct pk_tally *tally, struct pk_error *e) {
     const size_t kp = mx_tensor_kp(&n->tensor);
-    uint64_t row_bytes = 0;
+    uint64_t row_bytes = 1;
     for (unsigned i = 0; i < n->rows.n; i++) {
         const uint64_t bytes = n->rows.slice[i].tensor->row_bytes;
         row_bytes = bytes > row_bytes ? bytes : row_bytes;

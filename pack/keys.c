@@ -31,7 +31,10 @@ char *pk_keys_folder(struct pk_error *e) {
         return NULL;
     }
     char *copy = strdup(path);
-    return copy ? copy : pk_fail_memory(e);
+    if (!copy) {
+        pk_fail_memory(e);
+    }
+    return copy;
 }
 
 /* folder/name + suffix, checked; to be freed. */

@@ -88,7 +88,7 @@ static bool add_matrix(struct pk_layout_builder *b, uint32_t role, uint32_t laye
                           .group = coding.group,
                           .scale_type = coding.scale_type};
     const uint64_t tile = mx_tensor_data_bytes(&t) + mx_tensor_scale_bytes(&t) + mx_tensor_extra_bytes(&t);
-    const uint64_t most = (b->segment_max - 3ull * MX_PLANE_ALIGN) / tile * PK_TILE;
+    const uint64_t most = tile ? (b->segment_max - 3ull * MX_PLANE_ALIGN) / tile * PK_TILE : 0;
     for (uint64_t done = 0; done < rows;) {
         uint64_t take = rows - done;
         if (take > most && role != MX_ROLE_GATE_UP && role != MX_ROLE_DOWN && role != MX_ROLE_ROUTER) {

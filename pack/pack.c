@@ -122,14 +122,14 @@ static bool put_matrix(struct packer *p, const struct pk_encoder *encoder, uint6
                       .scale_tile = scales / tiles,
                       .extra_tile = extras / tiles,
                       .e = p->e};
-    uint64_t most = BATCH_BYTES / b.data_tile + 1;
+    uint64_t most = BATCH_BYTES / (b.data_tile + 1) + 1;
     most = most < tiles ? most : tiles;
-    b.data = malloc(most * b.data_tile);
+    b.data = malloc(most * b.data_tile + 1);
     b.scale = calloc(1, scales + 1);
     b.extra = calloc(1, extras + 1);
     b.tally = calloc(tiles, sizeof(*b.tally));
     pthread_mutex_init(&b.lock, NULL);
-    bool ok = (b.data && b.scale && b.extra && b.tally) || pk_fail_memory(p->e);
+    bool ok = (b.data && b.scale && b.extra && b.tally) || (pk_fail_memory(p->e), false);
     struct pk_tally *tallies = b.tally;
     ok = ok && put_gap(p, at, t->data);
     for (; ok && b.first < tiles; b.first += most) {
@@ -163,7 +163,7 @@ static bool put_vector(struct packer *p, const struct pk_encoder *encoder, uint6
     const struct mx_tensor *t = &encoder->tensor;
     struct pk_tally tally = {0};
     uint8_t *values = malloc(4ull * t->rows);
-    bool ok = values || pk_fail_memory(p->e);
+    bool ok = values || (pk_fail_memory(p->e), false);
     if (ok && t->role == MX_ROLE_INV_FREQ) {
         float frequencies[MX_HEAD_DIM_MAX / 2];
         inverse_frequencies(&p->source->model, frequencies);

@@ -144,7 +144,7 @@ static size_t pad(const float *values, size_t n, float x[static PK_GROUP_MAX], f
 }
 
 uint16_t pk_quantise_i4(const float *values, size_t n, uint8_t *codes) {
-    float x[PK_GROUP_MAX], peak, best[PK_GROUP_MAX], next[PK_GROUP_MAX];
+    float x[PK_GROUP_MAX], peak, best[PK_GROUP_MAX] = {0}, next[PK_GROUP_MAX];
     size_t padded = pad(values, n, x, &peak);
     memset(codes, 8, n);
     if (fabsf(peak) < 0x1p-25f) { // less than half of the smallest scale that a half can be

@@ -133,7 +133,6 @@ static enum moxie_error open_all(struct mx_bundle *b, const struct moxie_trust *
         e = mx_check_archive(b, f);
     }
     if (!e) {
-        b->leaves = b->bytes + b->members[2].offset;
         e = mx_check_model(b, f);
     }
     if (!e) {

@@ -137,11 +137,12 @@ static enum moxie_error check_content(struct walk *w, const struct mx_member *m,
     uint32_t n = w->segment;
     while (n < b->manifest->segments && same_group(first, &b->segments[n]) && bytes < m->bytes) {
         const struct mx_segment *s = &b->segments[n];
-        if (s->offset != m->offset + bytes || s->bytes > m->bytes - bytes) {
+        const uint64_t at = m->offset + bytes;
+        if (s->offset != at || s->bytes > m->bytes - bytes) {
             return mx_fail(f, MOXIE_ERROR_BOUNDS, mx_offset_of(b, s),
                            "segment %u is at %llu with %llu bytes, expected at %llu inside member '%.*s'", n,
-                           (unsigned long long)s->offset, (unsigned long long)s->bytes,
-                           (unsigned long long)(m->offset + bytes), (int)sizeof m->name, m->name);
+                           (unsigned long long)s->offset, (unsigned long long)s->bytes, (unsigned long long)at,
+                           (int)sizeof m->name, m->name);
         }
         bytes += s->bytes;
         n++;
@@ -190,7 +191,7 @@ static enum moxie_error check_member(struct walk *w, uint32_t i, struct moxie_fa
     return e ? e : check_zeros(b, end, w->at - end, "the padding of a member", f);
 }
 
-enum moxie_error mx_check_archive(const struct mx_bundle *b, struct moxie_failure *f) {
+enum moxie_error mx_check_archive(struct mx_bundle *b, struct moxie_failure *f) {
     const struct mx_manifest *m = b->manifest;
     if (m->members < PLAIN_MEMBERS + 1) {
         return mx_fail(f, MOXIE_ERROR_FORMAT, mx_offset_of(b, &m->members), "%u members, expected at least %d",
@@ -210,6 +211,7 @@ enum moxie_error mx_check_archive(const struct mx_bundle *b, struct moxie_failur
             return e;
         }
     }
+    b->leaves = b->bytes + b->members[2].offset;
     if (w.segment != m->segments) {
         return mx_fail(f, MOXIE_ERROR_FORMAT, mx_offset_of(b, &b->segments[w.segment]), "segment %u lies in no member",
                        w.segment);

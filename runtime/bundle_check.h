@@ -19,8 +19,8 @@ enum moxie_error mx_check_header(const struct mx_bundle *b, uint64_t at, const c
                                  struct moxie_failure *f);
 
 /* All members, fillers and padding up to the end of the file; every byte that no hash covers. Needs the signed member
- * table. */
-enum moxie_error mx_check_archive(const struct mx_bundle *b, struct moxie_failure *f);
+ * table; finds the leaves. */
+enum moxie_error mx_check_archive(struct mx_bundle *b, struct moxie_failure *f);
 
 enum moxie_error mx_check_model(const struct mx_bundle *b, struct moxie_failure *f);
 enum moxie_error mx_check_layers(const struct mx_bundle *b, struct moxie_failure *f);

@@ -47,12 +47,13 @@ static enum moxie_error check_plane(const struct mx_bundle *b, const struct mx_t
                                     const struct plane *plane, struct moxie_failure *f) {
     const uint8_t *p = b->bytes + plane->offset;
     for (uint64_t at = 0; at < plane->bytes; at += sizes[plane->kind]) {
+        const uint64_t place = plane->offset + at;
         if (!is_right(plane->kind, p + at)) {
-            return mx_fail(f, MOXIE_ERROR_MODEL, plane->offset + at,
+            return mx_fail(f, MOXIE_ERROR_MODEL, place,
                            "%s, layer %d, expert %d: %s at byte %llu of the file is not finite, too small or out of "
                            "range",
                            mx_role_name(t->role), (int)t->layer, (int)b->segments[segment].expert, plane->name,
-                           (unsigned long long)(plane->offset + at));
+                           (unsigned long long)place);
         }
     }
     return MOXIE_OK;

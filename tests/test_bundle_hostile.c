@@ -312,10 +312,14 @@ static void what_may_differ_is_accepted(void **state) {
     m->reserved[0] = 1;
     m->model.reserved[7] = 1;
     m->model.generation.reserved[0] = 1;
-    bundle_members(&b)[4].reserved = 1;
-    bundle_layers(&b)[1].reserved[1] = 1;
-    bundle_segments(&b)[3].reserved = 1;
-    bundle_tensors(&b)[3].reserved[2] = 1;
+    struct mx_member *members = bundle_members(&b);
+    struct mx_layer *layers = bundle_layers(&b);
+    struct mx_segment *segments = bundle_segments(&b);
+    struct mx_tensor *tensors = bundle_tensors(&b);
+    members[4].reserved = 1;
+    layers[1].reserved[1] = 1;
+    segments[3].reserved = 1;
+    tensors[3].reserved[2] = 1;
     bundle_sign(&b, &bundle_key);
     check_ok(bundle_open(&b, &bundle, &f), f);
     bundle_free(&b);

@@ -41,7 +41,8 @@ static void put_half(uint8_t *p, float value) {
 static struct fixture make(enum pk_type type, uint64_t rows, uint64_t cols) {
     struct fixture x = {.folder = make_folder()};
     const uint64_t row_bytes = cols / pk_type_elements(type) * pk_type_bytes(type);
-    uint8_t *data = malloc(rows * row_bytes);
+    uint8_t *data = calloc(rows, row_bytes);
+    assert_non_null(data);
     for (uint64_t i = 0; i < rows * row_bytes; i++) {
         data[i] = (uint8_t)random_bits();
     }
@@ -58,8 +59,8 @@ static struct fixture make(enum pk_type type, uint64_t rows, uint64_t cols) {
         if (type == PK_Q4_1) {
             put_half(data + at + 2, scale * -7.3f);
         }
-        for (int i = 2; type == PK_Q8_0 && i < 34; i++) {
-            data[at + i] = data[at + i] == 0x80 ? 0 : data[at + i];
+        for (uint64_t i = 2; type == PK_Q8_0 && i < 34 && at + i < rows * row_bytes; i++) {
+            data[at + i] &= 0x7f; /* not -128 */
         }
     }
     write_file(in_folder(x.folder, "weights"), data, rows * row_bytes);

@@ -122,9 +122,10 @@ static double error_at(const float *x, size_t n, double scale) {
 static double brute_force(const float *x, size_t n) {
     double largest = 0, best = INFINITY;
     for (size_t i = 0; i < n; i++) {
-        largest = fmax(largest, fabs(x[i]));
+        largest = fmax(largest, fabs((double)x[i]));
     }
-    for (double levels = 4; levels < 12; levels += 0.005) {
+    for (int i = 0; i < 1600; i++) {
+        const double levels = 4 + i * 0.005;
         best = fmin(best, fmin(error_at(x, n, largest / levels), error_at(x, n, -largest / levels)));
     }
     return best;
