@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tool's commands that do not run a model: help, keys, packing, inspecting, verifying, planning, devices."""
 import json
-import os
+import pathlib
 import re
 import stat
 import subprocess
@@ -35,6 +35,14 @@ class Commands(ToolTest):
                             (("bench",), "give a BUNDLE or --shape")]:
             with self.subTest(args):
                 self.fails(2, [words, "--help"], *args)
+
+    def test_the_manual_lists_every_exit_status(self):
+        page = pathlib.Path("tools/moxie.1.in").read_text()
+        statuses = self.must("help", "status").splitlines()
+        self.assertGreater(len(statuses), 30)
+        for line in statuses:
+            self.assertTrue(line.startswith("130") or f"\n{line}\n" in page, line)
+        self.assertEqual(len({line.split()[0] for line in statuses}), len(statuses))
 
     def test_options_are_read_in_every_form(self):
         short = self.must("plan", self.bundle, "--context", "64", "--summary", "--board", "host-pocl")
@@ -242,7 +250,7 @@ class Plans(ToolTest):
         self.fails(50, ["--board", "pocl-opencl-icd"], "plan", self.bundle, OCL_ICD_VENDORS="/nowhere")
 
     def test_board_files_are_checked_line_by_line(self):
-        facts = open("boards/host-pocl/facts").read()
+        facts = pathlib.Path("boards/host-pocl/facts").read_text()
         for change, words in [(facts.replace("type = 2", "type = two"), ":6: type: 'two'"),
                               (facts + "speed = 9\n", "no fact called 'speed'"),
                               (facts + "type = 2\n", "type is there twice"),
@@ -252,7 +260,7 @@ class Plans(ToolTest):
         self.fails(20, "no board 'mars'", "plan", self.bundle, "--board", "mars")
 
     def test_a_device_too_small_is_an_error(self):
-        facts = re.sub(r"(?m)^(global_bytes|max_alloc_bytes) = .*", r"\1 = 1048576", open("boards/host-pocl/facts").read())
+        facts = re.sub(r"(?m)^(global_bytes|max_alloc_bytes) = .*", r"\1 = 1048576", pathlib.Path("boards/host-pocl/facts").read_text())
         self.fails(41, "", "plan", self.bundle, "--board", self.file("board.txt", facts))
 
 

@@ -90,7 +90,7 @@ static int measure(struct bench *b) {
 static int warm_up(struct bench *b) {
     uint32_t chunk = b->engine.plan.step_tokens < b->prefill ? b->engine.plan.step_tokens : b->prefill;
     int status = prefill(b, chunk);
-    status = status == STATUS_OK ? decode(b, 2) : status;
+    status = status == STATUS_OK ? decode(b, b->decode < 2 ? b->decode : 2) : status;
     forget(b);
     return status;
 }

@@ -51,13 +51,37 @@ static int generate_at(struct pk_key *key, const char *path) {
     return print_key(key, private_path, public_path);
 }
 
+/* The bytes X, Y as C has them between braces. */
+static int print_as_c(const char *name) {
+    struct pk_error e = {0};
+    char path[PATH_BYTES];
+    uint8_t xy[64];
+    char *folder = pk_keys_folder(&e);
+    bool ok = folder != NULL;
+    if (ok) {
+        snprintf(path, sizeof(path), "%s/%s.pub.pem", folder, name);
+        ok = pk_key_read_public(xy, path, &e);
+    }
+    free(folder);
+    if (!ok) {
+        return report_error(e.code, "%s", e.text);
+    }
+    for (size_t i = 0; i < sizeof(xy); i++) {
+        printf("0x%02x,%c", xy[i], i % 16 == 15 ? '\n' : ' ');
+    }
+    return finish_output(STATUS_OK);
+}
+
 int cmd_keygen(int argc, char **argv) {
     const char *name = PK_KEY_DEFAULT, *out = NULL;
+    bool as_c = false;
     const struct arg table[] = {
         {"--name", .kind = ARG_TEXT, .out = &name, .value = "NAME",
          .help = "of the key in the store (default: default)"},
         {"--out", .alias = "-o", .kind = ARG_TEXT, .out = &out, .value = "PATH",
          .help = "write PATH.key.pem and PATH.pub.pem, not into the store"},
+        {"--as-c", .kind = ARG_FLAG, .out = &as_c,
+         .help = "make no key, print the store's public one as C bytes to be pinned in a program"},
         {.kind = ARG_END},
     };
     const struct args args = {
@@ -74,7 +98,7 @@ int cmd_keygen(int argc, char **argv) {
         return status;
     }
     struct pk_key key = {{0}, {0}};
-    status = out ? generate_at(&key, out) : generate_in_store(&key, name);
+    status = as_c ? print_as_c(name) : out ? generate_at(&key, out) : generate_in_store(&key, name);
     pk_key_wipe(&key);
     return status;
 }

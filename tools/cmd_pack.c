@@ -66,7 +66,7 @@ static int print_json(const struct pk_summary *s, const char *output) {
                                 (json_int_t)s->flushed, "widened", (json_int_t)s->widened, "matrices", kinds));
 }
 
-static int pack(struct pk_pack_options *options, const char *key_path, bool json) {
+static int pack(struct pk_pack_options options, const char *key_path, bool json) {
     struct pk_error e = {0};
     struct pk_summary summary;
     struct progress progress = {0};
@@ -75,17 +75,17 @@ static int pack(struct pk_pack_options *options, const char *key_path, bool json
     if (status != STATUS_OK) {
         return status;
     }
-    options->key = &key;
-    bool ok = pk_pack(options, on_progress, &progress, &summary, &e);
+    options.key = &key;
+    bool ok = pk_pack(&options, on_progress, &progress, &summary, &e);
     pk_key_wipe(&key);
     progress_end(&progress);
     if (!ok) {
         return report_error(e.code, "%s", e.text);
     }
     if (json) {
-        return print_json(&summary, options->output);
+        return print_json(&summary, options.output);
     }
-    print_summary(&summary, options->output);
+    print_summary(&summary, options.output);
     return finish_output(STATUS_OK);
 }
 
@@ -136,5 +136,5 @@ int cmd_pack(int argc, char **argv) {
     options.group = 32u << group;
     options.threads = threads;
     options.security_counter = counter;
-    return pack(&options, key, json);
+    return pack(options, key, json);
 }

@@ -47,7 +47,7 @@ static void add_line(void *user, int region, const char *name, uint64_t offset, 
 
 static void print_summary(const struct view *v, const struct moxie_device_facts *facts) {
     const struct moxie_plan *p = &v->plan;
-    uint64_t regions = 0;
+    uint64_t all = p->weight_bytes;
     printf("%s on %s\n", v->engine.model.id, facts->name);
     printf("  %u sequence%s of %u positions, %u tokens a step, %u row%s of logits\n", p->sequences,
            p->sequences == 1 ? "" : "s", p->context, p->step_tokens, p->step_logits, p->step_logits == 1 ? "" : "s");
@@ -55,11 +55,11 @@ static void print_summary(const struct view *v, const struct moxie_device_facts 
         static const char *const what[MOXIE_REGIONS] = {"engine, tokenizer and sampler scratch", "keys and values",
                                                         "activations and logits"};
         printf("  %-8s %14llu bytes  %s\n", region_names[i], (unsigned long long)p->region_bytes[i], what[i]);
-        regions += p->region_bytes[i];
+        all += p->region_bytes[i];
     }
     printf("  %-8s %14llu bytes  mapped%s, %u window%s\n", "WEIGHTS", (unsigned long long)p->weight_bytes,
            facts->host_unified ? "" : " and uploaded once", p->windows, p->windows == 1 ? "" : "s");
-    printf("  in all   %14llu bytes, of them on the device %llu\n", (unsigned long long)(regions + p->weight_bytes),
+    printf("  in all   %14llu bytes, of them on the device %llu\n", (unsigned long long)all,
            (unsigned long long)p->device_bytes);
     printf("  a token reads %llu bytes of weights and adds %llu bytes of keys and values\n",
            (unsigned long long)p->bytes_per_token, (unsigned long long)p->kv_bytes_per_token);

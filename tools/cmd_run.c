@@ -36,7 +36,7 @@ static int encode(struct writer *w, const char *text, size_t bytes, bool special
 static int run(struct engine *e, const char *prompt, bool specials, bool ids, bool stats,
                const struct sampling_options *sampling) {
     struct writer w;
-    int status;
+    int status = STATUS_FAILED;
     size_t bytes = strlen(prompt);
     char *read = strcmp(prompt, "-") == 0 ? input_read(prompt, &bytes, &status) : NULL;
     if (strcmp(prompt, "-") == 0 && !read) {

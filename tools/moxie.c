@@ -39,8 +39,20 @@ static int print_help(void) {
            "    moxie pack SmolLM2-135M-Instruct.Q4_1.gguf -o smollm2.moxie\n"
            "    moxie chat smollm2.moxie\n\n"
            "Exit status: 0 done; 1 output or memory of the tool itself; 2 command line; 130 Ctrl-C;\n"
-           "else tens for the kind of error, units for the error in it (see moxie(1)):\n"
+           "else tens for the kind of error, units for the error in it (moxie help status lists them):\n"
            "  1x the call   2x the bundle or checkpoint   3x trust   4x memory   5x the device   6x the run\n");
+    return finish_output(STATUS_OK);
+}
+
+/* Every error that has a name, with its exit status. */
+static int print_statuses(void) {
+    const char *unknown = moxie_error_name((enum moxie_error)1);
+    for (int code = MOXIE_ERROR_ARGUMENT; code <= MOXIE_ERROR_CANCELLED; code++) {
+        const char *name = moxie_error_name((enum moxie_error)code);
+        if (strcmp(name, unknown) != 0) {
+            printf("%-3d %s\n", status_of(code), name);
+        }
+    }
     return finish_output(STATUS_OK);
 }
 
@@ -51,6 +63,9 @@ int main(int argc, char **argv) {
         return usage_error("which command?");
     }
     const char *name = argv[1];
+    if (strcmp(name, "help") == 0 && argc > 2 && strcmp(argv[2], "status") == 0) {
+        return print_statuses();
+    }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         return print_help();
     }

@@ -81,12 +81,14 @@ static void fill_blocks(uint8_t *pool, uint64_t blocks, uint64_t *state) {
     }
 }
 
-static void fill_floats(float *random, float *ones, uint64_t *state) {
+static void fill_floats(uint8_t *random, uint8_t *ones, uint64_t *state) {
+    const float one = 1;
     for (uint32_t i = 0; i < RANDOM_FLOATS; i++) {
-        random[i] = ((float)(next_random(state) >> 40) - 8388608.0f) * (1.0f / 8388608.0f / 16); // within 1/16 of 0
+        float value = ((float)(next_random(state) >> 40) - 8388608.0f) * (1.0f / 8388608.0f / 16); // within 1/16 of 0
+        memcpy(random + 4ull * i, &value, 4);
     }
     for (uint32_t i = 0; i < ONES; i++) {
-        ones[i] = 1;
+        memcpy(ones + 4ull * i, &one, 4);
     }
 }
 
@@ -108,7 +110,7 @@ static bool add_pool(struct builder *b, uint64_t largest) {
         return false;
     }
     fill_blocks(pool, blocks, &b->state);
-    fill_floats((float *)(pool + b->random_at), (float *)(pool + b->ones_at), &b->state);
+    fill_floats(pool + b->random_at, pool + b->ones_at, &b->state);
     munmap(pool, bytes);
     return pk_source_add_file(b->s, f, &index, b->e);
 }

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""README.md is true: its program compiles, runs and answers what the tool answers; its memory table is moxie plan's."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+from tool import ToolTest
+
+README = pathlib.Path("README.md").read_text()
+BUILD = pathlib.Path(os.environ.get("MOXIE_BUILD", "build")).resolve()
+REGIONS = "WEIGHTS", "SESSION", "STEP", "HOST"
+
+
+class Readme(ToolTest):
+    def test_the_program_answers_as_the_tool_does(self):
+        if "/san" in str(BUILD):
+            self.skipTest("the example is built without sanitizers")
+        program, = re.findall(r"```c\n(.*?)```", README, re.S)
+        (self.folder / "example.c").write_text(program)
+        (self.folder / "key.inc").write_text(self.must("keygen", "--as-c"))
+        example = self.folder / "example"
+        for compiler in "gcc", "clang":
+            subprocess.run([compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", "-Iruntime", "-I.",
+                            self.folder / "example.c", BUILD / "libmoxie.a", "-lOpenCL", "-lm", "-o", example], check=True)
+        run = lambda *args: subprocess.run([example, *args], capture_output=True, env=self.environment, check=False)
+        answer = run(self.bundle, "hello")
+        self.assertEqual((answer.returncode, answer.stderr), (0, b""))
+        expected = self.moxie("chat", self.bundle, "-p", "hello", "--context", "512", binary=True).stdout
+        # the tool also prints the token that found no room, and what a cut text ends with
+        self.assertTrue(expected.startswith(answer.stdout.rstrip(b"\n")), (answer.stdout, expected))
+        self.assertGreater(len(answer.stdout), 1)
+        other = run(self.changed(2000), "hello")
+        self.assertEqual(other.returncode, 1)
+        self.assertIn(b": ", other.stderr)
+
+    def test_the_memory_table_is_what_plan_tells(self):
+        rows = re.findall(r"(?m)^\| `([a-z0-9.-]+)` \| (\d+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", README)
+        self.assertTrue(rows)
+        checked = 0
+        for shape, context, *told in rows:
+            if shape == "smollm2-135m":  # the others take minutes to make; their lines come from the same command
+                bundle = self.folder / f"{shape}.moxie"
+                if not bundle.exists():
+                    self.must("bench", "--shape", shape, "--keep", bundle, "--prefill", "1", "--decode", "1")
+                plan = json.loads(self.must("plan", bundle, "--board", "host-pocl", "--context", context, "--json"))
+                sizes = plan["region_bytes"] | {"WEIGHTS": plan["weight_bytes"]}
+                self.assertEqual(told, [f"{sizes[region] / 1e6:.1f} MB" for region in REGIONS])
+                checked += 1
+        self.assertGreater(checked, 0)
+
+
+if __name__ == "__main__":
+    import unittest
+    unittest.main()
