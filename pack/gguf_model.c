@@ -8,10 +8,12 @@
 
 #include "pack/gguf.h"
 #include "pack/gguf_names.h"
+#include "pack/gguf_split.h"
 #include "pack/source_build.h"
 
 struct reader {
-    const struct pk_gguf *g;
+    const struct pk_gguf *g; // metadata: of the first part
+    const struct pk_gguf_parts *parts;
     const char *path, *arch;
     struct pk_error *e;
 };
@@ -117,12 +119,6 @@ static bool refuse_unbuilt(const struct reader *r) {
     if (causal && (!pk_gguf_integer(causal, 0, &is_causal) || !is_causal)) {
         return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"%s\": only causal attention is supported", r->path, full);
     }
-    const struct pk_gguf_key *split = pk_gguf_find(r->g, "split.count");
-    int64_t parts;
-    if (split && (!pk_gguf_integer(split, 0, &parts) || parts > 1)) {
-        return pk_fail(r->e, MOXIE_ERROR_MODEL,
-                       "%s: one part of a split model; join the parts first (gguf-split --merge)", r->path);
-    }
     return true;
 }
 
@@ -216,11 +212,14 @@ static bool read_tokens(const struct reader *r, struct mx_model *m) {
 
 /* The vocabulary is as large as the embedding: {hidden, vocab}. */
 static bool read_vocab(const struct reader *r, struct mx_model *m) {
-    for (size_t i = 0; i < r->g->n_tensors; i++) {
-        const struct pk_gguf_tensor *t = &r->g->tensors[i];
-        if (pk_text_equals(t->name, "token_embd.weight") && t->n_dims == 2 && t->dims[1] <= MX_VOCAB_MAX) {
-            m->vocab = (uint32_t)t->dims[1];
-            return true;
+    for (size_t p = 0; p < r->parts->n; p++) {
+        const struct pk_gguf *g = &r->parts->part[p];
+        for (size_t i = 0; i < g->n_tensors; i++) {
+            const struct pk_gguf_tensor *t = &g->tensors[i];
+            if (pk_text_equals(t->name, "token_embd.weight") && t->n_dims == 2 && t->dims[1] <= MX_VOCAB_MAX) {
+                m->vocab = (uint32_t)t->dims[1];
+                return true;
+            }
         }
     }
     return pk_fail(r->e, MOXIE_ERROR_MODEL,
@@ -238,8 +237,8 @@ static bool read_model(const struct reader *r, struct pk_source *s) {
            read_attention(r, m) && read_ffn(r, &ffn) && read_tokens(r, m) && pk_model_finish(s, &ffn, r->path, r->e);
 }
 
-static bool add_tensor(struct pk_source *s, const struct pk_gguf_tensor *t, struct pk_error *e) {
-    struct pk_tensor whole = {.type = t->type, .type_name = pk_type_name(t->type), .offset = t->offset};
+static bool add_tensor(struct pk_source *s, const struct pk_gguf_tensor *t, uint32_t file, struct pk_error *e) {
+    struct pk_tensor whole = {.type = t->type, .type_name = pk_type_name(t->type), .file = file, .offset = t->offset};
     char name[128];
     const char *suffix;
     enum pk_gguf_kind kind = pk_gguf_map_name(t->name.bytes, t->name.length, name, sizeof(name), &suffix);
@@ -248,14 +247,15 @@ static bool add_tensor(struct pk_source *s, const struct pk_gguf_tensor *t, stru
     }
     if (kind == PK_GGUF_STACK) {
         if (t->n_dims != 3) {
-            return pk_fail(e, MOXIE_ERROR_MODEL, "%s: tensor \"%.*s\" has %u dims; expected 3", s->path,
+            return pk_fail(e, MOXIE_ERROR_MODEL, "%s: tensor \"%.*s\" has %u dims; expected 3", s->files[file].path,
                            (int)t->name.length, t->name.bytes, t->n_dims);
         }
         whole.name = name;
         whole.row_bytes = t->dims[0] / pk_type_elements(t->type) * pk_type_bytes(t->type);
         return pk_source_add_stack(s, name, suffix, &whole, 0, whole.dims[1], e);
     }
-    struct pk_tensor *added = pk_source_add(s, name, t->type, whole.type_name, t->n_dims, whole.dims, 0, t->offset, e);
+    struct pk_tensor *added =
+        pk_source_add(s, name, t->type, whole.type_name, t->n_dims, whole.dims, file, t->offset, e);
     bool permuted = (kind == PK_GGUF_QUERY || kind == PK_GGUF_KEY) && strcmp(s->model.architecture, "llama") == 0;
     if (added && permuted) {
         added->head_rows = s->model.head_dim; // whole heads, or pk_source_check finds the wrong number of rows
@@ -276,26 +276,17 @@ static void read_texts(struct pk_source *s, const struct pk_gguf *g) {
     free(name);
 }
 
-bool pk_source_import_gguf(struct pk_source *s, struct pk_error *e) {
-    struct pk_file f;
-    uint32_t index;
-    if (!pk_file_open(&f, s->path, e) || !pk_source_add_file(s, f, &index, e)) {
+static bool import_parts(struct pk_source *s, const struct pk_gguf_parts *parts, struct pk_error *e) {
+    struct reader r = {.g = &parts->part[0], .parts = parts, .path = s->files[0].path, .e = e};
+    if (!read_architecture(r.g, r.path, &s->model, &r.arch, e) || !read_model(&r, s)) {
         return false;
     }
-    s->gguf = calloc(1, sizeof(*s->gguf));
-    if (!s->gguf) {
-        pk_fail_memory(e);
-        return false;
-    }
-    struct reader r = {.g = s->gguf, .path = s->path, .e = e};
-    if (!pk_gguf_read(s->gguf, &s->files[index], e) || !read_architecture(s->gguf, s->path, &s->model, &r.arch, e) ||
-        !read_model(&r, s)) {
-        return false;
-    }
-    read_texts(s, s->gguf);
-    for (size_t i = 0; i < s->gguf->n_tensors; i++) {
-        if (!add_tensor(s, &s->gguf->tensors[i], e)) {
-            return false;
+    read_texts(s, r.g);
+    for (size_t p = 0; p < parts->n; p++) {
+        for (size_t i = 0; i < parts->part[p].n_tensors; i++) {
+            if (!add_tensor(s, &parts->part[p].tensors[i], (uint32_t)p, e)) {
+                return false;
+            }
         }
     }
     // What the metadata does not say, the tensors do.
@@ -305,4 +296,18 @@ bool pk_source_import_gguf(struct pk_source *s, struct pk_error *e) {
         s->model.tied &= strcmp(s->tensors[i].name, "lm_head.weight") != 0;
     }
     return true;
+}
+
+bool pk_source_import_gguf(struct pk_source *s, const char *name, struct pk_error *e) {
+    struct pk_gguf_parts parts;
+    bool ok = pk_gguf_read_parts(s, name, &parts, e) && import_parts(s, &parts, e);
+    if (ok && !(s->gguf = malloc(sizeof(*s->gguf)))) {
+        ok = pk_fail_memory(e) != NULL;
+    }
+    if (ok) { // the vocabulary lies in the first part's header
+        *s->gguf = parts.part[0];
+        parts.part[0] = (struct pk_gguf){0};
+    }
+    pk_gguf_free_parts(&parts);
+    return ok;
 }

@@ -204,8 +204,8 @@ static bool read_numbers(const struct pk_json *j, struct pk_source *s, struct pk
 }
 
 bool pk_hf_read_config(struct pk_source *s, struct pk_error *e) {
-    char *path = pk_path_join(s->path, "config.json", e);
-    json_t *config = path ? pk_json_load(path, CONFIG_MAX_BYTES, e) : NULL;
+    char *path = pk_folder_path(s->folder, "config.json", e);
+    json_t *config = path ? pk_json_in(s->folder, "config.json", CONFIG_MAX_BYTES, e) : NULL;
     struct pk_json j = {config, path, e};
     struct pk_ffn ffn = {0};
     uint8_t *dense = NULL;
@@ -242,10 +242,10 @@ static bool read_sampling(const struct pk_json *j, struct pk_source *s) {
 }
 
 bool pk_hf_read_generation(struct pk_source *s, struct pk_error *e) {
-    char *path = pk_path_join(s->path, "generation_config.json", e);
+    char *path = pk_folder_path(s->folder, "generation_config.json", e);
     bool ok = path != NULL;
-    if (ok && pk_path_exists(path)) {
-        json_t *config = pk_json_load(path, CONFIG_MAX_BYTES, e);
+    if (ok && pk_folder_has(s->folder, "generation_config.json")) {
+        json_t *config = pk_json_in(s->folder, "generation_config.json", CONFIG_MAX_BYTES, e);
         struct pk_json j = {config, path, e};
         ok = config && read_sampling(&j, s);
         json_decref(config);

@@ -2,7 +2,6 @@
  *
  * A Hugging Face folder: config.json and its companions, and the weights in model.safetensors or in shards listed in
  * model.safetensors.index.json. */
-#define _XOPEN_SOURCE 700 // realpath
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,16 +58,14 @@ static bool add_tensors(struct pk_source *s, const struct pk_safetensors *st, ui
 }
 
 static bool add_file(struct pk_source *s, const char *name, struct pk_error *e) {
-    char *path = pk_path_join(s->path, name, e);
     struct pk_file f;
     uint32_t index;
-    bool ok = path && pk_file_open(&f, path, e) && pk_source_add_file(s, f, &index, e);
-    free(path);
-    struct pk_safetensors st;
-    if (!ok || !pk_safetensors_read(&st, &s->files[index], e)) {
+    if (!pk_folder_file(s->folder, name, &f, e) || !pk_source_add_file(s, f, &index, e)) {
         return false;
     }
-    ok = add_tensors(s, &st, index, e);
+    struct pk_safetensors st;
+    bool ok = pk_safetensors_read(&st, &s->files[index], e);
+    ok = ok && add_tensors(s, &st, index, e);
     pk_safetensors_free(&st);
     return ok;
 }
@@ -76,6 +73,11 @@ static bool add_file(struct pk_source *s, const char *name, struct pk_error *e) 
 /* A shard is a file of the folder itself: no path that leads elsewhere. */
 static bool plain_name(const char *name) {
     return name && ends_with(name, ".safetensors") && !strchr(name, '/') && !strchr(name, '\\') && name[0] != '.';
+}
+
+static bool is_called(const struct pk_file *f, const char *name) {
+    const size_t n = strlen(f->path), m = strlen(name);
+    return ends_with(f->path, name) && n > m && strchr("/:", f->path[n - m - 1]);
 }
 
 static int by_text(const void *a, const void *b) {
@@ -122,7 +124,7 @@ static bool check_index(struct pk_source *s, const struct pk_json *index, const 
             continue;
         }
         const struct pk_tensor *t = pk_source_find(s, name);
-        if (!t || strcmp(s->files[t->file].path + strlen(s->path) + 1, shard) != 0) {
+        if (!t || !is_called(&s->files[t->file], shard)) {
             return pk_fail(index->e, MOXIE_ERROR_FORMAT, "%s: tensor \"%s\" is not in %s", index->path, name, shard);
         }
     }
@@ -149,37 +151,33 @@ static bool add_shards(struct pk_source *s, const struct pk_json *index) {
 }
 
 static bool import_weights(struct pk_source *s, struct pk_error *e) {
-    char *single = pk_path_join(s->path, "model.safetensors", e);
-    char *index = single ? pk_path_join(s->path, "model.safetensors.index.json", e) : NULL;
-    bool ok = index != NULL;
-    if (ok && pk_path_exists(single)) {
-        ok = add_file(s, "model.safetensors", e);
-    } else if (ok && pk_path_exists(index)) {
-        json_t *root = pk_json_load(index, INDEX_MAX_BYTES, e);
-        struct pk_json j = {root, index, e};
-        ok = root && add_shards(s, &j);
-        json_decref(root);
-    } else if (ok) {
-        ok = pk_fail(e, MOXIE_ERROR_FILE,
-                     "%s: neither model.safetensors nor model.safetensors.index.json (PyTorch's .bin "
-                     "files are not read: save the model with safe_serialization)",
-                     s->path);
+    static const char index_name[] = "model.safetensors.index.json";
+    if (pk_folder_has(s->folder, "model.safetensors")) {
+        return add_file(s, "model.safetensors", e);
     }
-    free(single);
-    free(index);
+    if (!pk_folder_has(s->folder, index_name)) {
+        return pk_fail(e, MOXIE_ERROR_FILE,
+                       "%s: neither model.safetensors nor model.safetensors.index.json (PyTorch's .bin "
+                       "files are not read: save the model with safe_serialization)",
+                       s->path);
+    }
+    char *path = pk_folder_path(s->folder, index_name, e);
+    json_t *root = path ? pk_json_in(s->folder, index_name, INDEX_MAX_BYTES, e) : NULL;
+    struct pk_json j = {root, path, e};
+    bool ok = root && add_shards(s, &j);
+    json_decref(root);
+    free(path);
     return ok;
 }
 
 /* The model is called what its folder is called. */
 static bool name_model(struct pk_source *s, struct pk_error *e) {
-    char *real = realpath(s->path, NULL);
-    if (!real) {
-        return pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot resolve the path", s->path);
+    char *name = pk_folder_name(s->folder, e);
+    if (name) {
+        pk_model_set_id(&s->model, name);
     }
-    const char *slash = strrchr(real, '/');
-    pk_model_set_id(&s->model, slash && slash[1] ? slash + 1 : real);
-    free(real);
-    return true;
+    free(name);
+    return name != NULL;
 }
 
 bool pk_source_import_folder(struct pk_source *s, struct pk_error *e) {

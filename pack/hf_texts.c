@@ -27,11 +27,11 @@ static bool is_utf8(const char *text, uint64_t bytes) {
 
 /* The file `name` of the folder as text; *out stays NULL when there is none. */
 static bool load_text(const struct pk_source *s, const char *name, char **out, struct pk_error *e) {
-    char *path = pk_path_join(s->path, name, e);
+    char *path = pk_folder_path(s->folder, name, e);
     bool ok = path != NULL;
-    if (ok && pk_path_exists(path)) {
+    if (ok && pk_folder_has(s->folder, name)) {
         uint64_t bytes;
-        *out = pk_file_load(path, TEXT_MAX_BYTES, &bytes, e);
+        *out = pk_folder_load(s->folder, name, TEXT_MAX_BYTES, &bytes, e);
         ok = *out != NULL;
         if (ok && !is_utf8(*out, bytes)) {
             ok = pk_fail(e, MOXIE_ERROR_FORMAT, "%s: not UTF-8 text", path);
@@ -100,10 +100,10 @@ static bool end_in_tokenizer(struct pk_source *s, const struct pk_json *j) {
 }
 
 static bool read_tokenizer_config(struct pk_source *s, bool *found_end, struct pk_error *e) {
-    char *path = pk_path_join(s->path, "tokenizer_config.json", e);
+    char *path = pk_folder_path(s->folder, "tokenizer_config.json", e);
     bool ok = path != NULL;
-    if (ok && pk_path_exists(path)) {
-        json_t *config = pk_json_load(path, TOKENIZER_MAX_BYTES, e);
+    if (ok && pk_folder_has(s->folder, "tokenizer_config.json")) {
+        json_t *config = pk_json_in(s->folder, "tokenizer_config.json", TOKENIZER_MAX_BYTES, e);
         struct pk_json j = {config, path, e};
         const char *text = NULL;
         ok = config && (s->chat_template || template_of(&j, &text)) && end_in_decoder(s, &j, found_end);
@@ -118,10 +118,10 @@ static bool read_tokenizer_config(struct pk_source *s, bool *found_end, struct p
 }
 
 static bool read_tokenizer(struct pk_source *s, struct pk_error *e) {
-    char *path = pk_path_join(s->path, "tokenizer.json", e);
+    char *path = pk_folder_path(s->folder, "tokenizer.json", e);
     bool ok = path != NULL;
-    if (ok && pk_path_exists(path)) {
-        json_t *tokenizer = pk_json_load(path, TOKENIZER_MAX_BYTES, e);
+    if (ok && pk_folder_has(s->folder, "tokenizer.json")) {
+        json_t *tokenizer = pk_json_in(s->folder, "tokenizer.json", TOKENIZER_MAX_BYTES, e);
         struct pk_json j = {tokenizer, path, e};
         ok = tokenizer && end_in_tokenizer(s, &j);
         json_decref(tokenizer);

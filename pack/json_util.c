@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "pack/pk_file.h"
-
 json_t *pk_json_parse(const char *text, size_t bytes, const char *path, struct pk_error *e) {
     json_error_t error;
     json_t *value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
@@ -21,19 +19,29 @@ json_t *pk_json_parse(const char *text, size_t bytes, const char *path, struct p
     return value;
 }
 
-json_t *pk_json_load(const char *path, uint64_t max, struct pk_error *e) {
-    uint64_t bytes;
-    char *text = pk_file_load(path, max, &bytes, e);
-    if (!text) {
-        return NULL;
-    }
-    json_t *value = pk_json_parse(text, bytes, path, e);
+/* The object in `text` [bytes], which is freed; NULL: see `e`, which was filled before when there is no text. */
+static json_t *parse_object(char *text, uint64_t bytes, const char *path, struct pk_error *e) {
+    json_t *value = text ? pk_json_parse(text, bytes, path, e) : NULL;
     free(text);
     if (value && !json_is_object(value)) {
         json_decref(value);
         value = NULL;
         pk_fail(e, MOXIE_ERROR_FORMAT, "%s: expected a JSON object", path);
     }
+    return value;
+}
+
+json_t *pk_json_load(const char *path, uint64_t max, struct pk_error *e) {
+    uint64_t bytes = 0;
+    char *text = pk_file_load(path, max, &bytes, e);
+    return parse_object(text, bytes, path, e);
+}
+
+json_t *pk_json_in(const struct pk_folder *folder, const char *name, uint64_t max, struct pk_error *e) {
+    uint64_t bytes = 0;
+    char *path = pk_folder_path(folder, name, e), *text = path ? pk_folder_load(folder, name, max, &bytes, e) : NULL;
+    json_t *value = parse_object(text, bytes, path, e);
+    free(path);
     return value;
 }
 

@@ -8,7 +8,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "pack/pk_error.h"
+#include "pack/folder.h"
 
 /* An object and what an error about it should say. Plain data; the JSON value is borrowed. */
 struct pk_json {
@@ -22,6 +22,9 @@ json_t *pk_json_parse(const char *text, size_t bytes, const char *path, struct p
 
 /* The object in a file of at most `max` bytes; anything but an object is an error. */
 json_t *pk_json_load(const char *path, uint64_t max, struct pk_error *e);
+
+/* The same of a file in a folder. */
+json_t *pk_json_in(const struct pk_folder *folder, const char *name, uint64_t max, struct pk_error *e);
 
 /* NULL when absent or null. */
 const json_t *pk_json_get(const struct pk_json *j, const char *key);

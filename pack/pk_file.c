@@ -49,12 +49,35 @@ void pk_file_close(struct pk_file *f) {
     *f = (struct pk_file){.fd = -1};
 }
 
+bool pk_file_part(struct pk_file *f, const struct pk_file *whole, uint64_t start, uint64_t bytes, const char *path,
+                  struct pk_error *e) {
+    *f = (struct pk_file){.fd = -1};
+    if (start > whole->bytes || bytes > whole->bytes - start) {
+        return pk_fail(e, MOXIE_ERROR_TRUNCATED, "%s: %llu bytes at offset %llu of %s, which has %llu", path,
+                       (unsigned long long)bytes, (unsigned long long)start, whole->path,
+                       (unsigned long long)whole->bytes);
+    }
+    char *copy = strdup(path);
+    if (!copy) {
+        pk_fail_memory(e);
+        return false;
+    }
+    int fd = fcntl(whole->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        free(copy);
+        return fail_errno(e, path, "open");
+    }
+    *f = (struct pk_file){.path = copy, .fd = fd, .start = whole->start + start, .bytes = bytes};
+    return true;
+}
+
 bool pk_file_read(const struct pk_file *f, uint64_t offset, void *dst, uint64_t n, struct pk_error *e) {
     if (offset > f->bytes || n > f->bytes - offset) {
         return pk_fail(e, MOXIE_ERROR_TRUNCATED, "%s: needs %llu bytes at offset %llu, the file has %llu", f->path,
                        (unsigned long long)n, (unsigned long long)offset, (unsigned long long)f->bytes);
     }
     uint8_t *p = dst;
+    offset += f->start;
     while (n) {
         ssize_t got = pread(f->fd, p, n < READ_MAX ? (size_t)n : READ_MAX, (off_t)offset);
         if (got < 0 && errno == EINTR) {
@@ -65,7 +88,7 @@ bool pk_file_read(const struct pk_file *f, uint64_t offset, void *dst, uint64_t 
         }
         if (got == 0) {
             return pk_fail(e, MOXIE_ERROR_TRUNCATED, "%s: became shorter while it was read: no byte at offset %llu",
-                           f->path, (unsigned long long)offset);
+                           f->path, (unsigned long long)(offset - f->start));
         }
         p += got;
         offset += (uint64_t)got;
@@ -74,26 +97,33 @@ bool pk_file_read(const struct pk_file *f, uint64_t offset, void *dst, uint64_t 
     return true;
 }
 
+char *pk_file_text(const struct pk_file *f, uint64_t max, uint64_t *bytes, struct pk_error *e) {
+    char *text;
+    if (f->bytes > max) {
+        pk_fail(e, MOXIE_ERROR_BOUNDS, "%s: %llu bytes, at most %llu are expected", f->path,
+                (unsigned long long)f->bytes, (unsigned long long)max);
+        return NULL;
+    }
+    if (!(text = malloc(f->bytes + 1))) {
+        return pk_fail_memory(e);
+    }
+    if (!pk_file_read(f, 0, text, f->bytes, e)) {
+        free(text);
+        return NULL;
+    }
+    text[f->bytes] = '\0';
+    if (bytes) {
+        *bytes = f->bytes;
+    }
+    return text;
+}
+
 char *pk_file_load(const char *path, uint64_t max, uint64_t *bytes, struct pk_error *e) {
     struct pk_file f;
     if (!pk_file_open(&f, path, e)) {
         return NULL;
     }
-    char *text = NULL;
-    if (f.bytes > max) {
-        pk_fail(e, MOXIE_ERROR_BOUNDS, "%s: %llu bytes, at most %llu are expected", path, (unsigned long long)f.bytes,
-                (unsigned long long)max);
-    } else if (!(text = malloc(f.bytes + 1))) {
-        pk_fail_memory(e);
-    } else if (!pk_file_read(&f, 0, text, f.bytes, e)) {
-        free(text);
-        text = NULL;
-    } else {
-        text[f.bytes] = '\0';
-        if (bytes) {
-            *bytes = f.bytes;
-        }
-    }
+    char *text = pk_file_text(&f, max, bytes, e);
     pk_file_close(&f);
     return text;
 }

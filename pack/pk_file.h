@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Regular files, read at an offset. No mapping: a file that is cut while it is read gives an error, not a signal. */
+ * Regular files, or parts of them (members of archives), read at an offset. No mapping: a file that is cut while it is
+ * read gives an error, not a signal. */
 #ifndef PK_FILE_H
 #define PK_FILE_H
 
@@ -9,14 +10,20 @@
 #include "pack/pk_error.h"
 
 struct pk_file {
-    char *path;
+    char *path; /* as errors name it */
     int fd;
-    uint64_t bytes;
+    uint64_t start; /* of the part in the file that `fd` is */
+    uint64_t bytes; /* of the part */
 };
 
 /* Opens a regular file (symbolic links are followed: the Hugging Face cache is made of them). */
 bool pk_file_open(struct pk_file *f, const char *path, struct pk_error *e);
 void pk_file_close(struct pk_file *f);
+
+/* Bytes [start, start + bytes) of `whole` as a file of its own, which errors call `path`; `whole` may be closed first.
+ */
+bool pk_file_part(struct pk_file *f, const struct pk_file *whole, uint64_t start, uint64_t bytes, const char *path,
+                  struct pk_error *e);
 
 /* Exactly `n` bytes from `offset`; past the end of the file is MOXIE_ERROR_TRUNCATED. */
 bool pk_file_read(const struct pk_file *f, uint64_t offset, void *dst, uint64_t n, struct pk_error *e);
@@ -24,6 +31,9 @@ bool pk_file_read(const struct pk_file *f, uint64_t offset, void *dst, uint64_t 
 /* A whole file of at most `max` bytes, NUL-terminated, to be freed by the caller; NULL: see `e`. `bytes` may be NULL.
  */
 char *pk_file_load(const char *path, uint64_t max, uint64_t *bytes, struct pk_error *e);
+
+/* All of an open file of at most `max` bytes, likewise. */
+char *pk_file_text(const struct pk_file *f, uint64_t max, uint64_t *bytes, struct pk_error *e);
 
 /* "folder/name", to be freed by the caller; NULL: out of memory. */
 char *pk_path_join(const char *folder, const char *name, struct pk_error *e);

@@ -7,8 +7,60 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pack/gguf.h"
+#include "pack/gguf_split.h"
 #include "pack/source_build.h"
+
+/* A GGUF file by itself: its other parts lie beside it. */
+static bool open_gguf(struct pk_source *s, struct pk_error *e) {
+    char *folder = strdup(s->path), *slash = folder ? strrchr(folder, '/') : NULL;
+    if (!folder) {
+        pk_fail_memory(e);
+        return false;
+    }
+    if (slash) {
+        slash[slash == folder] = '\0'; // "/model.gguf" lies in "/"
+    }
+    s->folder = pk_folder_open(slash ? folder : ".", e);
+    free(folder);
+    slash = strrchr(s->path, '/');
+    return s->folder && pk_source_import_gguf(s, slash ? slash + 1 : s->path, e);
+}
+
+/* A folder or an archive: what config.json describes, or else its only GGUF model. */
+static bool open_folder(struct pk_source *s, struct pk_error *e) {
+    if (!(s->folder = pk_folder_open(s->path, e))) {
+        return false;
+    }
+    if (pk_folder_has(s->folder, "config.json")) {
+        return pk_source_import_folder(s, e);
+    }
+    char **names;
+    int n = pk_folder_list(s->folder, ".gguf", &names, e);
+    bool ok = n >= 0;
+    if (ok && n == 0) {
+        ok = pk_source_import_folder(s, e); // which will miss config.json
+    } else if (ok && n > 1 && !pk_gguf_same_model(names[0], names[n - 1])) {
+        ok = pk_fail(e, MOXIE_ERROR_ARGUMENT, "%s: has several GGUF files (%s, %s): give one of them", s->path,
+                     names[0], names[n - 1]);
+    } else if (ok) {
+        ok = pk_source_import_gguf(s, names[0], e);
+    }
+    pk_folder_list_free(names);
+    return ok;
+}
+
+/* Does the file begin as GGUF files do? One that is shorter may be a part of one. */
+static bool is_gguf(const char *path, bool *gguf, struct pk_error *e) {
+    struct pk_file f;
+    char magic[4] = "GGUF";
+    if (!pk_file_open(&f, path, e)) {
+        return false;
+    }
+    bool ok = pk_file_read(&f, 0, magic, f.bytes < 4 ? f.bytes : 4, e);
+    *gguf = memcmp(magic, "GGUF", 4) == 0;
+    pk_file_close(&f);
+    return ok;
+}
 
 struct pk_source *pk_source_open(const char *path, struct pk_error *e) {
     struct pk_source *s = calloc(1, sizeof(*s));
@@ -17,8 +69,8 @@ struct pk_source *pk_source_open(const char *path, struct pk_error *e) {
         return pk_fail_memory(e);
     }
     s->model.bos = MX_NONE;
-    bool ok = pk_path_is_folder(path) ? pk_source_import_folder(s, e) : pk_source_import_gguf(s, e);
-    if (!ok || !pk_source_sort(s, e)) {
+    bool gguf = false, ok = pk_path_is_folder(path) || is_gguf(path, &gguf, e);
+    if (!ok || !(gguf ? open_gguf(s, e) : open_folder(s, e)) || !pk_source_sort(s, e)) {
         pk_source_close(s);
         return NULL;
     }
@@ -35,6 +87,7 @@ void pk_source_close(struct pk_source *s) {
     for (size_t i = 0; i < s->n_files; i++) {
         pk_file_close(&s->files[i]);
     }
+    pk_folder_close(s->folder);
     pk_gguf_free(s->gguf);
     free(s->gguf);
     free(s->tensors);

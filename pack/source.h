@@ -3,7 +3,7 @@
  * A checkpoint as the packer sees it, whatever it came from: the model's numbers, its layers, and a table of tensors
  * under their canonical Hugging Face names, read row by row. Memory does not grow with the size of the weights.
  *
- *     struct pk_source *s = pk_source_open("Qwen1.5-MoE-A2.7B", &error);   // folder or .gguf
+ *     struct pk_source *s = pk_source_open("Qwen1.5-MoE-A2.7B", &error);   // folder, .gguf, or an archive of them
  *     if (!s || !pk_source_check(s, &error)) …
  *     struct pk_tensor *t = pk_source_take(s, "model.norm.weight", &error);
  *     pk_source_read_rows(s, t, 0, 1, row, &error);
@@ -69,13 +69,14 @@ struct pk_source {
     char *chat_template; /* the checkpoint's Jinja text; NULL: none */
     char *license;       /* its licence text, or a GGUF's licence name; NULL: none found */
 
-    struct pk_gguf *gguf; /* metadata of a GGUF file (pack/gguf.h), for its vocabulary; NULL for a folder */
+    struct pk_gguf *gguf;     /* metadata of a GGUF file (pack/gguf.h), for its vocabulary; NULL for a folder */
+    struct pk_folder *folder; /* where its files lie (pack/folder.h); NULL when it was made in memory */
     struct pk_file *files;
     size_t n_files;
 };
 
-/* Opens a Hugging Face folder (config.json, safetensors) or a GGUF file; reads all headers, no weights. NULL: see `e`.
- */
+/* Opens a Hugging Face folder (config.json, safetensors), a GGUF file, or an archive with either; reads all headers, no
+ * weights. NULL: see `e`. */
 struct pk_source *pk_source_open(const char *path, struct pk_error *e);
 void pk_source_close(struct pk_source *s);
 

@@ -4,12 +4,12 @@
 #ifndef PK_SOURCE_BUILD_H
 #define PK_SOURCE_BUILD_H
 
-#include "pack/pk_file.h"
+#include "pack/folder.h"
 #include "pack/source.h"
 
-/* The importers: both fill an empty `s`. */
+/* The importers: both fill an `s` that has a path and a folder; `name` is the GGUF file in it. */
 bool pk_source_import_folder(struct pk_source *s, struct pk_error *e);
-bool pk_source_import_gguf(struct pk_source *s, struct pk_error *e);
+bool pk_source_import_gguf(struct pk_source *s, const char *name, struct pk_error *e);
 
 /* Appends an opened file (`f` is taken over) and gives its index. */
 bool pk_source_add_file(struct pk_source *s, struct pk_file f, uint32_t *index, struct pk_error *e);

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "pack/folder.h"
 #include "pack/source.h"
 #include "runtime/tokenizer_format.h"
 
@@ -50,7 +51,10 @@ bool pk_vocab_add_eos(struct pk_vocab *v, uint64_t id, struct pk_error *e);
  * The end tokens found here are tokenizer_config's eos_token and <|im_end|>. A pre-tokenizer, normaliser or option that
  * the runtime does not have is refused by name. n_tokens is 0 when there are no such files. `v` is to be freed also
  * after a failure. */
-bool pk_tokenizer_from_hf(const char *folder, struct pk_vocab *v, struct pk_error *e);
+bool pk_tokenizer_from_hf(const char *path, struct pk_vocab *v, struct pk_error *e);
+
+/* The same from an open one, which errors call `name`. */
+bool pk_tokenizer_from_folder(const struct pk_folder *folder, const char *name, struct pk_vocab *v, struct pk_error *e);
 
 /* From a GGUF header, which must outlive `v`. */
 bool pk_tokenizer_from_gguf(const struct pk_gguf *g, const char *path, struct pk_vocab *v, struct pk_error *e);

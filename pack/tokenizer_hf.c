@@ -5,14 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pack/pk_file.h"
 #include "pack/tokenizer_vocab.h"
 
 #define FILE_MAX_BYTES (256u << 20)
 #define END_OF_TURN "<|im_end|>"
 
 struct hf {
-    const char *folder;
+    const struct pk_folder *folder;
     struct pk_vocab *v;
     struct pk_error *e;
     struct pk_json tokenizer; /* tokenizer.json; object NULL: not there */
@@ -21,18 +20,15 @@ struct hf {
     struct pk_json added;     /* added_tokens.json, likewise */
 };
 
-/* Loads folder/name into v->json[slot] when it is there. */
+/* Loads file `name` into v->json[slot] when it is there. */
 static bool load(struct hf *h, size_t slot, const char *name, struct pk_json *out) {
-    char *path = pk_path_join(h->folder, name, h->e);
-    bool ok = path != NULL;
     *out = (struct pk_json){NULL, name, h->e};
-    if (ok && pk_path_exists(path)) {
-        h->v->json[slot] = pk_json_load(path, FILE_MAX_BYTES, h->e);
-        out->object = h->v->json[slot];
-        ok = out->object != NULL;
+    if (!pk_folder_has(h->folder, name)) {
+        return true;
     }
-    free(path);
-    return ok;
+    h->v->json[slot] = pk_json_in(h->folder, name, FILE_MAX_BYTES, h->e);
+    out->object = h->v->json[slot];
+    return out->object != NULL;
 }
 
 /* A token is named by a string or by an object with "content". */
@@ -170,10 +166,8 @@ static bool read_merge_array(struct hf *h, const json_t *merges) {
 
 /* merges.txt: an optional line "#version: …", then one merge a line. */
 static bool read_merges_txt(struct hf *h) {
-    char *path = pk_path_join(h->folder, "merges.txt", h->e);
     uint64_t bytes = 0, lines = 1;
-    h->v->owned = path ? pk_file_load(path, FILE_MAX_BYTES, &bytes, h->e) : NULL;
-    free(path);
+    h->v->owned = pk_folder_load(h->folder, "merges.txt", FILE_MAX_BYTES, &bytes, h->e);
     if (!h->v->owned) {
         return false;
     }
@@ -254,20 +248,24 @@ static bool read_special_ids(struct hf *h) {
     return true;
 }
 
-bool pk_tokenizer_from_hf(const char *folder, struct pk_vocab *v, struct pk_error *e) {
+bool pk_tokenizer_from_folder(const struct pk_folder *folder, const char *name, struct pk_vocab *v,
+                              struct pk_error *e) {
     struct hf h = {.folder = folder, .v = v, .e = e};
-    if (!pk_vocab_init(v, folder, e) || !load(&h, 0, "tokenizer.json", &h.tokenizer) ||
+    if (!pk_vocab_init(v, name, e) || !load(&h, 0, "tokenizer.json", &h.tokenizer) ||
         !load(&h, 1, "tokenizer_config.json", &h.config) || !load(&h, 2, "special_tokens_map.json", &h.map) ||
         !load(&h, 3, "added_tokens.json", &h.added)) {
         return false;
     }
-    if (!h.tokenizer.object) {
-        char *path = pk_path_join(folder, "vocab.json", e);
-        bool joined = path != NULL, there = joined && pk_path_exists(path);
-        free(path);
-        if (!there) {
-            return joined;
-        }
+    if (!h.tokenizer.object && !pk_folder_has(folder, "vocab.json")) {
+        return true;
     }
     return (h.tokenizer.object ? read_fast(&h) : read_slow(&h)) && read_added_lists(&h) && read_special_ids(&h);
+}
+
+bool pk_tokenizer_from_hf(const char *path, struct pk_vocab *v, struct pk_error *e) {
+    *v = (struct pk_vocab){0};
+    struct pk_folder *folder = pk_folder_open(path, e);
+    bool ok = folder && pk_tokenizer_from_folder(folder, path, v, e);
+    pk_folder_close(folder);
+    return ok;
 }

@@ -140,7 +140,11 @@ bool pk_tokenizer_from_source(const struct pk_source *s, void **blob, size_t *by
     struct pk_vocab v = {0};
     *blob = NULL;
     *bytes = 0;
-    bool ok = (s->gguf ? pk_tokenizer_from_gguf(s->gguf, s->path, &v, e) : pk_tokenizer_from_hf(s->path, &v, e)) &&
+    if (!s->gguf && !s->folder) {
+        return true; // made in memory
+    }
+    bool ok = (s->gguf ? pk_tokenizer_from_gguf(s->gguf, s->path, &v, e)
+                       : pk_tokenizer_from_folder(s->folder, s->path, &v, e)) &&
               compile_source(s, &v, blob, bytes, e);
     pk_vocab_free(&v);
     return ok;

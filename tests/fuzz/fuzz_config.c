@@ -20,8 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     if (!file || fwrite(data, 1, n, file) != n || fclose(file) != 0) {
         abort();
     }
-    struct pk_source s = {.path = folder};
     struct pk_error e = {0};
+    struct pk_source s = {.path = folder, .folder = pk_folder_open(folder, &e)};
     if (pk_hf_read_config(&s, &e)) {
         const struct mx_model *m = &s.model;
         if (!m->hidden || !m->layers || !m->kv_heads || m->heads % m->kv_heads || m->head_dim % 2 || !m->vocab ||
@@ -38,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     } else if (e.code == MOXIE_OK || !e.text[0]) {
         abort();
     }
+    pk_folder_close(s.folder);
     free(s.layers);
     return 0;
 }
