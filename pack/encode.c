@@ -15,6 +15,8 @@ struct row {
     float *values;         // [kp] of the slice's columns
     int8_t *codes;         // [kp] of the slice's columns, in units
     struct pk_unit *units; // [kp / 32]; those of a group are equal
+    uint16_t *bits;        // [kp] of float formats
+    float *stored;         // [kp] what they read as
     size_t cols;           // of the slice
 };
 
@@ -193,38 +195,49 @@ static bool place_integers(const struct pk_encoder *n, struct row *r, unsigned i
 
 /* ---- Float formats ---- */
 
-/* Writes one value as `format` and gives back what it reads as. */
-static float place_float(uint32_t format, float value, uint8_t *data, size_t at) {
+/* The values as `format` holds them: `bits` of 16-bit formats, and what they read as. */
+static void round_floats(uint32_t format, const float *values, size_t n, uint16_t *bits, float *stored) {
     if (format == MX_FORMAT_F32) {
-        put_f32(data + 4 * at, value);
-        return value;
+        memcpy(stored, values, n * sizeof(*stored));
+    } else if (format == MX_FORMAT_F16) {
+        for (size_t k = 0; k < n; k++) {
+            const uint16_t half = pk_half_from_f32(values[k]);
+            bits[k] = half == 0x8000u ? 0 : half;
+            stored[k] = pk_half_to_f32(half);
+        }
+    } else {
+        for (size_t k = 0; k < n; k++) { // a flushed value rounds to no zero
+            bits[k] = pk_bf16_from_f32(values[k]);
+            const uint32_t single = (uint32_t)bits[k] << 16;
+            memcpy(&stored[k], &single, 4);
+        }
     }
-    const enum pk_type type = format == MX_FORMAT_F16 ? PK_F16 : PK_BF16;
-    const uint16_t bits = type == PK_F16 ? pk_half_from_f32(value) : pk_bf16_from_f32(value);
-    float stored;
-    put16(data + 2 * at, bits == 0x8000u ? 0 : bits);
-    pk_row_to_f32(type, data + 2 * at, 1, &stored);
-    return stored;
 }
 
 static bool place_floats(const struct pk_encoder *n, struct row *r, unsigned i, uint8_t *data, struct pk_tally *tally,
                          struct pk_error *e) {
+    const uint32_t format = n->tensor.format;
     if (!dequantise(r, e)) {
         return false;
     }
     tally->flushed += pk_flush(r->values, r->cols);
+    round_floats(format, r->values, r->cols, r->bits, r->stored);
     for (size_t k = 0; k < r->cols; k++) {
-        const float value = r->values[k], stored = place_float(n->tensor.format, value, data, k * PK_TILE + i);
-        if (!isfinite(stored)) {
-            const uint64_t column = r->slice->first_col + k;
+        const uint64_t column = r->slice->first_col + k;
+        if (!isfinite(r->stored[k])) {
             return pk_fail(e, MOXIE_ERROR_NOT_FINITE, "tensor \"%s\", row %llu, column %llu: %g is too large for %s",
                            r->slice->tensor->name, (unsigned long long)r->number, (unsigned long long)column,
-                           (double)value, n->tensor.format == MX_FORMAT_F16 ? "a half" : "bfloat16");
+                           (double)r->values[k], format == MX_FORMAT_F16 ? "a half" : "bfloat16");
         }
-        const double d = (double)value - stored;
-        tally->squared_error += d * d;
-        tally->squares += (double)value * value;
     }
+    for (size_t k = 0; k < r->cols; k++) {
+        if (format == MX_FORMAT_F32) {
+            put_f32(data + 4 * (k * PK_TILE + i), r->stored[k]);
+        } else {
+            put16(data + 2 * (k * PK_TILE + i), r->bits[k]);
+        }
+    }
+    add_error(tally, r->values, r->stored, r->cols);
     return true;
 }
 
@@ -287,10 +300,13 @@ bool pk_encode_tile(const struct pk_encoder *n, uint64_t tile, uint8_t *data, ui
         row_bytes = bytes > row_bytes ? bytes : row_bytes;
     }
     const size_t room = kp + 2 * (size_t)PK_BLOCK_MAX; // whole blocks around a slice
-    struct row r = {
-        .values = malloc(room * sizeof(float)), .codes = malloc(kp), .units = malloc(kp / PK_BLOCK * sizeof(*r.units))};
+    struct row r = {.values = malloc(room * sizeof(*r.values)),
+                    .codes = malloc(kp),
+                    .units = malloc(kp / PK_BLOCK * sizeof(*r.units)),
+                    .bits = malloc(kp * sizeof(*r.bits)),
+                    .stored = malloc(kp * sizeof(*r.stored))};
     uint8_t *raw = malloc(PK_TILE * row_bytes);
-    bool ok = r.values && r.codes && r.units && raw;
+    bool ok = r.values && r.codes && r.units && r.bits && r.stored && raw;
     if (ok) {
         memset(data, 0, mx_tensor_data_bytes(&n->tensor) / mx_tensor_tiles(&n->tensor));
         ok = encode_rows(n, tile, &r, raw, data, scale, extra, tally, e);
@@ -298,6 +314,8 @@ bool pk_encode_tile(const struct pk_encoder *n, uint64_t tile, uint8_t *data, ui
         pk_fail_memory(e);
     }
     free(raw);
+    free(r.stored);
+    free(r.bits);
     free(r.units);
     free(r.codes);
     free(r.values);
