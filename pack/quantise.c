@@ -153,7 +153,7 @@ static size_t load(const float *values, size_t n, f4 x[static VECTORS_MAX], floa
 }
 
 uint16_t pk_quantise_i4(const float *values, size_t n, uint8_t *codes) {
-    f4 x[VECTORS_MAX], best[VECTORS_MAX], next[VECTORS_MAX];
+    f4 x[VECTORS_MAX], best[VECTORS_MAX] = {0}, next[VECTORS_MAX];
     float peak;
     const size_t vectors = load(values, n, x, &peak);
     memset(codes, 8, n);
