@@ -32,7 +32,7 @@
 #define MX_MEMBER_MAX 8589869056ull /* 8 GiB - 64 KiB: sizes in plain octal */
 #define MX_NONE 0xffffffffu
 
-/* Limits of a model; pack/SPEC.md says where they come from. */
+/* Limits of a model. */
 #define MX_HIDDEN_MAX 65536u
 #define MX_LAYERS_MAX 1024u
 #define MX_HEADS_MAX 1024u
