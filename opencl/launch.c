@@ -65,7 +65,22 @@ static void side(struct mx_launch *launch, uint32_t base, enum mx_count count, u
     launch->divide[i] = divide;
 }
 
-enum { ENTRIES_OF_UNIT = 64 }; /* MX_TOKENS_PER_ITEM of linear.cl; kernels are right with any number of units */
+/* mx_linear is right with any number of units: only speed depends on these. */
+enum {
+    ENTRIES_OF_UNIT = 64, /* MX_TOKENS_PER_ITEM of linear.cl */
+    UNITS_PER_CORE = 32,  /* of a processor: enough to keep its cores equally busy, few enough to start cheaply */
+};
+
+/* Units for the tiles of a matrix: on a processor each takes several tiles that lie side by side. */
+static uint32_t tile_units(const struct mx_cl *cl, uint32_t tiles, uint32_t lanes) {
+    uint32_t most = lanes || cl->facts.compute_units > UINT32_MAX / UNITS_PER_CORE
+                        ? UINT32_MAX
+                        : cl->facts.compute_units * UNITS_PER_CORE;
+    if (tiles <= most)
+        return tiles;
+    uint32_t share = tiles / most + (tiles % most != 0);
+    return tiles / share + (tiles % share != 0);
+}
 
 void mx_launch_grid(const struct mx_cl *cl, struct mx_launch *launch, const struct mx_grid *grid) {
     const uint32_t lanes = mx_lane_group(cl);
@@ -84,7 +99,7 @@ void mx_launch_grid(const struct mx_cl *cl, struct mx_launch *launch, const stru
         side(launch, grid->items, MX_FIXED, 1);
         break;
     case MX_WORK_LINEAR:
-        side(launch, grid->items, MX_FIXED, 1);
+        side(launch, tile_units(cl, grid->items, lanes), MX_FIXED, 1);
         side(launch, 1, grid->jobs, 1);
         if (lanes) /* a processor has enough tiles to be busy, and reads each from memory once */
             side(launch, 1, grid->count, ENTRIES_OF_UNIT);
