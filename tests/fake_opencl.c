@@ -211,6 +211,13 @@ ENQUEUE(clEnqueueFillBuffer, CL_OUT_OF_RESOURCES,
         (cl_command_queue queue, cl_mem buffer, const void *pattern, size_t pattern_size, size_t offset, size_t size,
          cl_uint n, const cl_event *wait, cl_event *event),
         (queue, buffer, pattern, pattern_size, offset, size, n, wait, event))
-CALL(clFinish, CL_OUT_OF_RESOURCES, (cl_command_queue queue), (queue))
+/* Waits even when it fails: a device that is gone works on nothing, and its memory is the caller's again. */
+cl_int clFinish(cl_command_queue queue) {
+    cl_int code = tick("clFinish", CL_OUT_OF_RESOURCES);
+    fake.inside++;
+    cl_int waited = REAL(clFinish)(queue);
+    fake.inside--;
+    return code != CL_SUCCESS ? code : waited;
+}
 CALL(clFlush, CL_OUT_OF_RESOURCES, (cl_command_queue queue), (queue))
 /* NOLINTEND(readability-inconsistent-declaration-parameter-name,bugprone-macro-parentheses) */
