@@ -56,7 +56,8 @@ struct mx_leaf mx_bundle_leaf(const struct mx_bundle *bundle, uint32_t segment, 
 enum moxie_error mx_bundle_fail_leaf(const struct mx_bundle *bundle, uint32_t segment, uint32_t i,
                                      struct moxie_failure *failure);
 
-/* Told bytes done and bytes in all after every segment or 16 MiB; a result other than 0 stops with CANCELLED. */
+/* Told bytes done and bytes in all after every segment, and every 16 MiB of it; a result other than 0 stops with
+ * CANCELLED. */
 typedef int mx_progress_fn(void *user, uint64_t done, uint64_t total);
 
 /* Hashes `count` segments from `first` on, leaf by leaf, and then looks at their values (mx_bundle_check_values). */

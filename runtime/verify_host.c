@@ -6,6 +6,8 @@
 #include "runtime/bundle_check.h"
 #include "runtime/crypto.h"
 
+#define TELL_BYTES (16u << 20) /* hashed between two reports */
+
 /* A hash that starts with the 64-byte block of its domain. */
 static void begin(struct mx_sha256 *h, const char *domain) {
     char block[64] = {0};
@@ -59,13 +61,39 @@ static bool leaf_is_right(const struct mx_bundle *b, const struct mx_leaf *leaf)
     return memcmp(digest, leaf->digest, sizeof digest) == 0;
 }
 
+/* Who wants to hear how far it is, and how far it is. */
+struct listener {
+    mx_progress_fn *progress; /* NULL: nobody */
+    void *user;
+    uint64_t done, total;
+};
+
+static enum moxie_error tell(struct listener *l, uint64_t more, struct moxie_failure *f) {
+    l->done += more;
+    if (l->progress && l->progress(l->user, l->done, l->total)) {
+        return mx_fail(f, MOXIE_ERROR_CANCELLED, MX_NO_OFFSET, "verification was stopped");
+    }
+    return MOXIE_OK;
+}
+
 /* All leaves of a segment, and that it is padded with zeros. */
-static enum moxie_error check_segment(const struct mx_bundle *b, uint32_t segment, struct moxie_failure *f) {
+static enum moxie_error check_segment(const struct mx_bundle *b, uint32_t segment, struct listener *listener,
+                                      struct moxie_failure *f) {
     const struct mx_segment *s = &b->segments[segment];
-    for (uint32_t i = 0; i < mx_segment_leaves(s); i++) {
+    const uint32_t leaves = mx_segment_leaves(s);
+    uint64_t untold = 0;
+    for (uint32_t i = 0; i < leaves; i++) {
         struct mx_leaf leaf = mx_bundle_leaf(b, segment, i);
         if (!leaf_is_right(b, &leaf)) {
             return mx_bundle_fail_leaf(b, segment, i, f);
+        }
+        untold += leaf.bytes;
+        if (i + 1 == leaves || untold >= TELL_BYTES) {
+            enum moxie_error e = tell(listener, untold, f);
+            if (e) {
+                return e;
+            }
+            untold = 0;
         }
     }
     if (!mx_all_zero(b->bytes + s->offset + s->used, s->bytes - s->used)) {
@@ -106,7 +134,7 @@ enum moxie_error mx_check_roots(const struct mx_bundle *b, struct moxie_failure 
     }
     for (uint32_t i = 0; i < b->manifest->segments && b->segments[i].kind <= MX_SEGMENT_LICENSE; i++) {
         const struct mx_segment *s = &b->segments[i];
-        enum moxie_error e = check_segment(b, i, f);
+        enum moxie_error e = check_segment(b, i, &(struct listener){.progress = NULL}, f);
         if (e) {
             return e;
         }
@@ -126,21 +154,17 @@ enum moxie_error mx_bundle_verify_host(const struct mx_bundle *bundle, uint32_t 
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "segments %u and %u more, there are %u", first,
                        count, segments);
     }
-    uint64_t done = 0, total = 0;
+    struct listener listener = {.progress = progress, .user = user};
     for (uint32_t i = first; i < first + count; i++) {
-        total += bundle->segments[i].bytes;
+        listener.total += bundle->segments[i].bytes;
     }
     for (uint32_t i = first; i < first + count; i++) {
-        enum moxie_error e = check_segment(bundle, i, failure);
+        enum moxie_error e = check_segment(bundle, i, &listener, failure);
         if (!e) {
             e = mx_bundle_check_values(bundle, i, failure);
         }
         if (e) {
             return e;
-        }
-        done += bundle->segments[i].bytes;
-        if (progress && progress(user, done, total)) {
-            return mx_fail(failure, MOXIE_ERROR_CANCELLED, MX_NO_OFFSET, "verification was stopped");
         }
     }
     return MOXIE_OK;
