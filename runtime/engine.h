@@ -46,10 +46,10 @@ struct moxie {
 uint64_t mx_engine_bytes(const struct mx_bundle *bundle, const struct mx_plan *plan);
 
 /* The validated bundle behind the public handle; NULL when the handle is not open. */
-const struct mx_bundle *mx_bundle_of(const struct moxie_bundle *handle);
+const struct mx_bundle *mx_bundle_of(const struct moxie_bundle *bundle);
 
 /* Tells the product that a bundle with this counter has been verified in full (moxie_trust.counter_store). */
-enum moxie_error mx_bundle_accept(const struct moxie_bundle *handle, struct moxie_failure *failure);
+enum moxie_error mx_bundle_accept(const struct moxie_bundle *bundle, struct moxie_failure *failure);
 
 /* Hashes every weight segment on the device, from the buffers that kernels will read, and compares with the tree. Uses
  * STEP as scratch. */

@@ -221,14 +221,14 @@ static enum moxie_error start(struct moxie *e, const struct moxie_bundle *handle
     return err;
 }
 
-enum moxie_error moxie_init(struct moxie **engine, const struct moxie_bundle *handle, const struct moxie_config *config,
+enum moxie_error moxie_init(struct moxie **engine, const struct moxie_bundle *bundle, const struct moxie_config *config,
                             const struct moxie_region regions[MOXIE_REGIONS], const struct moxie_callbacks *callbacks,
                             struct moxie_failure *failure) {
     if (!engine || !config)
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "engine or config is NULL");
     *engine = NULL;
-    const struct mx_bundle *bundle = mx_bundle_of(handle);
-    if (!bundle)
+    const struct mx_bundle *opened = mx_bundle_of(bundle);
+    if (!opened)
         return mx_fail(failure, MOXIE_ERROR_STATE, MX_NO_OFFSET, "the bundle is not open");
     if (callbacks && callbacks->size != sizeof *callbacks)
         return mx_fail(failure, MOXIE_ERROR_VERSION, MX_NO_OFFSET,
@@ -237,11 +237,11 @@ enum moxie_error moxie_init(struct moxie **engine, const struct moxie_bundle *ha
     struct moxie_device_facts facts;
     struct mx_plan plan;
     struct moxie_region region[MOXIE_REGIONS];
-    void *mapped;
-    uint64_t mapped_bytes;
+    void *mapped = NULL;
+    uint64_t mapped_bytes = 0;
     enum moxie_error err = moxie_device_facts(config->device, &facts, failure);
     if (!err)
-        err = mx_plan(bundle, &facts, config, &plan, failure);
+        err = mx_plan(opened, &facts, config, &plan, failure);
     if (!err)
         err = take_regions(&plan, regions, region, &mapped, &mapped_bytes, failure);
     if (err)
@@ -250,8 +250,8 @@ enum moxie_error moxie_init(struct moxie **engine, const struct moxie_bundle *ha
     struct mx_object *objects;
     struct moxie *e = region[MOXIE_REGION_HOST].pointer;
     memset(e, 0, sizeof *e);
-    lay_out(bundle, &plan, e, region[MOXIE_REGION_HOST].pointer, &objects);
-    e->bundle = bundle;
+    lay_out(opened, &plan, e, region[MOXIE_REGION_HOST].pointer, &objects);
+    e->bundle = opened;
     e->plan = plan;
     memcpy(e->region, region, sizeof region);
     e->mapped = mapped;
@@ -264,11 +264,11 @@ enum moxie_error moxie_init(struct moxie **engine, const struct moxie_bundle *ha
                                              .cache_store = callbacks->cache_store,
                                              .progress = callbacks->progress,
                                              .log = callbacks->log};
-    const struct mx_segment *t = mx_bundle_segment(bundle, MX_SEGMENT_TOKENIZER);
+    const struct mx_segment *t = mx_bundle_segment(opened, MX_SEGMENT_TOKENIZER);
     if (t) /* a bundle may come without: then only tokens go in and out */
-        err = mx_tokenizer_open(&e->tokenizer, bundle->bytes + t->offset, (size_t)t->used, failure);
+        err = mx_tokenizer_open(&e->tokenizer, opened->bytes + t->offset, (size_t)t->used, failure);
     if (!err)
-        err = start(e, handle, config, objects, failure);
+        err = start(e, bundle, config, objects, failure);
     if (err) {
         moxie_close(e);
         return err;

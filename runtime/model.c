@@ -410,7 +410,7 @@ enum moxie_error mx_model_shape(const struct mx_bundle *bundle, struct mx_shape 
         const struct mx_tensor *t = &bundle->tensors[i];
         const struct mx_layer *l = t->layer == MX_NONE ? NULL : &bundle->layers[t->layer];
         uint64_t copies = 1, rows = 1; /* read per token; rows of the site per token */
-        if (t->role == MX_ROLE_GATE_UP || t->role == MX_ROLE_DOWN)
+        if (l && (t->role == MX_ROLE_GATE_UP || t->role == MX_ROLE_DOWN))
             copies = l->top_k + l->shared;
         if (t->role == MX_ROLE_DOWN)
             rows = copies;

@@ -8,22 +8,22 @@
 
 /* What a struct moxie_bundle holds while it is open. */
 struct open_bundle {
-    const struct open_bundle *self; /* its own address: the mark of an open handle that was not copied */
+    const struct open_bundle *self; /* its own address: the mark of an open bundle that was not copied */
     struct mx_bundle bundle;
     struct mx_mapping mapping; /* {NULL, 0} when the caller gave the bytes */
     void *user;
     int (*counter_store)(void *user, const char *model, uint64_t counter);
     uint64_t stored_counter;
 };
-_Static_assert(sizeof(struct open_bundle) <= sizeof(struct moxie_bundle), "the public handle is too small");
+_Static_assert(sizeof(struct open_bundle) <= sizeof(struct moxie_bundle), "the public bundle is too small");
 
-static struct open_bundle *of(const struct moxie_bundle *handle) {
-    struct open_bundle *b = (struct open_bundle *)(uintptr_t)handle;
+static struct open_bundle *of(const struct moxie_bundle *bundle) {
+    struct open_bundle *b = (struct open_bundle *)(uintptr_t)bundle;
     return b && b->self == b ? b : NULL;
 }
 
-const struct mx_bundle *mx_bundle_of(const struct moxie_bundle *handle) {
-    const struct open_bundle *b = of(handle);
+const struct mx_bundle *mx_bundle_of(const struct moxie_bundle *bundle) {
+    const struct open_bundle *b = of(bundle);
     return b ? &b->bundle : NULL;
 }
 
@@ -49,9 +49,9 @@ static enum moxie_error open_bytes(struct open_bundle *b, const void *bytes, uin
     return MOXIE_OK;
 }
 
-static enum moxie_error check_arguments(const struct moxie_bundle *handle, const void *source,
+static enum moxie_error check_arguments(const struct moxie_bundle *bundle, const void *source,
                                         const struct moxie_trust *trust, struct moxie_failure *failure) {
-    if (!handle || !source || !trust)
+    if (!bundle || !source || !trust)
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "bundle, path or bytes, or trust is NULL");
     if (trust->size != sizeof *trust)
         return mx_fail(failure, MOXIE_ERROR_VERSION, MX_NO_OFFSET, "moxie_trust has size %u, this library knows %zu",
@@ -61,13 +61,13 @@ static enum moxie_error check_arguments(const struct moxie_bundle *handle, const
     return MOXIE_OK;
 }
 
-enum moxie_error moxie_bundle_open(struct moxie_bundle *handle, const char *path, const struct moxie_trust *trust,
+enum moxie_error moxie_bundle_open(struct moxie_bundle *bundle, const char *path, const struct moxie_trust *trust,
                                    struct moxie_failure *failure) {
-    enum moxie_error e = check_arguments(handle, path, trust, failure);
+    enum moxie_error e = check_arguments(bundle, path, trust, failure);
     if (e)
         return e;
-    memset(handle, 0, sizeof *handle);
-    struct open_bundle *b = (struct open_bundle *)handle->opaque;
+    memset(bundle, 0, sizeof *bundle);
+    struct open_bundle *b = (struct open_bundle *)bundle->opaque;
     e = mx_map_file(path, &b->mapping, failure);
     if (!e)
         e = open_bytes(b, b->mapping.data, b->mapping.size, trust, failure);
@@ -78,32 +78,32 @@ enum moxie_error moxie_bundle_open(struct moxie_bundle *handle, const char *path
     return e;
 }
 
-enum moxie_error moxie_bundle_open_memory(struct moxie_bundle *handle, const void *bytes, size_t size,
+enum moxie_error moxie_bundle_open_memory(struct moxie_bundle *bundle, const void *bytes, size_t size,
                                           const struct moxie_trust *trust, struct moxie_failure *failure) {
-    enum moxie_error e = check_arguments(handle, bytes, trust, failure);
+    enum moxie_error e = check_arguments(bundle, bytes, trust, failure);
     if (e)
         return e;
     if ((uintptr_t)bytes % MX_SEGMENT_ALIGN)
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "the bundle's bytes are not aligned to %u",
                        MX_SEGMENT_ALIGN);
-    memset(handle, 0, sizeof *handle);
-    struct open_bundle *b = (struct open_bundle *)handle->opaque;
+    memset(bundle, 0, sizeof *bundle);
+    struct open_bundle *b = (struct open_bundle *)bundle->opaque;
     e = open_bytes(b, bytes, size, trust, failure);
     if (!e)
         b->self = b;
     return e;
 }
 
-void moxie_bundle_close(struct moxie_bundle *handle) {
-    struct open_bundle *b = of(handle);
+void moxie_bundle_close(struct moxie_bundle *bundle) {
+    struct open_bundle *b = of(bundle);
     if (!b)
         return;
     mx_unmap_file(&b->mapping);
-    memset(handle, 0, sizeof *handle);
+    memset(bundle, 0, sizeof *bundle);
 }
 
-enum moxie_error mx_bundle_accept(const struct moxie_bundle *handle, struct moxie_failure *failure) {
-    struct open_bundle *b = of(handle);
+enum moxie_error mx_bundle_accept(const struct moxie_bundle *bundle, struct moxie_failure *failure) {
+    struct open_bundle *b = of(bundle);
     const struct mx_manifest *m = b->bundle.manifest;
     if (!b->counter_store || m->security_counter <= b->stored_counter)
         return MOXIE_OK;
@@ -115,22 +115,22 @@ enum moxie_error mx_bundle_accept(const struct moxie_bundle *handle, struct moxi
     return MOXIE_OK;
 }
 
-enum moxie_error moxie_bundle_verify(struct moxie_bundle *handle,
+enum moxie_error moxie_bundle_verify(struct moxie_bundle *bundle,
                                      int (*progress)(void *user, uint64_t done, uint64_t total), void *user,
                                      struct moxie_failure *failure) {
-    struct open_bundle *b = of(handle);
+    struct open_bundle *b = of(bundle);
     if (!b)
         return mx_fail(failure, MOXIE_ERROR_STATE, MX_NO_OFFSET, "the bundle is not open");
     enum moxie_error e = mx_bundle_verify_host(&b->bundle, 0, b->bundle.manifest->segments, progress, user, failure);
-    return e ? e : mx_bundle_accept(handle, failure);
+    return e ? e : mx_bundle_accept(bundle, failure);
 }
 
 static uint32_t max32(uint32_t a, uint32_t b) {
     return a > b ? a : b;
 }
 
-enum moxie_error moxie_bundle_model(const struct moxie_bundle *handle, struct moxie_model *model) {
-    const struct mx_bundle *b = mx_bundle_of(handle);
+enum moxie_error moxie_bundle_model(const struct moxie_bundle *bundle, struct moxie_model *model) {
+    const struct mx_bundle *b = mx_bundle_of(bundle);
     if (!b || !model)
         return MOXIE_ERROR_STATE;
     const struct mx_model *m = &b->manifest->model;

@@ -5,27 +5,27 @@
 
 #include "runtime/engine.h"
 
-static enum moxie_error make_plan(const struct moxie_bundle *handle, const struct moxie_device_facts *facts,
-                                  const struct moxie_config *config, const struct mx_bundle **bundle,
+static enum moxie_error make_plan(const struct moxie_bundle *bundle, const struct moxie_device_facts *facts,
+                                  const struct moxie_config *config, const struct mx_bundle **opened,
                                   struct mx_plan *plan, struct moxie_failure *failure) {
     if (!facts || !config)
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "facts or config is NULL");
     if (facts->size != sizeof *facts)
         return mx_fail(failure, MOXIE_ERROR_VERSION, MX_NO_OFFSET,
                        "moxie_device_facts has size %u, this library knows %zu", facts->size, sizeof *facts);
-    *bundle = mx_bundle_of(handle);
-    if (!*bundle)
+    *opened = mx_bundle_of(bundle);
+    if (!*opened)
         return mx_fail(failure, MOXIE_ERROR_STATE, MX_NO_OFFSET, "the bundle is not open");
-    return mx_plan(*bundle, facts, config, plan, failure);
+    return mx_plan(*opened, facts, config, plan, failure);
 }
 
-enum moxie_error moxie_plan(const struct moxie_bundle *handle, const struct moxie_device_facts *facts,
+enum moxie_error moxie_plan(const struct moxie_bundle *bundle, const struct moxie_device_facts *facts,
                             const struct moxie_config *config, struct moxie_plan *plan, struct moxie_failure *failure) {
-    const struct mx_bundle *bundle;
+    const struct mx_bundle *opened = NULL;
     struct mx_plan p;
     if (!plan)
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "plan is NULL");
-    enum moxie_error e = make_plan(handle, facts, config, &bundle, &p, failure);
+    enum moxie_error e = make_plan(bundle, facts, config, &opened, &p, failure);
     if (!e)
         *plan = p.facts;
     return e;
@@ -54,24 +54,24 @@ static const char *layer_name(char text[32], uint32_t layer, const char *what) {
     } while (layer);
     memcpy(text, "layer ", 6);
     memcpy(text + 6, digits + at, sizeof digits - at);
-    strcpy(text + 6 + sizeof digits - at, what);
+    memcpy(text + 6 + sizeof digits - at, what, strlen(what) + 1);
     return text;
 }
 
-enum moxie_error moxie_plan_visit(const struct moxie_bundle *handle, const struct moxie_device_facts *facts,
+enum moxie_error moxie_plan_visit(const struct moxie_bundle *bundle, const struct moxie_device_facts *facts,
                                   const struct moxie_config *config,
                                   void (*visit)(void *user, int region, const char *name, uint64_t offset,
                                                 uint64_t bytes),
                                   void *user, struct moxie_failure *failure) {
-    const struct mx_bundle *bundle;
+    const struct mx_bundle *opened = NULL;
     struct mx_plan p;
     if (!visit)
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "visit is NULL");
-    enum moxie_error e = make_plan(handle, facts, config, &bundle, &p, failure);
+    enum moxie_error e = make_plan(bundle, facts, config, &opened, &p, failure);
     if (e)
         return e;
-    visit(user, MOXIE_REGION_HOST, "engine, launch table, scratch", 0, mx_engine_bytes(bundle, &p));
-    for (uint32_t i = 0; i < 2 * bundle->manifest->model.layers; i++) {
+    visit(user, MOXIE_REGION_HOST, "engine, launch table, scratch", 0, mx_engine_bytes(opened, &p));
+    for (uint32_t i = 0; i < 2 * opened->manifest->model.layers; i++) {
         char name[32];
         visit(user, MOXIE_REGION_SESSION, layer_name(name, i / 2, i % 2 ? " values" : " keys"), i * p.kv_layer_bytes,
               p.kv_layer_bytes);
@@ -80,5 +80,5 @@ enum moxie_error moxie_plan_visit(const struct moxie_bundle *handle, const struc
         if (p.place[i].bytes)
             visit(user, MOXIE_REGION_STEP, mx_buffer_name((enum mx_buffer)i), p.place[i].offset, p.place[i].bytes);
     struct visit v = {.tell = visit, .user = user};
-    return mx_model_walk(bundle, p.kv_blocks, p.max_blocks, tell_launch, &v, failure);
+    return mx_model_walk(opened, p.kv_blocks, p.max_blocks, tell_launch, &v, failure);
 }

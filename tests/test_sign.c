@@ -61,8 +61,8 @@ static void test_fresh_key(void **state) {
     struct pk_key made, read;
     uint8_t xy[64];
     char private[128], public[128];
-    strcpy(private, in_folder("fresh.key"));
-    strcpy(public, in_folder("fresh.pub"));
+    snprintf(private, sizeof private, "%s/fresh.key", folder);
+    snprintf(public, sizeof public, "%s/fresh.pub", folder);
     assert_true(pk_key_generate(&made, &e));
     assert_true(pk_key_write_private(&made, private, &e));
     assert_true(pk_key_write_public(made.xy, public, &e));
