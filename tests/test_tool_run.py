@@ -163,6 +163,7 @@ class Chat(ToolTest):
         process = subprocess.Popen([MOXIE, "chat", self.bundle, "--temperature", "3", "-n", "450"], stdin=terminal,
                                    stdout=terminal, stderr=terminal, env=self.environment, start_new_session=True,
                                    preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0))
+        self.addCleanup(process.kill)
         os.close(terminal)
         seen = b""
 

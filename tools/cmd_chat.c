@@ -2,7 +2,6 @@
  *
  * moxie chat: a conversation in the terminal. */
 #define _POSIX_C_SOURCE 200809L // getline, isatty
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,16 +38,13 @@ static char *next_line(const struct chat *c, char **line, size_t *room) {
             fputs("> ", stdout);
             fflush(stdout);
         }
-        errno = 0;
-        ssize_t n = getline(line, room, stdin);
-        if (n >= 0) {
+        if (!c->prompt || interrupt_wait_input(STDIN_FILENO)) { // a terminal gives whole lines
+            if (getline(line, room, stdin) < 0) {
+                return NULL;
+            }
             (*line)[strcspn(*line, "\r\n")] = '\0';
             return *line;
         }
-        if (!c->prompt || errno != EINTR) {
-            return NULL;
-        }
-        clearerr(stdin);
         interrupt_take();
         fputs("\n(Ctrl-D or /quit ends the chat)\n", stdout);
     }

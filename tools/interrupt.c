@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L // sigaction, pthread_kill
+#define _GNU_SOURCE // sigaction, pthread_kill, ppoll
 #include "tools/interrupt.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -39,6 +41,24 @@ void interrupt_install(void) {
 
 void interrupt_engine(struct moxie *engine) {
     engine_to_cancel = engine;
+}
+
+bool interrupt_wait_input(int fd) {
+    struct pollfd input = {.fd = fd, .events = POLLIN};
+    sigset_t block, before;
+    sigemptyset(&block);
+    sigaddset(&block, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &block, &before);
+    // Here Ctrl-C waits until ppoll lets it in, so none is lost between the question and the sleep.
+    int ready = 0;
+    while (!pressed && ready <= 0) {
+        ready = ppoll(&input, 1, NULL, &before);
+        if (ready < 0 && errno != EINTR) {
+            break; // reading will say what is wrong
+        }
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return !pressed;
 }
 
 bool interrupt_pending(void) {

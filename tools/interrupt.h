@@ -14,6 +14,9 @@ void interrupt_install(void);
 /* The engine that Ctrl-C cancels; NULL: none. */
 void interrupt_engine(struct moxie *engine);
 
+/* Waits until `fd` can be read. False: Ctrl-C came first, even in the moment before the call. */
+bool interrupt_wait_input(int fd);
+
 /* Was Ctrl-C pressed since the last interrupt_take? The second form forgets it. */
 bool interrupt_pending(void);
 bool interrupt_take(void);
