@@ -63,16 +63,37 @@ struct mx_operands {
 #define MX_ATOMS (MX_GROUP / 32u)                  /* in a group */
 
 /* sum + the four unsigned bytes of each w times the four signed bytes at x. Exact, so any way to do it is right. */
-MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
 #if MX_DOT == 2
+MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
     __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*x));
     return sum;
+}
+#elif MX_DOT == 1
+/* Two products are added in 16 bits with saturation: nothing is lost while the bytes of w are below 128. */
+MX_INLINE int8 mx_dot4_half(uint8 w, int8 x) {
+    short16 pairs;
+    int8 sums;
+    __asm__("vpmaddubsw %2, %1, %0" : "=x"(pairs) : "x"(w), "x"(x));
+    __asm__("vpmaddwd %2, %1, %0" : "=x"(sums) : "x"(pairs), "x"((short16)(1)));
+    return sums;
+}
+
+MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
+    const int8 v = (int8)(*x);
+#if MX_FORMAT == MX_I8
+    const mx_u top = w >> 7 & 0x01010101u;
+    w &= 0x7f7f7f7fu;
+    sum += (mx_i)(mx_dot4_half(top.lo, v), mx_dot4_half(top.hi, v)) << 7;
+#endif
+    return sum + (mx_i)(mx_dot4_half(w.lo, v), mx_dot4_half(w.hi, v));
+}
 #else
+MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
     int v = *x;
     return sum + as_mx_i(w & 255u) * (v << 24 >> 24) + as_mx_i(w >> 8 & 255u) * (v << 16 >> 24) +
            as_mx_i(w >> 16 & 255u) * (v << 8 >> 24) + as_mx_i(w >> 24) * (v >> 24);
-#endif
 }
+#endif
 
 /* sum[t] += the 32 k of one atom, q_x at x[t] + at. */
 MX_INLINE void mx_atom(const uint T, const struct mx_operands *o, __global const uchar *data, uint at, mx_i *sum) {
