@@ -64,7 +64,7 @@ setup: ## install the Debian packages that the build needs (listed in tools/pack
 setup-%:
 	@tools/setup.sh build test $*
 
-lib: $(B)/libmoxie.a ## the library for programs of your own: build/libmoxie.a
+lib: $(B)/libmoxie.a $(B)/libmoxie_clblast.a ## the library for programs of your own: build/libmoxie.a
 
 tool: $(B)/moxie ## the command-line tool: build/moxie
 
@@ -127,6 +127,10 @@ $(B)/libmoxie.a: $(LIB_O) $(THIRD_PARTY_A) $(B)/sources
 	$(OBJCOPY) --wildcard --keep-global-symbol='moxie_*' $(B)/moxie.o
 	rm -f $@ && ar rcs $@ $(B)/moxie.o
 
+# The opt-in, apart: a program that does not name moxie_clblast needs no CLBlast.
+$(B)/libmoxie_clblast.a: $(call obj,$(CLBLAST_C))
+	rm -f $@ && ar rcs $@ $^
+
 $(B)/libpack.a: $(call obj,$(PACK_C)) $(B)/sources
 	rm -f $@ && ar rcs $@ $(call obj,$(PACK_C))
 
@@ -134,7 +138,7 @@ $(B)/libpack.a: $(call obj,$(PACK_C)) $(B)/sources
 $(B)/moxie: $(call obj,$(TOOL_C)) $(B)/libpack.a $(B)/libmoxie.a
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-$(B)/tests/%: $(B)/obj/tests/%.o $(call obj,$(HELPER_C)) $(B)/libpack.a $(B)/libmoxie_internal.a
+$(B)/tests/%: $(B)/obj/tests/%.o $(call obj,$(HELPER_C)) $(B)/libpack.a $(B)/libmoxie_clblast.a $(B)/libmoxie_internal.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
@@ -147,7 +151,7 @@ run: ## chat with a real model: installs, builds, fetches it once (or MODEL=path
 	@$(MAKE) --no-print-directory -s $(JOBS) tool
 	@MOXIE=$(B)/moxie tools/run.sh $(if $(MODEL),"$(MODEL)")
 
-build-tests: $(TESTS) $(if $(TOOL_C),$(B)/moxie) $(B)/libmoxie.a
+build-tests: $(TESTS) $(if $(TOOL_C),$(B)/moxie) $(B)/libmoxie.a $(B)/libmoxie_clblast.a
 .PHONY: build-tests
 
 test: setup-test ## build and run every test; the last line counts them
@@ -188,7 +192,7 @@ build/lint/%.tidy: %.c .clang-tidy $(LINT_H)
 VERSION = $(shell printf '%d.%d.%d' $$(sed -n 's/^.define MOXIE_VERSION 0x\(..\)\(..\)\(..\)u.*/0x\1 0x\2 0x\3/p' runtime/moxie.h))
 install: lib tool ## into PREFIX (/usr/local), below DESTDIR: library, headers, pkg-config file, man page, tool
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 $(B)/libmoxie.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 $(B)/libmoxie.a $(B)/libmoxie_clblast.a $(DESTDIR)$(PREFIX)/lib/
 	for header in $(HEADERS); do \
 	    sed 's:#include "[a-z]*/\(moxie[a-z_]*\.h\)":#include "\1":' $$header > $(DESTDIR)$(PREFIX)/include/$$(basename $$header) || exit 1; done
 	sed 's:@PREFIX@:$(PREFIX):; s:@VERSION@:$(VERSION):' tools/moxie.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/moxie.pc

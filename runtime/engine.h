@@ -26,9 +26,11 @@ struct moxie {
     cl_mem window[MX_MAX_WINDOWS];
     struct mx_window window_range[MX_MAX_WINDOWS];
     cl_mem step, buffer[MX_BUFFERS];
-    cl_mem *kv_memory;        /* (layers, 2) */
-    struct mx_launch *launch; /* (launches) bound */
-    uint32_t *launch_layer;   /* (launches) */
+    cl_mem *kv_memory;             /* (layers, 2) */
+    struct mx_launch *launch;      /* (launches) bound */
+    uint32_t *launch_layer;        /* (launches) */
+    struct moxie_gemm *gemm;       /* (launches) what the caller's BLAS computes instead; rows 0: nothing */
+    const struct moxie_blas *blas; /* NULL: none */
     uint32_t launches;
     uint8_t *parameters;       /* host copy of MX_BUFFER_STATUS .. MX_BUFFER_BLOCKS, laid out as on the device */
     struct mx_kv_copy *copies; /* in parameters */
@@ -54,6 +56,16 @@ enum moxie_error mx_bundle_accept(const struct moxie_bundle *bundle, struct moxi
 /* Hashes every weight segment on the device, from the buffers that kernels will read, and compares with the tree. Uses
  * STEP as scratch. */
 enum moxie_error mx_verify_on_device(struct moxie *engine, struct moxie_failure *failure);
+
+/* Number of the window that holds `segment`. */
+uint32_t mx_window_of(const struct moxie *engine, uint32_t segment);
+
+/* Sees whether launch `launch`, being bound, is one that the caller's BLAS computes. */
+void mx_blas_bind(struct moxie *engine, uint32_t launch, const struct mx_op *op);
+/* Enqueues it, for `n` rows of activations. */
+enum moxie_error mx_blas_run(struct moxie *engine, uint32_t launch, uint32_t n, struct moxie_failure *failure);
+/* Computes one product, so that the BLAS builds its kernels. */
+enum moxie_error mx_blas_start(struct moxie *engine, struct moxie_failure *failure);
 
 /* Forgets a cancellation that came while nothing ran. */
 static inline void mx_arm(struct moxie *engine) {

@@ -39,6 +39,7 @@ static uint64_t lay_out(const struct mx_bundle *bundle, const struct mx_plan *p,
     e->kv_memory = carve(&c, sizeof(cl_mem) * 2 * bundle->manifest->model.layers);
     e->launch = carve(&c, sizeof *e->launch * (uint64_t)p->facts.launches);
     e->launch_layer = carve(&c, sizeof *e->launch_layer * (uint64_t)p->facts.launches);
+    e->gemm = carve(&c, sizeof *e->gemm * (uint64_t)p->facts.launches);
     e->appended = carve(&c, sizeof *e->appended * (uint64_t)p->sequences);
     *objects = carve(&c, sizeof **objects * (uint64_t)max_objects(bundle, p));
     e->parameters = carve(&c, p->parameters_bytes);
@@ -152,7 +153,7 @@ static enum moxie_error write_tables(struct moxie *e, struct moxie_failure *fail
 
 /* ---- Launches ---- */
 
-static uint32_t window_of(const struct moxie *e, uint32_t segment) {
+uint32_t mx_window_of(const struct moxie *e, uint32_t segment) {
     uint32_t w = 0;
     while (w + 1 < e->plan.facts.windows && e->window_range[w].last < segment)
         w++;
@@ -169,10 +170,10 @@ static enum moxie_error bind_op(void *context, const struct mx_op *op, struct mo
             args[i] = mx_arg_mem(e->buffer[o->value]);
             break;
         case MX_OPERAND_WINDOW:
-            args[i] = mx_arg_mem(e->window[window_of(e, o->value)]);
+            args[i] = mx_arg_mem(e->window[mx_window_of(e, o->value)]);
             break;
         case MX_OPERAND_WINDOW_NUMBER:
-            args[i] = mx_arg_u32(window_of(e, o->value));
+            args[i] = mx_arg_u32(mx_window_of(e, o->value));
             break;
         case MX_OPERAND_KV:
             args[i] = mx_arg_mem(e->kv_memory[o->value]);
@@ -190,6 +191,7 @@ static enum moxie_error bind_op(void *context, const struct mx_op *op, struct mo
     if (err)
         return err;
     mx_launch_grid(&e->cl, launch, &op->grid);
+    mx_blas_bind(e, e->launches, op);
     e->launch_layer[e->launches++] = op->layer;
     return mx_progress(&e->cl, "build", e->launches, e->plan.facts.launches, failure);
 }
@@ -217,6 +219,8 @@ static enum moxie_error start(struct moxie *e, const struct moxie_bundle *handle
     if (!err)
         err = write_tables(e, failure);
     if (!err)
+        err = mx_blas_start(e, failure);
+    if (!err)
         mx_programs_store(&e->cl);
     return err;
 }
@@ -233,6 +237,9 @@ enum moxie_error moxie_init(struct moxie **engine, const struct moxie_bundle *bu
     if (callbacks && callbacks->size != sizeof *callbacks)
         return mx_fail(failure, MOXIE_ERROR_VERSION, MX_NO_OFFSET,
                        "moxie_callbacks has size %u, this library knows %zu", callbacks->size, sizeof *callbacks);
+    if (callbacks && callbacks->blas && callbacks->blas->size != sizeof *callbacks->blas)
+        return mx_fail(failure, MOXIE_ERROR_VERSION, MX_NO_OFFSET, "moxie_blas has size %u, this library knows %zu",
+                       callbacks->blas->size, sizeof *callbacks->blas);
 
     struct moxie_device_facts facts;
     struct mx_plan plan;
@@ -257,13 +264,15 @@ enum moxie_error moxie_init(struct moxie **engine, const struct moxie_bundle *bu
     e->mapped = mapped;
     e->mapped_bytes = mapped_bytes;
     e->callbacks.sha256 = mx_sha256;
-    if (callbacks)
+    if (callbacks) {
+        e->blas = callbacks->blas;
         e->callbacks = (struct mx_callbacks){.sha256 = mx_sha256,
                                              .user = callbacks->user,
                                              .cache_load = callbacks->cache_load,
                                              .cache_store = callbacks->cache_store,
                                              .progress = callbacks->progress,
                                              .log = callbacks->log};
+    }
     const struct mx_segment *t = mx_bundle_segment(opened, MX_SEGMENT_TOKENIZER);
     if (t) /* a bundle may come without: then only tokens go in and out */
         err = mx_tokenizer_open(&e->tokenizer, opened->bytes + t->offset, (size_t)t->used, failure);
@@ -280,6 +289,8 @@ enum moxie_error moxie_init(struct moxie **engine, const struct moxie_bundle *bu
 void moxie_close(struct moxie *engine) {
     if (!engine)
         return;
+    if (engine->blas)
+        engine->blas->release();
     mx_cl_close(&engine->cl);
     mx_region_unmap(engine->mapped, engine->mapped_bytes); /* the engine itself may be in it */
 }

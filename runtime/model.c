@@ -109,6 +109,11 @@ static enum moxie_error linear(struct walk *w, const struct product *p) {
         u32(w, p->ldo);
         u32(w, t->row_offset);
         u32(w, p->mode);
+        /* the router stays ours: another rounding would choose another expert */
+        if (t->format == MX_FORMAT_F32 && p->rows == MX_BUFFER_IOTA && p->jobs != MX_BUFFER_JOBS_EXPERTS &&
+            p->mode != MODE_GLU && p->role != MX_ROLE_ROUTER)
+            w->op.dense = (struct mx_dense){
+                .tensor = t, .in = p->floats, .out = p->out, .ldo = p->ldo, .add = p->mode == MODE_RESIDUAL};
         enum moxie_error e = end(w);
         if (e)
             return e;

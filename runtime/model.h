@@ -90,6 +90,14 @@ enum mx_phase {
 
 #define MX_OPERANDS 24
 
+/* A product of a float32 matrix with the first rows of a buffer, in their order: what any BLAS can compute. */
+struct mx_dense {
+    const struct mx_tensor *tensor; /* NULL: this launch is none */
+    enum mx_buffer in, out;
+    uint32_t ldo; /* floats per output row */
+    bool add;     /* to what `out` holds */
+};
+
 /* One launch, before it is bound. */
 struct mx_op {
     const char *kernel;
@@ -99,6 +107,7 @@ struct mx_op {
     uint32_t phase; /* enum mx_phase: lifetimes of buffers */
     uint32_t operands;
     struct mx_operand operand[MX_OPERANDS];
+    struct mx_dense dense;
 };
 
 /* What a model needs of a step's buffers: maxima over its layers. */

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "opencl/moxie_blas.h"
 #include "opencl/moxie_device.h"
 #include "platform/moxie_error.h"
 
@@ -168,6 +169,9 @@ struct moxie_callbacks {
     int (*progress)(void *user, const char *what, uint64_t done, uint64_t total);
     /* Diagnostics: build logs, replaced kernel variants. */
     void (*log)(void *user, const char *text);
+    /* Computes the dense matrix products of float32 bundles (not the experts', nor the router's) instead of Moxie's own
+     * kernels; see opencl/moxie_blas.h for what that costs. NULL: the same bits everywhere. */
+    const struct moxie_blas *blas;
 };
 #define MOXIE_CALLBACKS                                                                                                \
     { .size = sizeof(struct moxie_callbacks) }

@@ -77,7 +77,8 @@ static enum moxie_error run(struct moxie *e, const uint32_t counts[MX_COUNTS], s
         if (atomic_load(&e->cancel))
             return mx_fail(failure, MOXIE_ERROR_CANCELLED, MX_NO_OFFSET, "cancelled after %u of %u launches", i,
                            e->launches);
-        enum moxie_error err = mx_launch_run(&e->cl, &e->launch[i], counts, failure);
+        enum moxie_error err = e->gemm[i].rows ? mx_blas_run(e, i, counts[e->launch[i].needs], failure)
+                                               : mx_launch_run(&e->cl, &e->launch[i], counts, failure);
         if (!err && patient && i + 1 < e->launches && e->launch_layer[i] != e->launch_layer[i + 1])
             err = mx_cl_finish(&e->cl, failure);
         if (err)

@@ -15,9 +15,12 @@ root=$work/image/opt/moxie
 is "what is installed" "$(cd "$work/image" && find . -type f | sort)" \
     "./opt/moxie/bin/moxie
 ./opt/moxie/include/moxie.h
+./opt/moxie/include/moxie_blas.h
+./opt/moxie/include/moxie_clblast.h
 ./opt/moxie/include/moxie_device.h
 ./opt/moxie/include/moxie_error.h
 ./opt/moxie/lib/libmoxie.a
+./opt/moxie/lib/libmoxie_clblast.a
 ./opt/moxie/lib/pkgconfig/moxie.pc
 ./opt/moxie/share/man/man1/moxie.1"
 ok "the tool runs from there" prints "$work/help" "$root/bin/moxie" --help
