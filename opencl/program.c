@@ -44,10 +44,11 @@ uint32_t mx_lane_group(const struct mx_cl *cl) {
     return cl->facts.max_work_group >= 128 ? 128 : 64;
 }
 
-/* Nothing that lets a compiler change a value may ever stand here. */
+/* Nothing that lets a compiler change a value may ever stand here. -w: a user can do nothing about warnings, and some
+ * drivers print them. */
 static struct options options_of(const struct mx_cl *cl, const struct mx_program *p) {
     struct options o = {.used = 0};
-    add(&o, "-cl-std=CL1.2");
+    add(&o, "-cl-std=CL1.2 -w");
     define(&o, "MX_FORMAT", p->key.format);
     define(&o, "MX_GROUP", p->key.group);
     define(&o, "MX_SCALE", p->key.scale);

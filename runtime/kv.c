@@ -51,8 +51,8 @@ enum moxie_error mx_kv_reserve(struct mx_kv *kv, uint32_t sequence, uint32_t cou
     uint32_t length = kv->length[sequence];
     if (count > kv->context - length)
         return mx_fail(failure, MOXIE_ERROR_CONTEXT_FULL, UINT64_MAX,
-                       "context full: sequence %u has %u of %u positions, %u more were asked for", sequence, length,
-                       kv->context, count);
+                       "sequence %u has %u of %u positions, %u more were asked for", sequence, length, kv->context,
+                       count);
     bool shared = tail_is_shared(kv, sequence);
     uint32_t want = blocks_for(length + count);
     uint32_t missing = want > kv->held[sequence] ? want - kv->held[sequence] : 0;

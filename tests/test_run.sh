@@ -56,14 +56,14 @@ is "the first time: key, pack, verify, plan, one question" "$(sed "s:$bundle:B:;
     "keygen
 pack some model.gguf -o B
 verify B
-plan B
-chat B -p What is the capital of France?"
+plan B --summary
+chat B -p Why is the sky blue?"
 
 run "$work/some model.gguf"
 is "the second time: nothing is made again" "$(sed "s:$bundle:B:" "$CALLS")" \
     "verify B
-plan B
-chat B -p What is the capital of France?"
+plan B --summary
+chat B -p Why is the sky blue?"
 
 touch -d '1 minute' "$work/some model.gguf"
 run "$work/some model.gguf"

@@ -67,9 +67,9 @@ if [ ! -f "$bundle" ] || [ "$moxie" -nt "$bundle" ] || [ -n "$(find "$model" -ne
     "$moxie" pack "$model" -o "$bundle" >&2
 fi
 "$moxie" verify "$bundle" >&2
-"$moxie" plan "$bundle" >&2
+"$moxie" plan "$bundle" --summary >&2
 
 if [ -t 0 ] && [ -t 1 ]; then
     exec "$moxie" chat "$bundle"
 fi
-exec "$moxie" chat "$bundle" -p "${QUESTION:-What is the capital of France?}"
+exec "$moxie" chat "$bundle" -p "${QUESTION:-Why is the sky blue?}"
