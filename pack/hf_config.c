@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * config.json of qwen2_moe, qwen2 and llama. Whatever a checkpoint may ask for that is not built is refused by name:
- * a model that runs but computes something else is the worst outcome. */
+ * config.json of the families in pack/families.c. Whatever a checkpoint may ask for that is not built is refused by
+ * name: a model that runs but computes something else is the worst outcome. */
 #include "pack/hf_config.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "pack/families.h"
 #include "pack/json_util.h"
 
 #define CONFIG_MAX_BYTES (64u << 20)
@@ -57,7 +58,7 @@ static bool require_default_rope(const struct pk_json *j, const char *key, const
     return require_whole_head_rotated(&scaling);
 }
 
-static bool read_rope(const struct pk_json *j, struct mx_model *m) {
+static bool read_rope(const struct pk_json *j, const struct pk_family *f, struct mx_model *m) {
     const json_t *scaling = pk_json_get(j, "rope_scaling"), *parameters = pk_json_get(j, "rope_parameters");
     if ((scaling && !require_default_rope(j, "rope_scaling", scaling)) ||
         (parameters && !require_default_rope(j, "rope_parameters", parameters)) || !require_whole_head_rotated(j)) {
@@ -65,7 +66,7 @@ static bool read_rope(const struct pk_json *j, struct mx_model *m) {
     }
     struct pk_json nested = {parameters, j->path, j->e};
     bool in_parameters = parameters && pk_json_get(&nested, "rope_theta");
-    return pk_json_float_or(in_parameters ? &nested : j, "rope_theta", 1, 1e15, 1e4f, &m->rope_theta);
+    return pk_json_float_or(in_parameters ? &nested : j, "rope_theta", 1, 1e15, f->rope_theta, &m->rope_theta);
 }
 
 /* Sliding windows: inert unless use_sliding_window is true; newer files list the kind of each layer. */
@@ -83,7 +84,18 @@ static bool require_full_attention(const struct pk_json *j) {
     return require_false(j, "use_sliding_window");
 }
 
-static bool read_attention(const struct pk_json *j, struct mx_model *m) {
+/* Mistral's files have no switch beside the number. Up to as many positions as the window is wide it masks nothing, so
+ * the model gets that many. */
+static bool read_window(const struct pk_json *j, const struct pk_family *f, struct mx_model *m) {
+    uint32_t window = m->max_positions;
+    if (f->windowed && !pk_json_u32_or(j, "sliding_window", 1, INT32_MAX, m->max_positions, &window)) {
+        return false;
+    }
+    m->max_positions = window < m->max_positions ? window : m->max_positions;
+    return true;
+}
+
+static bool read_attention(const struct pk_json *j, const struct pk_family *f, struct mx_model *m) {
     if (!pk_json_u32(j, "num_attention_heads", 1, MX_HEADS_MAX, &m->heads) ||
         !pk_json_u32_or(j, "num_key_value_heads", 1, MX_HEADS_MAX, m->heads, &m->kv_heads)) {
         return false;
@@ -91,12 +103,12 @@ static bool read_attention(const struct pk_json *j, struct mx_model *m) {
     if (!pk_json_get(j, "head_dim") && m->hidden % m->heads) {
         return refuse(j, "hidden_size", "is not a multiple of num_attention_heads, and head_dim is absent");
     }
-    return pk_json_u32_or(j, "head_dim", 2, MX_HEAD_DIM_MAX, m->hidden / m->heads, &m->head_dim) && read_rope(j, m) &&
-           require_full_attention(j);
+    return pk_json_u32_or(j, "head_dim", 2, MX_HEAD_DIM_MAX, m->hidden / m->heads, &m->head_dim) &&
+           read_rope(j, f, m) && require_full_attention(j) && read_window(j, f, m);
 }
 
-/* qwen2_moe: layer l is sparse when it is not in mlp_only_layers and (l + 1) % decoder_sparse_step == 0. */
-static bool read_dense_layers(const struct pk_json *j, uint32_t layers, uint8_t *dense) {
+/* Layer l is sparse when it is not in mlp_only_layers and (l + 1) % decoder_sparse_step == 0. */
+static bool read_sparse_step(const struct pk_json *j, uint32_t layers, uint8_t *dense) {
     uint32_t step;
     if (!pk_json_u32_or(j, "decoder_sparse_step", 1, INT32_MAX, 1, &step)) {
         return false;
@@ -118,22 +130,73 @@ static bool read_dense_layers(const struct pk_json *j, uint32_t layers, uint8_t 
     return true;
 }
 
-static bool read_moe(const struct pk_json *j, uint32_t layers, struct pk_ffn *ffn, uint8_t *dense) {
-    ffn->shared_gate = true;
-    return pk_json_u32(j, "num_experts", 0, MX_ROUTED_MAX, &ffn->routed) &&
-           (ffn->routed == 0 ||
-            (pk_json_u32(j, "num_experts_per_tok", 1, MX_TOP_K_MAX, &ffn->top_k) &&
-             pk_json_u32(j, "moe_intermediate_size", 1, MX_WIDTH_MAX, &ffn->width) &&
-             pk_json_u32(j, "shared_expert_intermediate_size", 1, MX_WIDTH_MAX, &ffn->shared_width) &&
-             pk_json_bool_or(j, "norm_topk_prob", false, &ffn->norm_topk) && read_dense_layers(j, layers, dense)));
-}
-
-static bool read_ffn(const struct pk_json *j, const struct mx_model *m, struct pk_ffn *ffn, uint8_t *dense) {
-    bool moe = strcmp(m->architecture, "qwen2_moe") == 0;
-    if (moe && !read_moe(j, m->layers, ffn, dense)) {
+/* Layer l is sparse when l >= first_k_dense_replace and l % moe_layer_freq == 0. */
+static bool read_first_dense(const struct pk_json *j, uint32_t layers, uint8_t *dense) {
+    uint32_t first, step;
+    if (!pk_json_u32_or(j, "first_k_dense_replace", 0, MX_LAYERS_MAX, 0, &first) ||
+        !pk_json_u32_or(j, "moe_layer_freq", 1, INT32_MAX, 1, &step)) {
         return false;
     }
-    bool any_dense = ffn->routed == 0 || memchr(dense, 1, m->layers);
+    for (uint32_t l = 0; l < layers; l++) {
+        dense[l] = l < first || l % step != 0;
+    }
+    return true;
+}
+
+static bool read_dense_layers(const struct pk_json *j, const struct pk_family *f, uint32_t layers, uint8_t *dense) {
+    switch (f->dense) {
+    case PK_DENSE_STEP:
+        return read_sparse_step(j, layers, dense);
+    case PK_DENSE_FIRST:
+        return read_first_dense(j, layers, dense);
+    default:
+        return true;
+    }
+}
+
+/* How routers of other families score; softmax is what is built. */
+static bool require_softmax(const struct pk_json *j) {
+    const char *scoring;
+    if (!pk_json_string(j, "scoring_func", &scoring)) {
+        return false;
+    }
+    return !scoring || strcmp(scoring, "softmax") == 0 || pk_json_fail(j, "scoring_func", "\"softmax\"");
+}
+
+static bool read_shared(const struct pk_json *j, const struct pk_family *f, struct pk_ffn *ffn) {
+    uint32_t parts = 0;
+    ffn->shared_gate = f->shared_gate;
+    if (f->shared_parts && !pk_json_u32_or(j, f->shared_parts, 0, MX_SHARED_MAX, 0, &parts)) {
+        return false;
+    }
+    ffn->shared_width = parts * ffn->width;
+    return !f->shared_width || pk_json_u32(j, f->shared_width, 1, MX_WIDTH_MAX, &ffn->shared_width);
+}
+
+static bool read_moe(const struct pk_json *j, const struct pk_family *f, uint32_t layers, struct pk_ffn *ffn,
+                     uint8_t *dense) {
+    bool norm = true;
+    if (!pk_json_u32(j, f->routed, 0, MX_ROUTED_MAX, &ffn->routed)) {
+        return false;
+    }
+    if (ffn->routed == 0) {
+        return true;
+    }
+    if (!pk_json_u32(j, "num_experts_per_tok", 1, MX_TOP_K_MAX, &ffn->top_k) ||
+        !pk_json_u32(j, f->width, 1, MX_WIDTH_MAX, &ffn->width) || !read_shared(j, f, ffn) ||
+        (f->norm == PK_NORM_CONFIG && !pk_json_bool_or(j, "norm_topk_prob", false, &norm))) {
+        return false;
+    }
+    ffn->norm_topk = norm;
+    return require_softmax(j) && read_dense_layers(j, f, layers, dense);
+}
+
+static bool read_ffn(const struct pk_json *j, const struct pk_family *f, uint32_t layers, struct pk_ffn *ffn,
+                     uint8_t *dense) {
+    if (f->routed && !read_moe(j, f, layers, ffn, dense)) {
+        return false;
+    }
+    bool any_dense = ffn->routed == 0 || memchr(dense, 1, layers);
     ffn->dense = dense;
     return !any_dense || pk_json_u32(j, "intermediate_size", 1, MX_WIDTH_MAX, &ffn->dense_width);
 }
@@ -158,8 +221,10 @@ static bool read_architecture(const struct pk_json *j, struct mx_model *m) {
     if (!pk_json_string(j, "model_type", &type)) {
         return false;
     }
-    if (!type || (strcmp(type, "qwen2_moe") != 0 && strcmp(type, "qwen2") != 0 && strcmp(type, "llama") != 0)) {
-        return pk_json_fail(j, "model_type", "an architecture that can be packed (qwen2_moe, qwen2, llama)");
+    if (!type || !pk_family_find(type)) {
+        char expected[160];
+        snprintf(expected, sizeof(expected), "an architecture that can be packed (%s)", pk_family_types);
+        return pk_json_fail(j, "model_type", expected);
     }
     snprintf(m->architecture, sizeof(m->architecture), "%s", type);
     const json_t *quantization = pk_json_get(j, "quantization_config");
@@ -172,9 +237,9 @@ static bool read_architecture(const struct pk_json *j, struct mx_model *m) {
     return true;
 }
 
-/* What only llama's files say: SmolLM2 has all three as false. */
-static bool read_biases(const struct pk_json *j, struct pk_source *s) {
-    if (strcmp(s->model.architecture, "llama") == 0) {
+/* SmolLM2 has all three keys as false. */
+static bool read_biases(const struct pk_json *j, const struct pk_family *f, struct pk_source *s) {
+    if (!f->qkv_bias) {
         return require_false(j, "attention_bias") && require_false(j, "mlp_bias") &&
                require_false(j, "rope_interleaved");
     }
@@ -184,14 +249,15 @@ static bool read_biases(const struct pk_json *j, struct pk_source *s) {
 static bool read_numbers(const struct pk_json *j, struct pk_source *s, struct pk_ffn *ffn, uint8_t **dense) {
     struct mx_model *m = &s->model;
     bool tied;
-    if (!read_architecture(j, m) || !require_silu(j) || !pk_json_u32(j, "hidden_size", 1, MX_HIDDEN_MAX, &m->hidden) ||
+    const struct pk_family *f = read_architecture(j, m) ? pk_family_find(m->architecture) : NULL;
+    if (!f || !require_silu(j) || !pk_json_u32(j, "hidden_size", 1, MX_HIDDEN_MAX, &m->hidden) ||
         !pk_json_u32(j, "num_hidden_layers", 1, MX_LAYERS_MAX, &m->layers) ||
         !pk_json_u32(j, "vocab_size", 1, MX_VOCAB_MAX, &m->vocab) ||
         !pk_json_u32(j, "max_position_embeddings", 1, INT32_MAX, &m->max_positions) ||
-        !pk_json_float_or(j, "rms_norm_eps", 1e-12, 1, 1e-6f, &m->rms_eps) ||
+        !pk_json_float_or(j, "rms_norm_eps", 1e-12, 1, f->rms_eps, &m->rms_eps) ||
         !pk_json_bool_or(j, "tie_word_embeddings", false, &tied) ||
-        !pk_json_u32_or(j, "bos_token_id", 0, MX_VOCAB_MAX, MX_NONE, &m->bos) || !read_attention(j, m) ||
-        !read_biases(j, s) || !read_eos(j, m)) {
+        !pk_json_u32_or(j, "bos_token_id", 0, MX_VOCAB_MAX, MX_NONE, &m->bos) || !read_attention(j, f, m) ||
+        !read_biases(j, f, s) || !read_eos(j, m)) {
         return false;
     }
     m->tied = tied;
@@ -200,7 +266,7 @@ static bool read_numbers(const struct pk_json *j, struct pk_source *s, struct pk
         pk_fail_memory(j->e);
         return false;
     }
-    return read_ffn(j, m, ffn, *dense);
+    return read_ffn(j, f, m->layers, ffn, *dense);
 }
 
 bool pk_hf_read_config(struct pk_source *s, struct pk_error *e) {

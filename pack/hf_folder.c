@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pack/families.h"
 #include "pack/hf_config.h"
 #include "pack/json_util.h"
 #include "pack/safetensors.h"
@@ -45,12 +46,15 @@ static bool add_stacked(struct pk_source *s, const struct pk_safetensor *t, uint
 }
 
 static bool add_tensors(struct pk_source *s, const struct pk_safetensors *st, uint32_t file, struct pk_error *e) {
+    const struct pk_family *f = pk_family_find(s->model.architecture);
     for (size_t i = 0; i < st->n_tensors; i++) {
         const struct pk_safetensor *t = &st->tensors[i];
+        char name[300]; // names have at most 255 bytes
+        pk_family_name(f, t->name, name, sizeof(name));
         bool stacked = ends_with(t->name, ".mlp.experts.gate_up_proj") || ends_with(t->name, ".mlp.experts.down_proj");
         if (!(stacked
                   ? add_stacked(s, t, file, e)
-                  : pk_source_add(s, t->name, t->type, t->type_name, t->n_dims, t->dims, file, t->offset, e) != NULL)) {
+                  : pk_source_add(s, name, t->type, t->type_name, t->n_dims, t->dims, file, t->offset, e) != NULL)) {
             return false;
         }
     }
@@ -117,13 +121,16 @@ static bool check_index(struct pk_source *s, const struct pk_json *index, const 
     if (!pk_source_sort(s, index->e)) {
         return false;
     }
+    const struct pk_family *f = pk_family_find(s->model.architecture);
     void *it = json_object_iter((json_t *)map);
     for (; it; it = json_object_iter_next((json_t *)map, it)) {
+        char canonical[300];
         const char *name = json_object_iter_key(it), *shard = json_string_value(json_object_iter_value(it));
         if (ends_with(name, ".mlp.experts.gate_up_proj") || ends_with(name, ".mlp.experts.down_proj")) {
             continue;
         }
-        const struct pk_tensor *t = pk_source_find(s, name);
+        pk_family_name(f, name, canonical, sizeof(canonical));
+        const struct pk_tensor *t = pk_source_find(s, canonical);
         if (!t || !is_called(&s->files[t->file], shard)) {
             return pk_fail(index->e, MOXIE_ERROR_FORMAT, "%s: tensor \"%s\" is not in %s", index->path, name, shard);
         }

@@ -71,6 +71,21 @@ static void test_numbers(void **state) {
     s = open_source(REFERENCE "qwen2");
     assert_true(s->qkv_bias && s->model.kv_heads == 5 && s->shared_width == 0 && s->layers[1].width == 272);
     pk_source_close(s);
+
+    s = open_source(REFERENCE "mistral"); // positions up to its window
+    assert_true(!s->qkv_bias && s->model.tied == 0 && s->model.max_positions == 300 && s->layers[1].width == 88);
+    pk_source_close(s);
+
+    s = open_source(REFERENCE "mixtral"); // w1, w3, w2 under the canonical names, and in the index of its shards
+    assert_true(s->n_files == 2 && s->layers[0].routed == 5 && s->layers[0].top_k == 2 && s->layers[0].shared == 0);
+    assert_true(s->layers[0].width == 40 && s->layers[0].flags == MX_LAYER_NORM_TOPK && s->model.rms_eps == 1e-5f);
+    assert_non_null(pk_source_find(s, "model.layers.1.mlp.experts.4.up_proj.weight"));
+    pk_source_close(s);
+
+    s = open_source(REFERENCE "deepseek"); // layer 0 is dense, two shared experts without a gate
+    assert_true(s->layers[0].routed == 0 && s->layers[0].width == 104 && s->layers[1].routed == 7);
+    assert_true(s->layers[1].shared == 2 && s->shared_width == 48 && s->layers[2].flags == 0);
+    pk_source_close(s);
 }
 
 /* 1 / sqrt(d) is the nearest float: no float lies nearer, in exact integers. With f = n * 2^-k, the midpoint to the
@@ -101,7 +116,7 @@ static void test_refused_configs(void **state) {
     static const struct {
         const char *key, *value, *part;
     } cases[] = {
-        {"model_type", "\"mixtral\"", "model_type"},
+        {"model_type", "\"mamba\"", "model_type"},
         {"model_type", NULL, "model_type"},
         {"model_type", "7", "model_type"},
         {"hidden_act", "\"gelu\"", "hidden_act"},
@@ -174,6 +189,22 @@ static void test_refused_configs(void **state) {
     for (size_t i = 0; i < 3; i++) {
         write_changed(folder, "llama", "config.json", llama[i], "true");
         refused(MOXIE_ERROR_MODEL, llama[i]);
+    }
+    static const struct {
+        const char *key, *value, *part;
+    } deepseek[] = {
+        {"scoring_func", "\"sigmoid\"", "scoring_func"},
+        {"n_shared_experts", "3", "shared_expert.gate_proj.weight\": the configuration asks for 72 x 80"},
+        {"n_shared_experts", "0", "shared_expert.down_proj.weight\" has no place"},
+        {"first_k_dense_replace", "0", "model.layers.0.mlp.gate.weight"},
+        {"moe_layer_freq", "2", "model.layers.1.mlp.gate_proj.weight"},
+        {"moe_layer_freq", "0", "moe_layer_freq"},
+        {"num_experts_per_tok", NULL, "num_experts_per_tok"},
+    };
+    copy("deepseek", "model.safetensors");
+    for (size_t i = 0; i < sizeof(deepseek) / sizeof(deepseek[0]); i++) {
+        write_changed(folder, "deepseek", "config.json", deepseek[i].key, deepseek[i].value);
+        refused(MOXIE_ERROR_MODEL, deepseek[i].part);
     }
 }
 

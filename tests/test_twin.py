@@ -12,7 +12,8 @@ from numpy_twin import arith, checkpoint, forward, p256
 from numpy_twin.arith import F
 
 REFERENCE = pathlib.Path(__file__).resolve().parent / "data" / "reference"
-CASES = ("moe-f32", "moe-norm-tied", "moe-sparse-step", "moe-dead-sharded", "qwen2", "llama")
+CASES = ("moe-f32", "moe-norm-tied", "moe-sparse-step", "moe-dead-sharded", "qwen2", "llama", "mistral", "mixtral",
+         "deepseek")
 
 
 def tokens_of(case, count):

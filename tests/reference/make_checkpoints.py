@@ -27,6 +27,8 @@ import transformers
 from safetensors.numpy import load_file as load_numpy
 from safetensors.torch import save_file
 
+import deepseek
+
 LENGTHS = (7, 33, 150)
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
@@ -67,11 +69,30 @@ CASES = {
         stored="bf16", hub_style=False, model="llama", vocab_size=101, hidden_size=272, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=48, tie_word_embeddings=True,
         rope_theta=1e5, rms_norm_eps=1e-5),
+    # mistral: llama's tensors; untied, a window that no length reaches.
+    "mistral": dict(
+        stored="bf16", hub_style=True, model="mistral", vocab_size=79, hidden_size=72, num_hidden_layers=2,
+        num_attention_heads=6, num_key_value_heads=2, head_dim=8, intermediate_size=88, tie_word_embeddings=False,
+        sliding_window=300, rope_theta=1e4),
+    # mixtral: w1, w3, w2; always renormalised, though its files do not say so; theta of the class.
+    "mixtral": dict(
+        stored="bf16", hub_style=True, model="mixtral", shards=2, vocab_size=83, hidden_size=80, num_hidden_layers=2,
+        num_attention_heads=5, num_key_value_heads=1, intermediate_size=40, num_local_experts=5,
+        num_experts_per_tok=2, tie_word_embeddings=False, rope_theta=1e6, rms_norm_eps=1e-5),
+    # deepseek v1: layer 0 dense, then experts with two shared ones in one, added without a gate.
+    "deepseek": dict(
+        stored="bf16", hub_style=True, model="deepseek", vocab_size=89, hidden_size=80, num_hidden_layers=3,
+        num_attention_heads=5, num_key_value_heads=5, intermediate_size=104, moe_intermediate_size=24,
+        n_routed_experts=7, n_shared_experts=2, num_experts_per_tok=3, first_k_dense_replace=1, moe_layer_freq=1,
+        norm_topk_prob=False, rope_theta=1e4),
 }
 CLASSES = {
     "qwen2_moe": (transformers.Qwen2MoeConfig, transformers.Qwen2MoeForCausalLM),
     "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
     "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
+    "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),
+    "mixtral": (transformers.MixtralConfig, transformers.MixtralForCausalLM),
+    "deepseek": (deepseek.Config, deepseek.Model),
 }
 QWEN_SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
               r"|\s+(?!\S)|\s+")
@@ -144,8 +165,10 @@ def as_published(folder, case):
     if case["hub_style"]:
         for key in ("layer_types", "rope_parameters", "dtype", "sliding_window", "pad_token_id", "head_dim"):
             config.pop(key, None)
-        config |= dict(rope_theta=case["rope_theta"], sliding_window=4096, max_window_layers=2,
-                       torch_dtype=str(DTYPES[case["stored"]]).removeprefix("torch."))
+        config |= dict(rope_theta=case["rope_theta"], torch_dtype=str(DTYPES[case["stored"]]).removeprefix("torch."))
+        config |= {key: case[key] for key in ("head_dim", "sliding_window") if key in case}
+        if case["model"].startswith("qwen2"):
+            config |= dict(sliding_window=4096, max_window_layers=2)
     path.write_text(json.dumps(dict(sorted(config.items())), indent=2) + "\n")
 
 
@@ -161,8 +184,10 @@ def check_names(folder, case):
     assert all(t["dtype"] == want for t in names.values())
     assert not any("gate_up_proj" in n or n.endswith("experts.down_proj") for n in names), "fused expert names"
     assert ("lm_head.weight" in names) != bool(case.get("tie_word_embeddings")), "tying"
-    if case["model"] == "qwen2_moe":
-        assert sum(n.endswith("experts.0.up_proj.weight") for n in names) == sum(n.endswith("mlp.gate.weight") for n in names) > 0
+    routers = sum(n.endswith((".mlp.gate.weight", ".block_sparse_moe.gate.weight")) for n in names)
+    first = ".block_sparse_moe.experts.0.w3.weight" if case["model"] == "mixtral" else ".experts.0.up_proj.weight"
+    assert sum(n.endswith(first) for n in names) == routers
+    assert (routers > 0) == ("num_experts_per_tok" in case), "no routers"
     return names
 
 
@@ -182,6 +207,10 @@ def run(model, tokens, routes=None):
     return logits
 
 
+def experts_of(case):
+    return next(case[key] for key in ("num_experts", "num_local_experts", "n_routed_experts") if key in case)
+
+
 def check_routes(case, routes):
     """The dead experts get no token in the first sparse layer, all others get some; no choice hangs on a near tie."""
     top, used = case["num_experts_per_tok"], {}
@@ -194,7 +223,7 @@ def check_routes(case, routes):
     dead = set(case.get("dead", ()))
     first = used.pop(min(used))
     assert not first & dead and len(first) > top, first
-    assert all(len(experts) > top if dead else len(experts) == case["num_experts"] for experts in used.values()), used
+    assert all(len(experts) > top if dead else len(experts) == experts_of(case) for experts in used.values()), used
 
 
 def make(name, case, out, seed):

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pack/families.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct pk_family families[] = {
+    {
+        .type = "qwen2_moe",
+        .qkv_bias = true,
+        .rms_eps = 1e-6f,
+        .rope_theta = 1e4f,
+        .routed = "num_experts",
+        .width = "moe_intermediate_size",
+        .shared_width = "shared_expert_intermediate_size",
+        .shared_gate = true,
+        .dense = PK_DENSE_STEP,
+    },
+    {.type = "qwen2", .qkv_bias = true, .rms_eps = 1e-6f, .rope_theta = 1e4f},
+    {.type = "llama", .rms_eps = 1e-6f, .rope_theta = 1e4f}, // and SmolLM2, Yi
+    {.type = "mistral", .windowed = true, .rms_eps = 1e-6f, .rope_theta = 1e4f},
+    {
+        .type = "mixtral",
+        .windowed = true,
+        .rms_eps = 1e-5f,
+        .rope_theta = 1e6f,
+        .routed = "num_local_experts",
+        .width = "intermediate_size",
+        .norm = PK_NORM_ALWAYS,
+        .names =
+            {{".block_sparse_moe.", ".mlp."}, {".w1.", ".gate_proj."}, {".w3.", ".up_proj."}, {".w2.", ".down_proj."}},
+    },
+    {
+        .type = "deepseek",
+        .rms_eps = 1e-6f,
+        .rope_theta = 1e4f,
+        .routed = "n_routed_experts",
+        .width = "moe_intermediate_size",
+        .shared_parts = "n_shared_experts",
+        .dense = PK_DENSE_FIRST,
+        .names = {{".shared_experts.", ".shared_expert."}},
+    },
+};
+
+const char pk_family_types[] = "qwen2_moe, qwen2, llama, mistral, mixtral, deepseek";
+
+const struct pk_family *pk_family_find(const char *type) {
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        if (strcmp(families[i].type, type) == 0) {
+            return &families[i];
+        }
+    }
+    return NULL;
+}
+
+void pk_family_name(const struct pk_family *f, const char *name, char *out, size_t size) {
+    snprintf(out, size, "%s", name);
+    for (size_t i = 0; i < sizeof(f->names) / sizeof(f->names[0]) && f->names[i].from; i++) {
+        const char *at = strstr(out, f->names[i].from);
+        if (at) {
+            char rest[300];
+            snprintf(rest, sizeof(rest), "%s", at + strlen(f->names[i].from));
+            size_t start = (size_t)(at - out);
+            snprintf(out + start, size - start, "%s%s", f->names[i].to, rest);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What sets one family of models apart from another in its published files: a table, no code. The importers read it;
+ * behind them every model is the same struct pk_source. */
+#ifndef PK_FAMILIES_H
+#define PK_FAMILIES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Which layers of a model with experts are dense. */
+enum pk_dense_rule {
+    PK_DENSE_NONE,
+    PK_DENSE_STEP,  /* decoder_sparse_step, mlp_only_layers */
+    PK_DENSE_FIRST, /* first_k_dense_replace, moe_layer_freq */
+};
+
+enum pk_norm_rule { PK_NORM_CONFIG /* norm_topk_prob */, PK_NORM_ALWAYS };
+
+struct pk_family {
+    const char *type; /* model_type of config.json, and the bundle's architecture */
+    bool qkv_bias;    /* unless "qkv_bias" is false */
+    bool windowed;    /* "sliding_window" is in force wherever it stands */
+    float rms_eps;    /* where config.json leaves it out; so below */
+    float rope_theta;
+
+    /* Experts; NULL or 0: the family has none. */
+    const char *routed;       /* key: their number */
+    const char *width;        /* key: of one */
+    const char *shared_width; /* key: of the shared expert */
+    const char *shared_parts; /* or key: the same in widths of a routed expert, 0 or absent: none */
+    bool shared_gate;
+    enum pk_norm_rule norm;
+    enum pk_dense_rule dense;
+
+    /* Text in a tensor's name, and what stands in its place in the canonical one (pack/source.h); up to 5, each
+     * replaced once. */
+    struct {
+        const char *from, *to;
+    } names[5];
+};
+
+/* NULL: not known. */
+const struct pk_family *pk_family_find(const char *type);
+
+/* All model types, for messages. */
+extern const char pk_family_types[];
+
+/* The canonical name of tensor `name` of `f`, cut to `size` bytes. */
+void pk_family_name(const struct pk_family *f, const char *name, char *out, size_t size);
+
+#endif
