@@ -227,13 +227,6 @@ static bool read_architecture(const struct pk_json *j, struct mx_model *m) {
         return pk_json_fail(j, "model_type", expected);
     }
     snprintf(m->architecture, sizeof(m->architecture), "%s", type);
-    const json_t *quantization = pk_json_get(j, "quantization_config");
-    if (quantization) {
-        const char *method = json_string_value(json_object_get(quantization, "quant_method"));
-        return pk_fail(j->e, MOXIE_ERROR_MODEL,
-                       "%s: \"quantization_config\": checkpoints quantised with \"%s\" are not supported", j->path,
-                       method ? method : "?");
-    }
     return true;
 }
 
@@ -269,13 +262,15 @@ static bool read_numbers(const struct pk_json *j, struct pk_source *s, struct pk
     return read_ffn(j, f, m->layers, ffn, *dense);
 }
 
-bool pk_hf_read_config(struct pk_source *s, struct pk_error *e) {
+bool pk_hf_read_config(struct pk_source *s, struct pk_quant *quant, struct pk_error *e) {
+    *quant = (struct pk_quant){0};
     char *path = pk_folder_path(s->folder, "config.json", e);
     json_t *config = path ? pk_json_in(s->folder, "config.json", CONFIG_MAX_BYTES, e) : NULL;
     struct pk_json j = {config, path, e};
     struct pk_ffn ffn = {0};
     uint8_t *dense = NULL;
-    bool ok = config && read_numbers(&j, s, &ffn, &dense) && pk_model_finish(s, &ffn, path, e);
+    bool ok = config && read_numbers(&j, s, &ffn, &dense) && pk_model_finish(s, &ffn, path, e) &&
+              pk_quant_read(s->folder, &j, quant, e);
     free(dense);
     json_decref(config);
     free(path);

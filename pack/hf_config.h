@@ -4,10 +4,12 @@
 #ifndef PK_HF_CONFIG_H
 #define PK_HF_CONFIG_H
 
+#include "pack/gptq.h"
 #include "pack/source_build.h"
 
-/* config.json: the model's numbers and layers, or a refusal that names the key. */
-bool pk_hf_read_config(struct pk_source *s, struct pk_error *e);
+/* config.json: the model's numbers and layers, or a refusal that names the key; and how it is quantised (`quant` is to
+ * be freed also after a failure). */
+bool pk_hf_read_config(struct pk_source *s, struct pk_quant *quant, struct pk_error *e);
 
 /* generation_config.json (optional): sampling defaults and more end tokens. */
 bool pk_hf_read_generation(struct pk_source *s, struct pk_error *e);

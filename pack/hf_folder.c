@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A Hugging Face folder: config.json and its companions, and the weights in model.safetensors or in shards listed in
- * model.safetensors.index.json. */
+ * A Hugging Face folder: config.json and its companions, and the weights in model.safetensors or pytorch_model.bin, or
+ * in shards listed in an index. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "pack/hf_config.h"
 #include "pack/json_util.h"
 #include "pack/safetensors.h"
+#include "pack/torch_bin.h"
 
 #define INDEX_MAX_BYTES 100000000u
 #define SHARDS_MAX 512u // each stays open
@@ -61,22 +62,25 @@ static bool add_tensors(struct pk_source *s, const struct pk_safetensors *st, ui
     return true;
 }
 
+static bool add_safetensors(struct pk_source *s, uint32_t file, struct pk_error *e) {
+    struct pk_safetensors st;
+    bool ok = pk_safetensors_read(&st, &s->files[file], e) && add_tensors(s, &st, file, e);
+    pk_safetensors_free(&st);
+    return ok;
+}
+
 static bool add_file(struct pk_source *s, const char *name, struct pk_error *e) {
     struct pk_file f;
     uint32_t index;
     if (!pk_folder_file(s->folder, name, &f, e) || !pk_source_add_file(s, f, &index, e)) {
         return false;
     }
-    struct pk_safetensors st;
-    bool ok = pk_safetensors_read(&st, &s->files[index], e);
-    ok = ok && add_tensors(s, &st, index, e);
-    pk_safetensors_free(&st);
-    return ok;
+    return ends_with(name, ".bin") ? pk_torch_bin_add(s, index, e) : add_safetensors(s, index, e);
 }
 
 /* A shard is a file of the folder itself: no path that leads elsewhere. */
-static bool plain_name(const char *name) {
-    return name && ends_with(name, ".safetensors") && !strchr(name, '/') && !strchr(name, '\\') && name[0] != '.';
+static bool plain_name(const char *name, const char *ending) {
+    return name && ends_with(name, ending) && !strchr(name, '/') && !strchr(name, '\\') && name[0] != '.';
 }
 
 static bool is_called(const struct pk_file *f, const char *name) {
@@ -89,7 +93,7 @@ static int by_text(const void *a, const void *b) {
 }
 
 /* The distinct shard names of weight_map, sorted: [*n], to be freed. */
-static const char **shard_names(const struct pk_json *index, const json_t *map, size_t *n) {
+static const char **shard_names(const struct pk_json *index, const json_t *map, const char *ending, size_t *n) {
     const char **names = calloc(json_object_size(map) + 1, sizeof(*names));
     if (!names) {
         return pk_fail_memory(index->e);
@@ -98,10 +102,9 @@ static const char **shard_names(const struct pk_json *index, const json_t *map, 
     void *it = json_object_iter((json_t *)map);
     for (; it; it = json_object_iter_next((json_t *)map, it)) {
         names[all] = json_string_value(json_object_iter_value(it));
-        if (!plain_name(names[all++])) {
-            pk_fail(index->e, MOXIE_ERROR_FORMAT,
-                    "%s: tensor \"%s\": expected the name of a .safetensors file in this folder", index->path,
-                    json_object_iter_key(it));
+        if (!plain_name(names[all++], ending)) {
+            pk_fail(index->e, MOXIE_ERROR_FORMAT, "%s: tensor \"%s\": expected the name of a %s file in this folder",
+                    index->path, json_object_iter_key(it), ending);
             free(names);
             return NULL;
         }
@@ -138,13 +141,13 @@ static bool check_index(struct pk_source *s, const struct pk_json *index, const 
     return true;
 }
 
-static bool add_shards(struct pk_source *s, const struct pk_json *index) {
+static bool add_shards(struct pk_source *s, const struct pk_json *index, const char *ending) {
     const json_t *map = pk_json_get(index, "weight_map");
     if (!json_is_object(map)) {
         return pk_json_fail(index, "weight_map", "an object");
     }
     size_t n = 0;
-    const char **names = shard_names(index, map, &n);
+    const char **names = shard_names(index, map, ending, &n);
     bool ok = names != NULL;
     if (ok && n > SHARDS_MAX) {
         ok =
@@ -157,23 +160,38 @@ static bool add_shards(struct pk_source *s, const struct pk_json *index) {
     return ok && check_index(s, index, map);
 }
 
-static bool import_weights(struct pk_source *s, struct pk_error *e) {
-    static const char index_name[] = "model.safetensors.index.json";
-    if (pk_folder_has(s->folder, "model.safetensors")) {
-        return add_file(s, "model.safetensors", e);
-    }
-    if (!pk_folder_has(s->folder, index_name)) {
-        return pk_fail(e, MOXIE_ERROR_FILE,
-                       "%s: neither model.safetensors nor model.safetensors.index.json (PyTorch's .bin "
-                       "files are not read: save the model with safe_serialization)",
-                       s->path);
-    }
-    char *path = pk_folder_path(s->folder, index_name, e);
-    json_t *root = path ? pk_json_in(s->folder, index_name, INDEX_MAX_BYTES, e) : NULL;
+static bool add_index(struct pk_source *s, const char *name, const char *ending, struct pk_error *e) {
+    char *path = pk_folder_path(s->folder, name, e);
+    json_t *root = path ? pk_json_in(s->folder, name, INDEX_MAX_BYTES, e) : NULL;
     struct pk_json j = {root, path, e};
-    bool ok = root && add_shards(s, &j);
+    bool ok = root && add_shards(s, &j, ending);
     json_decref(root);
     free(path);
+    return ok;
+}
+
+/* The usual names, safetensors first; else the only .safetensors file, whatever it is called (AutoGPTQ's are called
+ * after their settings). */
+static bool import_weights(struct pk_source *s, struct pk_error *e) {
+    static const struct {
+        const char *name, *ending; // of the shards; NULL: `name` is the one file
+    } usual[] = {{"model.safetensors", NULL},
+                 {"model.safetensors.index.json", ".safetensors"},
+                 {"pytorch_model.bin", NULL},
+                 {"pytorch_model.bin.index.json", ".bin"}};
+    for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
+        if (pk_folder_has(s->folder, usual[i].name)) {
+            return usual[i].ending ? add_index(s, usual[i].name, usual[i].ending, e) : add_file(s, usual[i].name, e);
+        }
+    }
+    char **names;
+    const int n = pk_folder_list(s->folder, ".safetensors", &names, e);
+    bool ok = n == 1 ? add_file(s, names[0], e)
+                     : n >= 0 && pk_fail(e, MOXIE_ERROR_FILE,
+                                         "%s: neither model.safetensors nor pytorch_model.bin, nor an index of either "
+                                         "(.index.json); %d other .safetensors files",
+                                         s->path, n);
+    pk_folder_list_free(names);
     return ok;
 }
 
@@ -188,6 +206,9 @@ static bool name_model(struct pk_source *s, struct pk_error *e) {
 }
 
 bool pk_source_import_folder(struct pk_source *s, struct pk_error *e) {
-    return name_model(s, e) && pk_hf_read_config(s, e) && pk_hf_read_generation(s, e) && pk_hf_read_texts(s, e) &&
-           import_weights(s, e);
+    struct pk_quant quant = {0};
+    bool ok = name_model(s, e) && pk_hf_read_config(s, &quant, e) && pk_hf_read_generation(s, e) &&
+              pk_hf_read_texts(s, e) && import_weights(s, e) && pk_gptq_join(s, &quant, e);
+    pk_quant_free(&quant);
+    return ok;
 }

@@ -323,8 +323,22 @@ static bool check_options(const struct pk_pack_options *o, struct pk_error *e) {
     return true;
 }
 
+/* Scattered groups can be had as numbers, but not as they are. */
+static bool check_scattered(const struct packer *p) {
+    const struct pk_source *s = p->source;
+    for (size_t i = 0; p->o->weights <= PK_WEIGHTS_INT4 && i < s->n_tensors; i++) {
+        if (s->tensors[i].scattered && !s->tensors[i].ignored) {
+            return pk_fail(p->e, MOXIE_ERROR_MODEL,
+                           "%s: tensor \"%s\" is in act-order: its groups are scattered over the columns, which a "
+                           "bundle cannot hold as Int4; --weights f32 keeps the values, int8, bf16 or f16 round them",
+                           s->path, s->tensors[i].name);
+        }
+    }
+    return true;
+}
+
 static bool prepare(struct packer *p) {
-    if (!pk_source_check(p->source, p->e) ||
+    if (!pk_source_check(p->source, p->e) || !check_scattered(p) ||
         !pk_tokenizer_from_source(p->source, &p->tokenizer, &p->tokenizer_bytes, p->e)) {
         return false;
     }

@@ -3,11 +3,13 @@
 #include "pack/source.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "pack/gguf_split.h"
+#include "pack/gptq.h"
 #include "pack/source_build.h"
 
 /* A GGUF file by itself: its other parts lie beside it. */
@@ -87,7 +89,13 @@ void pk_source_close(struct pk_source *s) {
     for (size_t i = 0; i < s->n_files; i++) {
         pk_file_close(&s->files[i]);
     }
+    for (size_t i = 0; i < s->n_notes; i++) {
+        free(s->notes[i]);
+    }
+    pk_panels_free(s->panels);
     pk_folder_close(s->folder);
+    free(s->notes);
+    free(s->modules);
     pk_gguf_free(s->gguf);
     free(s->gguf);
     free(s->tensors);
@@ -176,6 +184,25 @@ bool pk_source_add_stack(struct pk_source *s, const char *prefix, const char *su
     return true;
 }
 
+bool pk_source_note(struct pk_source *s, struct pk_error *e, const char *format, ...) {
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    char **notes = grown(s->notes, s->n_notes, sizeof(*notes), e);
+    if (!notes) {
+        return false;
+    }
+    s->notes = notes;
+    if (!(notes[s->n_notes] = strdup(text))) {
+        pk_fail_memory(e);
+        return false;
+    }
+    s->n_notes++;
+    return true;
+}
+
 static int by_name(const void *a, const void *b) {
     return strcmp(((const struct pk_tensor *)a)->name, ((const struct pk_tensor *)b)->name);
 }
@@ -215,6 +242,9 @@ bool pk_source_read_rows(const struct pk_source *s, const struct pk_tensor *t, u
     if (first_row > t->rows || n_rows > t->rows - first_row) {
         return pk_fail(e, MOXIE_ERROR_BOUNDS, "tensor \"%s\" has %llu rows; %llu from row %llu were asked for", t->name,
                        (unsigned long long)t->rows, (unsigned long long)n_rows, (unsigned long long)first_row);
+    }
+    if (t->module) {
+        return pk_panels_read(s, t, first_row, n_rows, dst, e);
     }
     if (!t->head_rows) {
         return pk_file_read(f, t->offset + first_row * t->row_bytes, dst, n_rows * t->row_bytes, e);

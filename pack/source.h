@@ -45,12 +45,16 @@ struct pk_tensor {
     uint64_t rows, cols;        /* the matrix view; a vector or scalar is one row */
     uint64_t row_bytes;         /* of one row in the file's type */
     uint32_t group;             /* columns that share a scale where that is not the type's own 32; else 0 */
+    bool scattered;             /* Int4 in groups that no bundle format has (act-order); the rows are its values, F32 */
     bool consumed;              /* pk_source_take gave it out */
-    bool ignored; /* pk_source_check: known, and not needed (rotary_emb.inv_freq, the head of a tied model) */
+    bool ignored;               /* pk_source_check: not needed */
+    bool surplus;               /* and nothing that a model of this kind is known to carry: worth a warning. Known are
+                                   rotary_emb.inv_freq, the head of a tied model, biases that are all zero */
 
     /* private to the importers */
     uint32_t file;
     uint32_t head_rows; /* GGUF arch llama: rows are interleaved inside heads of this many rows; 0: in order */
+    uint32_t module;    /* GPTQ and AWQ: its index in the source's modules, plus 1 */
     uint64_t offset;    /* of row 0 in its file */
 };
 
@@ -73,6 +77,13 @@ struct pk_source {
     struct pk_folder *folder; /* where its files lie (pack/folder.h); NULL when it was made in memory */
     struct pk_file *files;
     size_t n_files;
+
+    char **notes; /* what is odd about the checkpoint but no error, a sentence each */
+    size_t n_notes;
+
+    struct pk_module *modules; /* pack/gptq.h; private to the importers, as the next */
+    size_t n_modules;
+    struct pk_panels *panels;
 };
 
 /* Opens a Hugging Face folder (config.json, safetensors), a GGUF file, or an archive with either; reads all headers, no
@@ -81,7 +92,7 @@ struct pk_source *pk_source_open(const char *path, struct pk_error *e);
 void pk_source_close(struct pk_source *s);
 
 /* Checks that every tensor the configuration asks for is there with its shape and a type that can be packed, and that
- * no other tensor is there that a model of this kind would need. Sets `ignored`. */
+ * no other tensor is there that would change what the model computes. Sets `ignored` and `surplus`. */
 bool pk_source_check(struct pk_source *s, struct pk_error *e);
 
 /* NULL when there is none. */

@@ -25,6 +25,10 @@ struct pk_tensor *pk_source_add(struct pk_source *s, const char *name, enum pk_t
 bool pk_source_add_stack(struct pk_source *s, const char *prefix, const char *suffix, const struct pk_tensor *stack,
                          uint64_t first, uint64_t rows, struct pk_error *e);
 
+/* Adds a note. */
+bool pk_source_note(struct pk_source *s, struct pk_error *e, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Sorts the table by name; two tensors of one name are an error. */
 bool pk_source_sort(struct pk_source *s, struct pk_error *e);
 

@@ -111,11 +111,63 @@ static bool expect_all(struct checker *c) {
     return true;
 }
 
-/* Tensors that a checkpoint may carry without meaning anything. */
-static bool harmless(const struct pk_source *s, const char *name) {
-    static const char inv_freq[] = ".rotary_emb.inv_freq"; // recomputed from rope_theta by everyone
-    size_t n = strlen(name), m = sizeof(inv_freq) - 1;
-    return (n >= m && strcmp(name + n - m, inv_freq) == 0) || (s->model.tied && strcmp(name, "lm_head.weight") == 0);
+/* ---- Tensors that nobody asked for ---- */
+
+static bool ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* Is every value of the vector 0? Tools of quantisation put such biases beside every matrix. */
+static bool is_zero(struct checker *c, const struct pk_tensor *t, bool *zero) {
+    uint8_t *raw = malloc(t->row_bytes + 1);
+    float *values = malloc((t->cols + 1) * sizeof(float));
+    bool ok = (raw && values) || pk_fail_memory(c->e);
+    *zero = ok && t->type != PK_OTHER && t->rows == 1;
+    if (*zero && (ok = pk_source_read_rows(c->s, t, 0, 1, raw, c->e))) {
+        pk_row_to_f32(t->type, raw, t->cols, values);
+    }
+    for (uint64_t i = 0; ok && *zero && i < t->cols; i++) {
+        *zero = values[i] == 0;
+    }
+    free(values);
+    free(raw);
+    return ok;
+}
+
+/* A bias of a matrix that is used. */
+static bool is_bias(const struct checker *c, const char *name) {
+    char weight[300];
+    if (!ends_with(name, ".bias") || snprintf(weight, sizeof(weight), "%.*s.weight",
+                                              (int)(strlen(name) - strlen(".bias")), name) >= (int)sizeof(weight)) {
+        return false;
+    }
+    const struct pk_tensor *t = pk_source_find(c->s, weight);
+    return t && c->expected[t - c->s->tensors];
+}
+
+/* Would a model that has this tensor compute something else? More layers, another norm in a layer, other rotary angles.
+ */
+static bool changes_result(const struct checker *c, const char *name) {
+    unsigned layer;
+    return strcmp(name, "rope_freqs.weight") == 0 ||
+           (sscanf(name, "model.layers.%u.", &layer) == 1 && (layer >= c->s->model.layers || strstr(name, "norm")));
+}
+
+/* Decides about tensor `t`, which is not expected: known and harmless, a warning, or an error. */
+static bool judge(struct checker *c, struct pk_tensor *t) {
+    const bool bias = is_bias(c, t->name);
+    bool zero = false;
+    if (bias && !is_zero(c, t, &zero)) {
+        return false;
+    }
+    if ((bias && !zero) || changes_result(c, t->name)) {
+        return pk_fail(c->e, MOXIE_ERROR_MODEL, "%s: tensor \"%s\" has no place in a %s model with this configuration",
+                       c->s->path, t->name, c->s->model.architecture);
+    }
+    t->surplus = !zero && !ends_with(t->name, ".rotary_emb.inv_freq") && // recomputed from rope_theta by everyone
+                 !(c->s->model.tied && strcmp(t->name, "lm_head.weight") == 0);
+    return true;
 }
 
 bool pk_source_check(struct pk_source *s, struct pk_error *e) {
@@ -127,10 +179,7 @@ bool pk_source_check(struct pk_source *s, struct pk_error *e) {
     bool ok = expect_all(&c);
     for (size_t i = 0; ok && i < s->n_tensors; i++) {
         s->tensors[i].ignored = !c.expected[i];
-        if (!c.expected[i] && !harmless(s, s->tensors[i].name)) {
-            ok = pk_fail(e, MOXIE_ERROR_MODEL, "%s: tensor \"%s\" has no place in a %s model with this configuration",
-                         s->path, s->tensors[i].name, s->model.architecture);
-        }
+        ok = c.expected[i] || judge(&c, &s->tensors[i]);
     }
     free(c.expected);
     return ok;

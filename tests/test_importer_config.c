@@ -177,7 +177,9 @@ static void test_refused_configs(void **state) {
         {"eos_token_id", "[1,2,3,4,5,6,7,8,9]", "more than 8 end tokens"},
         {"eos_token_id", "{}", "eos_token_id"},
         {"bos_token_id", "101", "begin token 101"},
-        {"quantization_config", "{\"quant_method\":\"gptq\"}", "quantised with \"gptq\""},
+        {"quantization_config", "{\"quant_method\":\"gptq\"}", "\"bits\""},
+        {"quantization_config", "{\"quant_method\":\"fp8\",\"bits\":4}", "expected \"gptq\" or \"awq\", found \"fp8\""},
+        {"quantization_config", "{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":32}", "no tensor is"},
     };
     copy("moe-f32", "model.safetensors");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -64,7 +64,7 @@ static void test_missing_files(void **state) {
     (void)state;
     refused(MOXIE_ERROR_FILE, "config.json: cannot open");
     copy("moe-f32", "config.json");
-    refused(MOXIE_ERROR_FILE, "neither model.safetensors nor");
+    refused(MOXIE_ERROR_FILE, "neither model.safetensors nor pytorch_model.bin");
     struct pk_error e;
     assert_null(pk_source_open("tests/data/reference/nothing", &e));
     check_pk_error(&e, MOXIE_ERROR_FILE, "nothing: cannot open");

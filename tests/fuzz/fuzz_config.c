@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     }
     struct pk_error e = {0};
     struct pk_source s = {.path = folder, .folder = pk_folder_open(folder, &e)};
-    if (pk_hf_read_config(&s, &e)) {
+    struct pk_quant quant;
+    if (pk_hf_read_config(&s, &quant, &e)) {
         const struct mx_model *m = &s.model;
         if (!m->hidden || !m->layers || !m->kv_heads || m->heads % m->kv_heads || m->head_dim % 2 || !m->vocab ||
             m->head_dim > 256 || m->eos_count > 8 || !(m->rope_theta >= 1) || !(m->rms_eps > 0)) {
@@ -38,6 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     } else if (e.code == MOXIE_OK || !e.text[0]) {
         abort();
     }
+    pk_quant_free(&quant);
     pk_folder_close(s.folder);
     free(s.layers);
     return 0;

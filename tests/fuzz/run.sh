@@ -15,7 +15,7 @@ mkdir -p $out
 python3 tests/fuzz/seeds.py $out/seeds
 sources="tests/fuzz/fuzz_file.c pack/families.c pack/pk_error.c pack/pk_file.c pack/json_util.c pack/dequant.c pack/model.c pack/source.c
 pack/source_check.c pack/safetensors.c pack/gguf.c pack/gguf_keys.c pack/gguf_model.c pack/gguf_names.c
-pack/gguf_split.c pack/folder.c pack/archive.c pack/hf_config.c pack/hf_texts.c pack/hf_folder.c"
+pack/gguf_split.c pack/gptq.c pack/panel.c pack/hf_quant.c pack/pickle.c pack/pickle_machine.c pack/torch_bin.c pack/folder.c pack/archive.c pack/hf_config.c pack/hf_texts.c pack/hf_folder.c"
 for target; do
     mkdir -p "$out/$target"
     # shellcheck disable=SC2086
