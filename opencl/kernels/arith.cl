@@ -143,6 +143,28 @@ MX_FN void mx_sincos(float a, float *sine, float *cosine) {
 }
 
 #ifdef __OPENCL_C_VERSION__
+/* For code in which a number T of things is computed side by side: T is a constant at every call, MX_EACH_T(statements)
+ * does them for t = 0 .. T - 1. Arrays of T become registers only when all is inlined and every index is a constant from
+ * the start; loops are unrolled too late for that (seen with clang 14: sums kept in memory, 5 times slower). */
+#define MX_INLINE MX_FN __attribute__((always_inline))
+#define MX_T_MAX 8
+#define MX_ONE(i, ...)                                                                                                 \
+    {                                                                                                                  \
+        enum { t = i };                                                                                                \
+        if (t < T) {                                                                                                   \
+            __VA_ARGS__;                                                                                               \
+        }                                                                                                              \
+    }
+#define MX_EACH_T(...)                                                                                                 \
+    MX_ONE(0, __VA_ARGS__)                                                                                             \
+    MX_ONE(1, __VA_ARGS__)                                                                                             \
+    MX_ONE(2, __VA_ARGS__)                                                                                             \
+    MX_ONE(3, __VA_ARGS__)                                                                                             \
+    MX_ONE(4, __VA_ARGS__)                                                                                             \
+    MX_ONE(5, __VA_ARGS__)                                                                                             \
+    MX_ONE(6, __VA_ARGS__)                                                                                             \
+    MX_ONE(7, __VA_ARGS__)
+
 #if !MX_LANES
 /* The 16 lanes of a sum, added by halves. */
 MX_FN float mx_add16(float16 a) {
@@ -150,6 +172,34 @@ MX_FN float mx_add16(float16 a) {
     const float4 c = b.lo + b.hi;
     const float2 d = c.lo + c.hi;
     return d.x + d.y;
+}
+
+MX_FN int mx_max16(int16 a) {
+    const int8 b = max(a.lo, a.hi);
+    const int4 c = max(b.lo, b.hi);
+    const int2 d = max(c.lo, c.hi);
+    return max(d.x, d.y);
+}
+
+/* The first n of 16 values, the others 0. */
+MX_FN float16 mx_load(__global const float *p, uint n) {
+    if (n >= 16)
+        return vload16(0, p);
+    float v[16];
+    for (uint i = 0; i < 16; i++)
+        v[i] = i < n ? p[i] : 0.0f;
+    return vload16(0, v);
+}
+
+MX_FN void mx_store(__global float *p, float16 v, uint n) {
+    if (n >= 16) {
+        vstore16(v, 0, p);
+    } else {
+        float a[16];
+        vstore16(v, 0, a);
+        for (uint i = 0; i < n; i++)
+            p[i] = a[i];
+    }
 }
 #endif
 #endif

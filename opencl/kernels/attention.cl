@@ -91,7 +91,9 @@ __kernel void mx_attention(__global const float *restrict q, __global const ucha
 }
 #else
 
-/* Up to 16 values from p[0] on, n of them there. */
+#define MX_CHUNKS (MX_HEAD_DIM_MAX / 16)
+
+/* The first n of 16 values, the others 0. */
 MX_FN float16 mx_kv_part(__global const mx_kv *p, uint n) {
     if (n >= 16)
         return MX_KV_16(p, 0);
@@ -101,72 +103,151 @@ MX_FN float16 mx_kv_part(__global const mx_kv *p, uint n) {
     return vload16(0, v);
 }
 
-MX_FN float mx_max16(float16 a) {
+MX_FN float mx_largest(float16 a) {
     const float8 b = a.lo > a.hi ? a.lo : a.hi;
     const float4 c = b.lo > b.hi ? b.lo : b.hi;
     const float2 d = c.lo > c.hi ? c.lo : c.hi;
     return d.x > d.y ? d.x : d.y;
 }
 
-#define MX_CHUNKS (MX_HEAD_DIM_MAX / 16)
+/* One of the queries computed side by side. */
+struct mx_query {
+    __global const float *q;
+    __global float *out;
+    uint p;
+    struct mx_running r;
+    float2 factor; /* for the old output and the new */
+};
 
+/* Scores of one block to weights e (64): exp(score - m), 0 for masked positions (they hold whatever was there before). */
+MX_FN void mx_weigh(struct mx_query *y, float16 s0, float16 s1, float16 s2, float16 s3, uint b, float scale, float *e) {
+    const int16 lane = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const int live = (int)y->p - (int)(b * MX_KV_BLOCK) + 1;
+    const float16 none = -INFINITY;
+    s0 = lane < live ? mx_flush16(s0 * scale) : none;
+    s1 = lane + 16 < live ? mx_flush16(s1 * scale) : none;
+    s2 = lane + 32 < live ? mx_flush16(s2 * scale) : none;
+    s3 = lane + 48 < live ? mx_flush16(s3 * scale) : none;
+    if (live <= 0) { /* a query whose sequence ends before this block, among others */
+        vstore16((float16)(0.0f), 0, e);
+        vstore16((float16)(0.0f), 1, e);
+        vstore16((float16)(0.0f), 2, e);
+        vstore16((float16)(0.0f), 3, e);
+        return;
+    }
+    const float16 m01 = s0 > s1 ? s0 : s1, m23 = s2 > s3 ? s2 : s3;
+    const float m = mx_largest(m01 > m23 ? m01 : m23);
+    s0 = mx_exp16(s0 - m);
+    s1 = mx_exp16(s1 - m);
+    s2 = mx_exp16(s2 - m);
+    s3 = mx_exp16(s3 - m);
+    vstore16(s0, 0, e);
+    vstore16(s1, 1, e);
+    vstore16(s2, 2, e);
+    vstore16(s3, 3, e);
+    const float l = mx_add16(((s0 + s1) + s2) + s3);
+    if (b > 0) {
+        y->factor = mx_merge(&y->r, m, l);
+    } else {
+        y->r.m = m;
+        y->r.l = l;
+    }
+}
+
+/* Output o of the blocks before b, and the sum of block b, to the output with it. */
+MX_FN void mx_take(const struct mx_query *y, float16 sum, uint b, float16 *o) {
+    sum = mx_flush16(sum);
+    if (b == 0)
+        *o = sum;
+    else if (b <= y->p / MX_KV_BLOCK)
+        *o = mx_flush16(fma(*o, (float16)(y->factor.x), mx_flush16(sum * y->factor.y)));
+}
+
+/* T queries that read the same cached positions, the last of them the most. A weight of 0 for a position that another
+ * query sees changes nothing: fma(0, v, o) = o. */
+MX_INLINE void mx_attend(const uint T, struct mx_query *y, __global const mx_kv *k_head, __global const mx_kv *v_head,
+                         __global const int *table, uint d, float scale) {
+    float16 o[MX_T_MAX][MX_CHUNKS];
+    float e[MX_T_MAX][MX_KV_BLOCK];
+    const uint chunks = (d + 15) / 16, p = y[T - 1].p;
+    for (uint b = 0; b <= p / MX_KV_BLOCK; b++) {
+        const ulong block = (ulong)(uint)table[b] * d * MX_KV_BLOCK;
+        __global const mx_kv *k = k_head + block, *v = v_head + block;
+        float16 s0[MX_T_MAX], s1[MX_T_MAX], s2[MX_T_MAX], s3[MX_T_MAX];
+        MX_EACH_T(s0[t] = 0.0f; s1[t] = 0.0f; s2[t] = 0.0f; s3[t] = 0.0f)
+        for (uint i = 0; i < d; i++) {
+            const float16 k0 = MX_KV_16(k, i * MX_KV_BLOCK), k1 = MX_KV_16(k, i * MX_KV_BLOCK + 16);
+            const float16 k2 = MX_KV_16(k, i * MX_KV_BLOCK + 32), k3 = MX_KV_16(k, i * MX_KV_BLOCK + 48);
+            MX_EACH_T(const float16 q = y[t].q[i]; s0[t] = fma(q, k0, s0[t]); s1[t] = fma(q, k1, s1[t]);
+                      s2[t] = fma(q, k2, s2[t]); s3[t] = fma(q, k3, s3[t]))
+        }
+        MX_EACH_T(mx_weigh(&y[t], s0[t], s1[t], s2[t], s3[t], b, scale, e[t]))
+        const uint live = min(MX_KV_BLOCK, p + 1 - b * MX_KV_BLOCK);
+        uint c = 0;
+        for (; 16 * c + 64 <= d; c += 4) {
+            MX_EACH_T(s0[t] = 0.0f; s1[t] = 0.0f; s2[t] = 0.0f; s3[t] = 0.0f)
+            for (uint j = 0; j < live; j++) {
+                __global const mx_kv *row = v + j * d + 16 * c;
+                const float16 v0 = MX_KV_16(row, 0), v1 = MX_KV_16(row, 16);
+                const float16 v2 = MX_KV_16(row, 32), v3 = MX_KV_16(row, 48);
+                MX_EACH_T(const float16 w = e[t][j]; s0[t] = fma(w, v0, s0[t]); s1[t] = fma(w, v1, s1[t]);
+                          s2[t] = fma(w, v2, s2[t]); s3[t] = fma(w, v3, s3[t]))
+            }
+            MX_EACH_T(mx_take(&y[t], s0[t], b, &o[t][c]); mx_take(&y[t], s1[t], b, &o[t][c + 1]);
+                      mx_take(&y[t], s2[t], b, &o[t][c + 2]); mx_take(&y[t], s3[t], b, &o[t][c + 3]))
+        }
+        for (; c < chunks; c++) {
+            MX_EACH_T(s0[t] = 0.0f)
+            for (uint j = 0; j < live; j++) {
+                const float16 v0 = mx_kv_part(v + j * d + 16 * c, d - 16 * c);
+                MX_EACH_T(s0[t] = fma((float16)(e[t][j]), v0, s0[t]))
+            }
+            MX_EACH_T(mx_take(&y[t], s0[t], b, &o[t][c]))
+        }
+    }
+    MX_EACH_T(const float inverse = mx_recip(y[t].r.l);
+              for (uint c = 0; c < chunks; c++)
+                  mx_store(y[t].out + 16 * c, mx_flush16(o[t][c] * inverse), d - 16 * c))
+}
+
+/* Queries that share what they read are computed side by side, up to 4: heads of one token that have one KV head when
+ * there is one token, else tokens of one sequence that follow each other. One unit does them all, the others nothing. */
 __kernel void mx_attention(__global const float *restrict q, __global const uchar *restrict k_cache,
                            __global const uchar *restrict v_cache, __global const int *restrict position,
                            __global const int *restrict sequence, __global const int *restrict blocks,
                            __global float *restrict out, uint heads, uint kv_heads, uint d, uint pool_blocks,
                            uint max_blocks, float scale) {
-    const uint t = MX_UNIT(0), h = MX_UNIT(1), p = (uint)position[t], chunks = (d + 15) / 16;
-    const ulong head = (ulong)(h / (heads / kv_heads)) * pool_blocks, at = ((ulong)t * heads + h) * d;
-    const int16 lane = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    __global const float *query = q + at;
-    struct mx_running r = {0.0f, 0.0f};
-    float16 o[MX_CHUNKS];
-    for (uint b = 0; b <= p / MX_KV_BLOCK; b++) {
-        const ulong block = (head + (uint)blocks[(uint)sequence[t] * max_blocks + b]) * d * MX_KV_BLOCK;
-        __global const mx_kv *k = (__global const mx_kv *)k_cache + block;
-        __global const mx_kv *v = (__global const mx_kv *)v_cache + block;
-        const uint live = min(MX_KV_BLOCK, p + 1 - b * MX_KV_BLOCK);
-        float16 s[4];
-        for (uint n = 0; n < 4; n++)
-            s[n] = 0.0f;
-        for (uint i = 0; i < d; i++)
-#pragma unroll
-            for (uint n = 0; n < 4; n++)
-                s[n] = fma((float16)(query[i]), MX_KV_16(k, i * MX_KV_BLOCK + 16 * n), s[n]);
-        /* positions after p hold whatever was there before: masked before they are used */
-#pragma unroll
-        for (uint n = 0; n < 4; n++)
-            s[n] = lane + (int)(16 * n) < (int)live ? mx_flush16(s[n] * scale) : (float16)(-INFINITY);
-        const float16 m01 = s[0] > s[1] ? s[0] : s[1], m23 = s[2] > s[3] ? s[2] : s[3];
-        const float m = mx_max16(m01 > m23 ? m01 : m23);
-        float e[MX_KV_BLOCK];
-#pragma unroll
-        for (uint n = 0; n < 4; n++) {
-            s[n] = mx_exp16(s[n] - m);
-            vstore16(s[n], n, e);
+    const uint t0 = MX_UNIT(0), h0 = MX_UNIT(1), tokens = MX_UNITS(0), share = heads / kv_heads;
+    const bool alone = tokens == 1;
+    const uint member = alone ? h0 % share : t0, members = alone ? share : tokens;
+    if (member % 4 != 0)
+        return;
+    const ulong head = (ulong)(h0 / share) * pool_blocks * d * MX_KV_BLOCK;
+    __global const mx_kv *k = (__global const mx_kv *)k_cache + head, *v = (__global const mx_kv *)v_cache + head;
+    for (uint done = 0, n = min(4u, members - member); done < n;) {
+        struct mx_query y[MX_T_MAX];
+        uint found = 0;
+        const int s = sequence[alone ? t0 : t0 + done];
+        while (found < n - done) {
+            const uint token = alone ? t0 : t0 + done + found;
+            const ulong at = ((ulong)token * heads + (alone ? h0 + done + found : h0)) * d;
+            if (sequence[token] != s || (found > 0 && (uint)position[token] < y[found - 1].p))
+                break;
+            y[found].q = q + at;
+            y[found].out = out + at;
+            y[found].p = (uint)position[token];
+            found++;
         }
-        const float l = mx_add16(((s[0] + s[1]) + s[2]) + s[3]);
-        float2 factor = (float2)(0.0f, 0.0f);
-        if (b > 0) {
-            factor = mx_merge(&r, m, l);
+        __global const int *table = blocks + (uint)s * max_blocks;
+        if (found == 4) {
+            mx_attend(4, y, k, v, table, d, scale);
+        } else if (found >= 2) {
+            found = 2;
+            mx_attend(2, y, k, v, table, d, scale);
         } else {
-            r.m = m;
-            r.l = l;
+            mx_attend(1, y, k, v, table, d, scale);
         }
-        for (uint c = 0; c < chunks; c++) {
-            float16 sum = 0.0f;
-            for (uint j = 0; j < live; j++)
-                sum = fma((float16)(e[j]), mx_kv_part(v + j * d + 16 * c, d - 16 * c), sum);
-            sum = mx_flush16(sum);
-            o[c] = b == 0 ? sum : mx_flush16(fma(o[c], (float16)(factor.x), mx_flush16(sum * factor.y)));
-        }
-    }
-    const float inverse = mx_recip(r.l);
-    for (uint c = 0; c < chunks; c++) {
-        float v[16];
-        vstore16(mx_flush16(o[c] * inverse), 0, v);
-        for (uint i = 0; i < 16 && 16 * c + i < d; i++)
-            out[at + 16 * c + i] = v[i];
+        done += found;
     }
 }
 #endif

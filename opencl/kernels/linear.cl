@@ -18,27 +18,6 @@
 #define MX_T (MX_LANES ? 4u : 8u) /* entries computed side by side; 4 to 8 */
 #endif
 
-/* T is a constant at every call. Arrays of T become registers only when all is inlined and every index is a constant
- * from the start; loops are unrolled too late for that (seen with clang 14: sums kept in memory, 5 times slower). */
-#define MX_INLINE MX_FN __attribute__((always_inline))
-#define MX_ONE(i, ...)                                                                                                 \
-    {                                                                                                                  \
-        enum { t = i };                                                                                                \
-        if (t < T) {                                                                                                   \
-            __VA_ARGS__;                                                                                               \
-        }                                                                                                              \
-    }
-#define MX_EACH_T(...)                                                                                                 \
-    MX_ONE(0, __VA_ARGS__)                                                                                             \
-    MX_ONE(1, __VA_ARGS__)                                                                                             \
-    MX_ONE(2, __VA_ARGS__)                                                                                             \
-    MX_ONE(3, __VA_ARGS__)                                                                                             \
-    MX_ONE(4, __VA_ARGS__)                                                                                             \
-    MX_ONE(5, __VA_ARGS__)                                                                                             \
-    MX_ONE(6, __VA_ARGS__)                                                                                             \
-    MX_ONE(7, __VA_ARGS__)
-#define MX_T_MAX 8
-
 #define MX_RESIDUAL 1u
 #define MX_GLU 2u
 
@@ -197,22 +176,15 @@ MX_INLINE void mx_tile(const uint T, const struct mx_operands *o, MX_SHARED mx_f
 }
 
 /* Row of results: the first n of 16 columns. */
-MX_INLINE void mx_store(__global float *out, mx_f y, uint n, uint mode) {
+MX_INLINE void mx_put_row(__global float *out, mx_f y, uint n, uint mode) {
     y = mx_flush_f(y);
 #if MX_LANES
     if (MX_SLOT == 0 && MX_LANE < n)
         out[MX_LANE] = mode == MX_RESIDUAL ? mx_flush(out[MX_LANE] + y) : y;
 #else
-    if (n >= 16) {
-        if (mode == MX_RESIDUAL)
-            y = mx_flush_f(vload16(0, out) + y);
-        vstore16(y, 0, out);
-    } else {
-        float v[16];
-        vstore16(y, 0, v);
-        for (uint i = 0; i < n; i++)
-            out[i] = mode == MX_RESIDUAL ? mx_flush(out[i] + v[i]) : v[i];
-    }
+    if (mode == MX_RESIDUAL)
+        y = mx_flush_f(mx_load(out, n) + y);
+    mx_store(out, y, n);
 #endif
 }
 
@@ -246,9 +218,9 @@ MX_INLINE void mx_entries(const uint T, uint entry, uint tile, MX_ARGUMENTS) {
     out += (ulong)entry * ldo + tile * 16;
     if (mode == MX_GLU) {
         const uint n = ldo - min(ldo, tile * 16);
-        MX_EACH_T(mx_store(out + t * ldo, mx_silu_f(mx_flush_f(gate[t])) * mx_flush_f(y[t]), n, mode))
+        MX_EACH_T(mx_put_row(out + t * ldo, mx_silu_f(mx_flush_f(gate[t])) * mx_flush_f(y[t]), n, mode))
     } else {
-        MX_EACH_T(mx_store(out + out_row + t * ldo, y[t], rows_out - tile * 16, mode))
+        MX_EACH_T(mx_put_row(out + out_row + t * ldo, y[t], rows_out - tile * 16, mode))
     }
 }
 

@@ -34,18 +34,11 @@ MX_FN float mx_sum_squares(__global const float *x, uint H, MX_SHARED float *par
         total = total + sums[s];
 #else
     for (uint s = 0; s < H; s += MX_SEGMENT) {
-        const uint end = min(H, s + MX_SEGMENT), whole = end & ~15u;
+        const uint end = min(H, s + MX_SEGMENT);
         float16 a = 0.0f;
-        for (uint i = s; i < whole; i += 16) {
-            const float16 v = vload16(0, x + i);
+        for (uint i = s; i < end; i += 16) {
+            const float16 v = mx_load(x + i, H - i);
             a = fma(v, v, a);
-        }
-        if (whole < end) {
-            float v[16];
-            for (uint i = 0; i < 16; i++)
-                v[i] = whole + i < end ? x[whole + i] : 0.0f;
-            const float16 last = vload16(0, v);
-            a = fma(last, last, a);
         }
         const float sum = mx_add16(a);
         total = s ? total + sum : sum;
@@ -59,17 +52,37 @@ MX_FN int mx_quantise_group(__global const float *x, __global char *xq, __global
                             uint group, uint g) {
     const uint first = g * group, end = min(K, first + group), padded = min((K + 31) / 32 * 32, first + group);
     int worst = 0, sum = 0;
+#if MX_LANES
     for (uint k = first; k < end; k++)
         worst = max(worst, as_int(x[k]) & MX_MAGNITUDE);
-    const float a = as_float(worst), r = worst > 0 && worst < MX_TOO_LARGE ? mx_div(127.0f, a) : 0.0f;
-    for (uint k = first; k < end; k++) {
-        const int q = r > 0.0f ? clamp(convert_int(rint(x[k] * r)), -127, 127) : 0;
+#else
+    int16 largest = 0;
+    for (uint k = first; k < end; k += 16)
+        largest = max(largest, as_int16(mx_load(x + k, K - k)) & MX_MAGNITUDE);
+    worst = mx_max16(largest);
+#endif
+    const bool some = worst > 0 && worst < MX_TOO_LARGE;
+    const float a = as_float(worst), r = some ? mx_div(127.0f, a) : 0.0f;
+#if MX_LANES
+    for (uint k = first; k < padded; k++) {
+        const int q = some && k < end ? clamp(convert_int(rint(x[k] * r)), -127, 127) : 0;
         xq[k] = (char)q;
         sum += q;
     }
-    for (uint k = end; k < padded; k++)
-        xq[k] = 0;
-    xs[g] = r > 0.0f ? a * 0x1.020408p-7f : 0.0f;
+#else
+    int16 sums = 0;
+    for (uint k = first; k < padded; k += 16) {
+        const float16 v = k < end ? mx_load(x + k, K - k) : (float16)(0.0f);
+        const int16 q = some ? clamp(convert_int16(rint(v * r)), -127, 127) : (int16)(0);
+        vstore16(convert_char16(q), 0, xq + k);
+        sums += q;
+    }
+    const int8 s8 = sums.lo + sums.hi;
+    const int4 s4 = s8.lo + s8.hi;
+    const int2 s2 = s4.lo + s4.hi;
+    sum = s2.x + s2.y;
+#endif
+    xs[g] = some ? a * 0x1.020408p-7f : 0.0f;
     xsum[g] = sum;
     return worst;
 }
@@ -99,11 +112,21 @@ __kernel void mx_norm(MX_WEIGHTS, __global const uint *restrict rows, __global c
     __global float *to = n + row * H;
     const float r = mx_rsqrt(fma(mx_sum_squares(from, H, parts, sums), inv_hidden, eps));
     int worst = 0;
+#if MX_LANES
     for (uint i = MX_ITEM; i < H; i += MX_ITEMS) {
         const float v = mx_flush((from[i] * r) * w[i]);
         to[i] = v;
         worst = max(worst, as_int(v) & MX_MAGNITUDE);
     }
+#else
+    int16 largest = 0;
+    for (uint i = 0; i < H; i += 16) {
+        const float16 v = mx_flush16((mx_load(from + i, H - i) * r) * mx_load(w + i, H - i));
+        mx_store(to + i, v, H - i);
+        largest = max(largest, as_int16(v) & MX_MAGNITUDE);
+    }
+    worst = mx_max16(largest);
+#endif
     if (worst >= MX_INFINITE)
         atomic_or(status, MX_NOT_FINITE);
 #if MX_LANES

@@ -145,11 +145,19 @@ __kernel void mx_combine(__global const float *restrict out, __global const uint
     entry += t * n;
     weight += t * n;
     x += t * H;
-    for (uint c = MX_UNIT(1) * 16; c < H; c += MX_UNITS(1) * 16)
+    for (uint c = MX_UNIT(1) * 16; c < H; c += MX_UNITS(1) * 16) {
+#if MX_LANES
         for (uint i = c + MX_ITEM; i < min(H, c + 16); i += MX_ITEMS) {
             float y = 0.0f;
             for (uint e = 0; e < n; e++)
                 y = fma(weight[e], out[(ulong)entry[e] * H + i], y);
             x[i] = mx_flush(x[i] + y);
         }
+#else
+        float16 y = 0.0f;
+        for (uint e = 0; e < n; e++)
+            y = fma((float16)(weight[e]), mx_load(out + (ulong)entry[e] * H + c, H - c), y);
+        mx_store(x + c, mx_flush16(mx_load(x + c, H - c) + y), H - c);
+#endif
+    }
 }
