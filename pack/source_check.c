@@ -146,12 +146,14 @@ static bool is_bias(const struct checker *c, const char *name) {
     return t && c->expected[t - c->s->tensors];
 }
 
-/* Would a model that has this tensor compute something else? More layers, another norm in a layer, other rotary angles.
- */
+/* Would a model that has this tensor compute something else? More layers, another norm or projection in a layer, other
+ * rotary angles. */
 static bool changes_result(const struct checker *c, const char *name) {
     unsigned layer;
     return strcmp(name, "rope_freqs.weight") == 0 ||
-           (sscanf(name, "model.layers.%u.", &layer) == 1 && (layer >= c->s->model.layers || strstr(name, "norm")));
+           (sscanf(name, "model.layers.%u.", &layer) == 1 &&
+            (layer >= c->s->model.layers || strstr(name, "norm") || ends_with(name, "_proj.weight") ||
+             ends_with(name, "gate.weight")));
 }
 
 /* Decides about tensor `t`, which is not expected: known and harmless, a warning, or an error. */
