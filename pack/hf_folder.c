@@ -62,20 +62,18 @@ static bool add_tensors(struct pk_source *s, const struct pk_safetensors *st, ui
     return true;
 }
 
-static bool add_safetensors(struct pk_source *s, uint32_t file, struct pk_error *e) {
-    struct pk_safetensors st;
-    bool ok = pk_safetensors_read(&st, &s->files[file], e) && add_tensors(s, &st, file, e);
-    pk_safetensors_free(&st);
-    return ok;
-}
-
 static bool add_file(struct pk_source *s, const char *name, struct pk_error *e) {
     struct pk_file f;
     uint32_t index;
     if (!pk_folder_file(s->folder, name, &f, e) || !pk_source_add_file(s, f, &index, e)) {
         return false;
     }
-    return ends_with(name, ".bin") ? pk_torch_bin_add(s, index, e) : add_safetensors(s, index, e);
+    struct pk_safetensors st;
+    const struct pk_file *file = &s->files[index];
+    bool ok = ends_with(name, ".bin") ? pk_torch_bin_read(&st, file, e) : pk_safetensors_read(&st, file, e);
+    ok = ok && add_tensors(s, &st, index, e);
+    pk_safetensors_free(&st);
+    return ok;
 }
 
 /* A shard is a file of the folder itself: no path that leads elsewhere. */

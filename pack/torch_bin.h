@@ -7,9 +7,10 @@
 #ifndef PK_TORCH_BIN_H
 #define PK_TORCH_BIN_H
 
-#include "pack/source_build.h"
+#include "pack/safetensors.h"
 
-/* Adds the tensors of file `file` of the source. */
-bool pk_torch_bin_add(struct pk_source *s, uint32_t file, struct pk_error *e);
+/* The tensors of the file, in the table that safetensors files have too; to be freed by pk_safetensors_free, also after
+ * a failure. */
+bool pk_torch_bin_read(struct pk_safetensors *out, const struct pk_file *f, struct pk_error *e);
 
 #endif
