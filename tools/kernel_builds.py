@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs that a device may be asked to build, as opencl/program.c puts them together, for checks without a device.
+tests/test_kernel_rules.py and tools/kernels_check.py share this."""
+import pathlib
+import subprocess
+import typing
+
+KERNELS = pathlib.Path("opencl/kernels")
+SHARED = "arith", "weights"  # the first strings of every program
+MATRIX = "linear", "embed"
+KV = "rope", "attention"
+INTEGER_FORMATS, FLOAT_FORMATS = (1, 2, 3, 4), (5, 6, 7)
+DOT_NAMES = "portable", "avx2", "vnni512"  # enum mx_dot
+DOT_FLAGS = [], ["-mavx2"], ["-mavx2", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"]
+
+
+class Build(typing.NamedTuple):
+    file: str
+    format: int = 0
+    group: int = 0
+    scale: int = 0
+    kv: int = 0
+    dot: int = 0
+    lanes: int = 0
+    half_by_integer: bool = False
+
+    def defines(self):
+        values = {"FORMAT": self.format, "GROUP": self.group, "SCALE": self.scale, "KV": self.kv, "DOT": self.dot,
+                  "LANES": self.lanes, "LOCAL": 128}
+        return [f"-DMX_{k}={v}" for k, v in values.items()] + ["-DMX_HALF_BY_INTEGER"] * self.half_by_integer
+
+    def __str__(self):
+        parts = [f"{k} {getattr(self, k)}" for k in ("format", "group", "scale", "kv") if getattr(self, k)]
+        parts += [DOT_NAMES[self.dot]] * bool(self.dot) + ["halves by integers"] * self.half_by_integer
+        return f"{self.file}.cl ({', '.join(parts + ['lanes' if self.lanes else 'vectors'])})"
+
+
+def keys(groups):
+    """The program keys of opencl/program.h; `groups`: the (group, scale) pairs to try of each integer format."""
+    for path in sorted(KERNELS.glob("*.cl")):
+        name = path.stem
+        if name in SHARED:
+            continue
+        if name in MATRIX:
+            for fmt in INTEGER_FORMATS:
+                for group, scale in groups:
+                    yield Build(name, fmt, group, scale)
+            for fmt in FLOAT_FORMATS:
+                yield Build(name, fmt)
+        # rope.cl without a KV type is the program of the tables
+        for kv in (1, 2) if name == "attention" else (0, 1, 2) if name in KV else (0,):
+            if name not in MATRIX:
+                yield Build(name, kv=kv)
+
+
+ALL_GROUPS = [(group, scale) for group in (32, 64, 128) for scale in (1, 2)]
+FEW_GROUPS = [(64, 1), (128, 2)]
+
+
+class Source(typing.NamedTuple):
+    text: str
+    lines: list  # (file, first line in text) of each string, in order
+
+    def place(self, line):
+        file, first = [part for part in self.lines if part[1] <= line][-1]
+        return f"{file}:{line - first + 1}"
+
+
+def source(build, folder=KERNELS):
+    """The text of a program, and where its lines come from."""
+    text, lines = "", []
+    for name in (*SHARED, build.file):
+        lines.append((str(pathlib.Path(folder) / f"{name}.cl"), text.count("\n") + 1))
+        text += (pathlib.Path(folder) / f"{name}.cl").read_text()
+    return Source(text, lines)
+
+
+def compile_build(clang, target_options, build, text, output):
+    """Runs `clang`; the result has returncode, stdout and stderr as text."""
+    command = [clang, "-x", "cl", "-cl-std=CL1.2", "-w", *target_options, *build.defines(), "-S", "-o", output, "-"]
+    return subprocess.run([str(part) for part in command], input=text, capture_output=True, text=True, check=False)
