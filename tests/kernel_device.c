@@ -69,11 +69,13 @@ cl_program kernel_build(struct kernel_device *d, const struct mx_program_key *ke
     char *text[3] = {read_source("arith"), read_source("weights"), read_source(key->kernel_file)};
     char options[256];
     cl_int code;
-    snprintf(options, sizeof options,
-             "-cl-std=CL1.2 -DMX_FORMAT=%u -DMX_GROUP=%u -DMX_SCALE=%u -DMX_KV=%u -DMX_DOT=%u -DMX_LANES=%u "
-             "-DMX_LOCAL=%u %s",
-             key->format, key->group, key->scale, key->kv, style->dot, style->local ? 1 : 0,
-             style->local ? style->local : 1, style->more ? style->more : "");
+    /* in the order of opencl/program.c, so that a driver's cache serves both */
+    int used =
+        snprintf(options, sizeof options,
+                 "-cl-std=CL1.2 -w -DMX_FORMAT=%u -DMX_GROUP=%u -DMX_SCALE=%u -DMX_KV=%u -DMX_DOT=%u%s%s", key->format,
+                 key->group, key->scale, key->kv, style->dot, style->more ? " " : "", style->more ? style->more : "");
+    if (style->local)
+        snprintf(options + used, sizeof options - (size_t)used, " -DMX_LANES=1 -DMX_LOCAL=%u", style->local);
     cl_program program = clCreateProgramWithSource(d->context, 3, (const char **)text, NULL, &code);
     ok(code, "clCreateProgramWithSource");
     for (int i = 0; i < 3; i++)

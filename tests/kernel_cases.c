@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/kernel_cases.h"
+
+#include <string.h>
+
+/* ---- Values at the edge ---- */
+
+/* 0, +-2^-40 and other magnitudes below 2^24: what flush lets through. */
+static float edge(struct mx_maker *m) {
+    static const int8_t exponents[8] = {-40, -40, -39, -33, -24, -12, -1, 0};
+    const uint32_t h = mx_make_random(m), k = h & 15;
+    uint32_t bits = (h & 0x80000000u) | (h >> 5 & 0x7fffff);
+    float v;
+    if (k == 15)
+        return 0;
+    if (k == 14)
+        bits &= 0x80000000u; /* a power of two */
+    bits |= (uint32_t)((k < 8 ? exponents[k] : (int)(h >> 8 & 63) - 40) + 127) << 23;
+    memcpy(&v, &bits, 4);
+    return v;
+}
+
+static void edges(struct mx_maker *m, float *v, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        v[i] = edge(m);
+}
+
+/* Any finite half, subnormal ones above all. */
+static void edge_halves(struct mx_maker *m, uint16_t *v, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t h = mx_make_random(m);
+        v[i] = (uint16_t)((h & 0x8000) | (h & 1 ? h >> 16 & 0x3ff : (h >> 16) % 0x7c00));
+    }
+}
+
+/* Makes scales, minimums and float weights of one segment those at the edge. */
+static void edge_weights(struct mx_maker *m, uint8_t *segment, const struct mx_planes *p) {
+    const size_t n = mx_round_up(p->rows, 16) * (size_t)p->groups;
+    for (int plane = 0; plane < 2; plane++) {
+        const uint32_t at = plane == 0 ? p->scale : p->extra;
+        if (at == MX_KF_NONE || (plane == 1 && m->key->format != MX_KF_I4M))
+            continue;
+        if (m->key->scale == MX_KF_SCALE_F16)
+            edge_halves(m, (uint16_t *)(segment + at), n);
+        else
+            edges(m, (float *)(segment + at), n);
+    }
+    const size_t weights = mx_round_up(p->rows, 16) * (size_t)p->kp;
+    if (m->key->format == MX_KF_F16)
+        edge_halves(m, (uint16_t *)(segment + p->data), weights);
+    if (m->key->format == MX_KF_F32)
+        edges(m, (float *)(segment + p->data), weights);
+    for (size_t i = 0; m->key->format == MX_KF_BF16 && i < weights; i++) {
+        float v = edge(m);
+        uint32_t bits;
+        memcpy(&bits, &v, 4);
+        ((uint16_t *)(segment + p->data))[i] = (uint16_t)(bits >> 16);
+    }
+}
+
+static void *argument(const struct mx_maker *m, uint32_t i) {
+    return m->image + m->c->arg[i].offset;
+}
+
+/* ---- Matrices ---- */
+
+struct linear_shape {
+    uint32_t rows, cols, mode, ldo, out_row, units;
+    uint32_t jobs, job[4][4], entries;
+    bool edge;
+};
+
+static bool linear(struct mx_maker *m, uint32_t run) {
+    static const struct linear_shape shapes[] = {
+        /* 7 = 4 + 2 + 1 entries, a job without any, then 13 = 8 + 4 + 1; short last group and tile */
+        {40, 600, 1, 72, 16, 3, 3, {{1, 0, 7, 0}, {0, 7, 0, 0}, {0, 7, 13, 0}}, 20, false},
+        {20, 80, 0, 20, 0, 2, 1, {{0, 0, 3, 0}}, 3, true},
+        /* a width that is no multiple of 16; more entries than a unit takes at once */
+        {64, 288, 2, 24, 0, 2, 2, {{0, 0, 70, 0}, {1, 70, 2, 0}}, 72, false},
+        {64, 256, 2, 32, 0, 2, 1, {{1, 0, 5, 0}}, 5, true},
+        {16, 32, 0, 16, 0, 1, 1, {{0, 0, 1, 0}}, 1, false},
+    };
+    enum { X_ROWS = 9 };
+    if (run >= sizeof shapes / sizeof shapes[0])
+        return false;
+    const struct linear_shape *s = &shapes[run];
+    const struct mx_planes p = mx_make_planes(m->key, s->rows, s->cols);
+    mx_make_weights(m, &p);
+    for (uint32_t i = 0; s->edge && i < 2; i++)
+        edge_weights(m, (uint8_t *)argument(m, i) + 512, &p);
+    mx_make_words(m, 4 * s->jobs, &s->job[0][0]);
+    uint32_t *rows = mx_make_zeros(m, 4 * s->entries);
+    for (uint32_t i = 0; i < s->entries; i++)
+        rows[i] = mx_make_random(m) % X_ROWS;
+    mx_make_activations(m, X_ROWS, &p);
+    if (m->key->format > MX_KF_I8) {
+        if (s->edge)
+            edges(m, argument(m, 10), (size_t)X_ROWS * s->cols);
+    } else { /* a group of zeros in every row; the smallest scale that activations can have */
+        for (uint32_t row = 0; row < X_ROWS; row++) {
+            const uint32_t group = s->cols < m->key->group ? s->cols : m->key->group;
+            memset((int8_t *)argument(m, 10) + (size_t)row * p.kp, 0, group);
+            ((float *)argument(m, 11))[(size_t)row * p.groups] = 0;
+            ((int32_t *)argument(m, 12))[(size_t)row * p.groups] = 0;
+            if (s->edge && p.groups > 1)
+                ((float *)argument(m, 11))[(size_t)row * p.groups + 1] = 0x1.020408p-47f;
+        }
+    }
+    float *out = mx_make_reals(m, (size_t)s->entries * s->ldo, 2);
+    if (s->mode == 1)
+        edges(m, out, s->ldo);
+    mx_make_u32(m, s->cols);
+    mx_make_u32(m, s->rows);
+    mx_make_u32(m, s->ldo);
+    mx_make_u32(m, s->out_row);
+    mx_make_u32(m, s->mode);
+    mx_make_grid(m, MX_WORK_LINEAR, MX_TOKENS, s->entries, s->units);
+    m->c->grid.jobs = MX_JOBS;
+    m->c->counts[MX_JOBS] = s->jobs;
+    return true;
+}
+
+/* One row, and tokens that are not there. */
+static bool embed(struct mx_maker *m, uint32_t run) {
+    enum { HIDDEN = 80, ROWS = 20, FIRST = 16 };
+    if (run > 0)
+        return false;
+    const struct mx_planes p = mx_make_planes(m->key, ROWS, HIDDEN);
+    mx_make_weights(m, &p);
+    edge_weights(m, (uint8_t *)argument(m, 0) + 512, &p);
+    MX_MAKE_WORDS(m, FIRST + 19, FIRST + 20, FIRST - 1, FIRST, 0xffffffffu);
+    mx_make_output(m, 5 * HIDDEN * 4);
+    mx_make_zeros(m, 4);
+    mx_make_u32(m, HIDDEN);
+    mx_make_u32(m, FIRST);
+    mx_make_u32(m, ROWS);
+    mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 5, 1);
+    return true;
+}
+
+/* ---- Norm ---- */
+
+static void quantised(struct mx_maker *m, uint32_t rows, uint32_t cols) {
+    const uint32_t kp = mx_round_up(cols, 32);
+    mx_make_output(m, (size_t)rows * kp);
+    mx_make_output(m, (size_t)rows * kp / 8);
+    mx_make_output(m, (size_t)rows * kp / 8);
+    mx_make_zeros(m, 4);
+    mx_make_u32(m, cols);
+}
+
+static const struct {
+    uint32_t cols, group;
+} norm_shapes[] = {{80, 32}, {80, 128}, {33, 64}, {2064, 64}, {16, 32}, {4100, 0}};
+enum { NORM_SHAPES = sizeof norm_shapes / sizeof norm_shapes[0] };
+
+static bool norm(struct mx_maker *m, uint32_t run) {
+    if (run >= NORM_SHAPES)
+        return false;
+    const uint32_t H = norm_shapes[run].cols;
+    mx_make_vector(m, H, false, true);
+    edges(m, (float *)((uint8_t *)argument(m, 0) + 768), H);
+    MX_MAKE_WORDS(m, 3, 0, 2, 2);
+    float *x = mx_make_reals(m, 4 * (size_t)H, 3);
+    edges(m, x, H);
+    memset(x + 2 * H, 0, H * 4);
+    mx_make_output(m, 4 * (size_t)H * 4);
+    quantised(m, 4, H);
+    mx_make_u32(m, norm_shapes[run].group);
+    mx_make_f32(m, 1.0f / (float)H);
+    mx_make_f32(m, 0x1.0c6f7ap-20f);
+    mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 4, 1);
+    return true;
+}
+
+static bool quantise(struct mx_maker *m, uint32_t run) {
+    if (run >= NORM_SHAPES - 1)
+        return false;
+    const uint32_t K = norm_shapes[run].cols;
+    float *x = mx_make_reals(m, 5 * (size_t)K, 3);
+    edges(m, x, 2 * K);
+    for (uint32_t i = 0; i < K; i++)
+        x[2 * K + i] *= 0x1p90f;
+    memset(x + 3 * K, 0, K * 4);
+    quantised(m, 5, K);
+    mx_make_u32(m, norm_shapes[run].group);
+    mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 5, 1);
+    return true;
+}
+
+/* ---- Positions and attention ---- */
+
+static bool rope_table(struct mx_maker *m, uint32_t run) {
+    enum { HALF = 37 };
+    if (run > 0)
+        return false;
+    mx_make_vector(m, HALF, true, true);
+    MX_MAKE_WORDS(m, 1, 3, 1000, 32767, 262143, 200000, 0);
+    mx_make_output(m, 7 * HALF * 8);
+    mx_make_u32(m, HALF);
+    mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 7, 1);
+    return true;
+}
+
+struct attention_shape {
+    uint32_t heads, kv_heads, d, tokens;
+    struct {
+        uint32_t p, s;
+    } at[8];
+};
+
+static const struct attention_shape attention_shapes[] = {
+    /* one token: heads that share a KV head are computed side by side, here 7 = 4 + 2 + 1 */
+    {14, 2, 80, 1, {{200, 0}}},
+    {3, 3, 64, 1, {{63, 0}}},
+    {2, 1, 10, 1, {{64, 0}}},
+    {2, 1, 256, 1, {{1, 0}}},
+    /* tokens of one sequence across a block's end, then tokens of others, one before its predecessor */
+    {4, 2, 48, 8, {{61, 1}, {62, 1}, {63, 1}, {64, 1}, {65, 1}, {66, 1}, {3, 0}, {2, 2}}},
+    {3, 1, 128, 6, {{5, 2}, {6, 2}, {7, 2}, {200, 0}, {199, 0}, {0, 1}}},
+    {1, 1, 66, 5, {{126, 0}, {127, 0}, {128, 0}, {129, 0}, {130, 0}}},
+};
+enum { ATTENTION_SHAPES = sizeof attention_shapes / sizeof attention_shapes[0], SEQUENCES = 3, BLOCKS = 4, POOL = 13 };
+
+static void table(struct mx_maker *m) {
+    uint32_t *blocks = mx_make_zeros(m, 4 * SEQUENCES * BLOCKS);
+    for (uint32_t i = 0; i < SEQUENCES * BLOCKS; i++)
+        blocks[i] = i * 5 % POOL; /* block 8 is nobody's */
+}
+
+static void attention_sizes(struct mx_maker *m, const struct attention_shape *s) {
+    mx_make_u32(m, s->heads);
+    mx_make_u32(m, s->kv_heads);
+    mx_make_u32(m, s->d);
+    mx_make_u32(m, POOL);
+    mx_make_u32(m, BLOCKS);
+}
+
+static void places(struct mx_maker *m, const struct attention_shape *s) {
+    uint32_t *p = mx_make_zeros(m, 4 * s->tokens);
+    for (uint32_t t = 0; t < s->tokens; t++)
+        p[t] = s->at[t].p;
+    p = mx_make_zeros(m, 4 * s->tokens);
+    for (uint32_t t = 0; t < s->tokens; t++)
+        p[t] = s->at[t].s;
+}
+
+/* A cache whose values end with the last position of each sequence: NaN behind it. `edge`: values at the edge. */
+static void cache(struct mx_maker *m, const struct attention_shape *s, bool values, bool key) {
+    const size_t n = (size_t)s->kv_heads * POOL * s->d * 64;
+    const bool half = m->key->kv == MX_KF_KV_F16;
+    uint8_t *v = mx_make_zeros(m, n * (half ? 2 : 4));
+    memset(v, 0xff, n * (half ? 2 : 4));
+    uint32_t blocks[SEQUENCES * BLOCKS];
+    for (uint32_t i = 0; i < SEQUENCES * BLOCKS; i++)
+        blocks[i] = i * 5 % POOL;
+    for (uint32_t t = 0; values && t < s->tokens; t++)
+        for (uint32_t p = 0; p <= s->at[t].p; p++)
+            for (size_t h = 0; h < s->kv_heads; h++)
+                for (uint32_t i = 0; i < s->d; i++) {
+                    size_t block = (h * POOL + blocks[s->at[t].s * BLOCKS + p / 64]) * s->d * 64;
+                    size_t at = block + (key ? (size_t)i * 64 + p % 64 : (size_t)(p % 64) * s->d + i);
+                    float f = s->d == 48 ? edge(m) : mx_make_real(m, 1);
+                    uint16_t x = (uint16_t)(mx_make_random(m) & 0xbfff); /* below 2 */
+                    memcpy(v + at * (half ? 2 : 4), half ? (void *)&x : &f, half ? 2 : 4);
+                }
+}
+
+static bool rope_kv(struct mx_maker *m, uint32_t run) {
+    if (run >= ATTENTION_SHAPES)
+        return false;
+    const struct attention_shape *s = &attention_shapes[run];
+    const size_t ldq = (s->heads + 2 * s->kv_heads) * s->d;
+    float *qkv = mx_make_reals(m, s->tokens * ldq, run % 2 ? 18 : 2); /* too large for halves: saturated */
+    if (run == 4)
+        edges(m, qkv, s->tokens * ldq);
+    mx_make_vector(m, (uint32_t)ldq, false, run != 1);
+    float *cs = mx_make_reals(m, s->tokens * (size_t)s->d, 0);
+    if (run == 4)
+        edges(m, cs, s->tokens * (size_t)s->d);
+    places(m, s);
+    table(m);
+    if (run == 5) /* a block that is not in the pool */
+        ((uint32_t *)argument(m, 12))[0] = POOL;
+    mx_make_output(m, s->tokens * (size_t)s->heads * s->d * 4);
+    cache(m, s, false, true);
+    cache(m, s, false, false);
+    mx_make_zeros(m, 4);
+    attention_sizes(m, s);
+    mx_make_grid(m, MX_WORK_GRID, MX_TOKENS, s->tokens, s->heads + 2 * s->kv_heads);
+    return true;
+}
+
+static bool attention(struct mx_maker *m, uint32_t run) {
+    if (run >= ATTENTION_SHAPES)
+        return false;
+    const struct attention_shape *s = &attention_shapes[run];
+    float *q = mx_make_reals(m, s->tokens * (size_t)s->heads * s->d, run == 3 ? 6 : 1);
+    if (run == 4)
+        edges(m, q, s->tokens * (size_t)s->heads * s->d);
+    cache(m, s, true, true);
+    cache(m, s, true, false);
+    places(m, s);
+    table(m);
+    mx_make_output(m, s->tokens * (size_t)s->heads * s->d * 4);
+    attention_sizes(m, s);
+    mx_make_f32(m, 0x1.8p-4f);
+    mx_make_grid(m, MX_WORK_GRID, MX_TOKENS, s->tokens, s->heads);
+    return true;
+}
+
+/* ---- Experts ---- */
+
+static bool route(struct mx_maker *m, uint32_t run) {
+    static const struct {
+        uint32_t routed, top_k, shared, flags;
+    } shapes[] = {{60, 4, 4, 2}, {3, 3, 0, 1}, {300, 16, 1, 3}, {1024, 2, 0, 0}, {1, 1, 1, 0}};
+    enum { TOKENS = 4 };
+    if (run >= sizeof shapes / sizeof shapes[0])
+        return false;
+    const uint32_t routed = shapes[run].routed, n = shapes[run].top_k + shapes[run].shared;
+    const uint32_t ldg = routed + (shapes[run].flags & MX_KF_SHARED_GATE ? 1 : 0);
+    float *g = mx_make_reals(m, (size_t)TOKENS * ldg, 4);
+    for (uint32_t i = 0; i < ldg; i++) {
+        g[i] = (float)(int32_t)(mx_make_random(m) % 3); /* ties */
+        g[ldg + i] = i % 2 ? -100.0f : 0.5f;            /* probabilities of 0, and more ties */
+    }
+    edges(m, g + 2 * ldg, ldg);
+    mx_make_output(m, TOKENS * n * 4);
+    mx_make_output(m, TOKENS * n * 4);
+    mx_make_u32(m, routed);
+    mx_make_u32(m, shapes[run].top_k);
+    mx_make_u32(m, shapes[run].shared);
+    mx_make_u32(m, shapes[run].flags);
+    mx_make_u32(m, ldg);
+    mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, TOKENS, 1);
+    return true;
+}
+
+static bool sort(struct mx_maker *m, uint32_t run) {
+    static const uint32_t shapes[][3] = {{1, 8, 64}, {130, 3, 7}, {2, 2, 1088}, {40, 1, 5}};
+    if (run >= sizeof shapes / sizeof shapes[0])
+        return false;
+    const uint32_t tokens = shapes[run][0], n = shapes[run][1], experts = shapes[run][2];
+    uint32_t *selected = mx_make_zeros(m, 4 * tokens * n);
+    for (uint32_t t = 0; t < tokens; t++) /* different ones for each token, some experts never */
+        for (uint32_t i = 0; i < n; i++)
+            selected[t * n + i] = (mx_make_random(m) % (experts / n) * n + i) % experts;
+    mx_make_words(m, 1, &tokens);
+    mx_make_output(m, (experts < tokens * n ? experts : tokens * n) * 16);
+    mx_make_output(m, tokens * n * 4);
+    mx_make_output(m, tokens * n * 4);
+    mx_make_u32(m, n);
+    mx_make_u32(m, experts);
+    mx_make_grid(m, MX_WORK_ONE, MX_FIXED, 1, 1);
+    return true;
+}
+
+static bool combine(struct mx_maker *m, uint32_t run) {
+    enum { TOKENS = 3, N = 5, HIDDEN = 83 };
+    if (run > 0)
+        return false;
+    edges(m, mx_make_reals(m, TOKENS * N * HIDDEN, 2), TOKENS * N * HIDDEN / 2);
+    uint32_t *entry = mx_make_zeros(m, 4 * TOKENS * N);
+    for (uint32_t i = 0; i < TOKENS * N; i++)
+        entry[i] = i * 7 % (TOKENS * N);
+    edges(m, mx_make_reals(m, TOKENS * N, 0), N);
+    edges(m, mx_make_reals(m, TOKENS * HIDDEN, 2), HIDDEN);
+    mx_make_u32(m, HIDDEN);
+    mx_make_u32(m, N);
+    mx_make_grid(m, MX_WORK_GRID, MX_TOKENS, TOKENS, (HIDDEN + 15) / 16);
+    return true;
+}
+
+bool kernel_case(const struct mx_program_key *key, const char *kernel, uint32_t run, uint8_t *image,
+                 struct mx_case *c) {
+    static const struct {
+        const char *kernel;
+        bool (*make)(struct mx_maker *m, uint32_t run);
+    } makers[] = {
+        {"mx_linear", linear},         {"mx_embed", embed},     {"mx_norm", norm},
+        {"mx_quantise", quantise},     {"mx_route", route},     {"mx_sort", sort},
+        {"mx_rope_table", rope_table}, {"mx_rope_kv", rope_kv}, {"mx_attention", attention},
+        {"mx_combine", combine},
+    };
+    struct mx_maker m = {.image = image, .seed = run * 104729 + 7, .key = key, .c = c};
+    memset(c, 0, sizeof *c);
+    for (size_t i = 0; i < sizeof makers / sizeof makers[0]; i++)
+        if (strcmp(makers[i].kernel, kernel) == 0) {
+            const bool made = makers[i].make(&m, run);
+            c->image_bytes = m.used;
+            return made;
+        }
+    return false;
+}
