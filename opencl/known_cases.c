@@ -147,6 +147,24 @@ static bool rope_kv(struct mx_maker *m, uint32_t run) {
     return true;
 }
 
+/* Run 0: head by head, run 1: all of q and all of k. */
+static bool qk_norm(struct mx_maker *m, uint32_t run) {
+    const uint32_t ld = (HEADS + 2 * KV_HEADS) * DIM, q = run ? HEADS * DIM : DIM, k = run ? KV_HEADS * DIM : DIM;
+    if (run > 1)
+        return false;
+    mx_make_vector(m, q + k, false, true);
+    mx_make_reals(m, 3 * ld, 3);
+    mx_make_u32(m, ld);
+    mx_make_u32(m, run ? 1 : HEADS);
+    mx_make_u32(m, q);
+    mx_make_u32(m, k);
+    mx_make_f32(m, run ? 0x1.555556p-8f : 0x1.555556p-6f); /* 1 / 192, 1 / 48 */
+    mx_make_f32(m, run ? 0x1.555556p-7f : 0x1.555556p-6f); /* 1 / 96 */
+    mx_make_f32(m, 0x1.0c6f7ap-20f);
+    mx_make_grid(m, MX_WORK_GRID, MX_TOKENS, 3, run ? 2 : HEADS + KV_HEADS);
+    return true;
+}
+
 static bool attention(struct mx_maker *m, uint32_t run) {
     if (run > 0)
         return false;
@@ -245,10 +263,19 @@ static const struct {
     const char *kernel;
     bool (*make)(struct mx_maker *m, uint32_t run);
 } makers[] = {
-    {"mx_linear", linear},       {"mx_embed", embed},           {"mx_norm", norm},
-    {"mx_quantise", quantise},   {"mx_rope_table", rope_table}, {"mx_rope_kv", rope_kv},
-    {"mx_attention", attention}, {"mx_route", route},           {"mx_sort", sort},
-    {"mx_combine", combine},     {"mx_kv_copy", kv_copy},       {"mx_hash_leaves", hash_leaves},
+    {"mx_linear", linear},
+    {"mx_embed", embed},
+    {"mx_norm", norm},
+    {"mx_qk_norm", qk_norm},
+    {"mx_quantise", quantise},
+    {"mx_rope_table", rope_table},
+    {"mx_rope_kv", rope_kv},
+    {"mx_attention", attention},
+    {"mx_route", route},
+    {"mx_sort", sort},
+    {"mx_combine", combine},
+    {"mx_kv_copy", kv_copy},
+    {"mx_hash_leaves", hash_leaves},
 };
 
 bool mx_case_make(const struct mx_program_key *key, const char *kernel, uint32_t run, uint8_t *image,

@@ -31,6 +31,23 @@ static const struct pk_family families[] = {
             {{".block_sparse_moe.", ".mlp."}, {".w1.", ".gate_proj."}, {".w3.", ".up_proj."}, {".w2.", ".down_proj."}},
     },
     {
+        .type = "qwen3_moe",
+        .qk_norm = PK_QK_NORM_HEAD,
+        .rms_eps = 1e-6f,
+        .rope_theta = 1e4f,
+        .routed = "num_experts",
+        .width = "moe_intermediate_size",
+        .dense = PK_DENSE_STEP,
+    },
+    {
+        .type = "olmoe",
+        .qk_norm = PK_QK_NORM_WHOLE,
+        .rms_eps = 1e-5f,
+        .rope_theta = 1e4f,
+        .routed = "num_experts",
+        .width = "intermediate_size",
+    },
+    {
         .type = "deepseek",
         .rms_eps = 1e-6f,
         .rope_theta = 1e4f,
@@ -42,7 +59,7 @@ static const struct pk_family families[] = {
     },
 };
 
-const char pk_family_types[] = "qwen2_moe, qwen2, llama, mistral, mixtral, deepseek";
+const char pk_family_types[] = "qwen2_moe, qwen2, llama, mistral, mixtral, qwen3_moe, olmoe, deepseek";
 
 const struct pk_family *pk_family_find(const char *type) {
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {

@@ -15,13 +15,18 @@ enum pk_dense_rule {
     PK_DENSE_FIRST, /* first_k_dense_replace, moe_layer_freq */
 };
 
+/* What q and k are normed by before RoPE: q_norm.weight and k_norm.weight of one head, or of all of them as one vector.
+ */
+enum pk_qk_norm { PK_QK_NORM_NONE, PK_QK_NORM_HEAD, PK_QK_NORM_WHOLE };
+
 enum pk_norm_rule { PK_NORM_CONFIG /* norm_topk_prob */, PK_NORM_ALWAYS };
 
 struct pk_family {
     const char *type; /* model_type of config.json, and the bundle's architecture */
     bool qkv_bias;    /* unless "qkv_bias" is false */
-    bool windowed;    /* "sliding_window" is in force wherever it stands */
-    float rms_eps;    /* where config.json leaves it out; so below */
+    enum pk_qk_norm qk_norm;
+    bool windowed; /* "sliding_window" is in force wherever it stands */
+    float rms_eps; /* where config.json leaves it out; so below */
     float rope_theta;
 
     /* Experts; NULL or 0: the family has none. */

@@ -154,6 +154,11 @@ static bool read_dense_layers(const struct pk_json *j, const struct pk_family *f
     }
 }
 
+/* Queries, keys and values cut to a range: OLMoE's files have the key, as null. */
+static bool require_no_clipping(const struct pk_json *j) {
+    return !pk_json_get(j, "clip_qkv") || refuse(j, "clip_qkv", "only null is supported");
+}
+
 /* How routers of other families score; softmax is what is built. */
 static bool require_softmax(const struct pk_json *j) {
     const char *scoring;
@@ -176,7 +181,9 @@ static bool read_shared(const struct pk_json *j, const struct pk_family *f, stru
 static bool read_moe(const struct pk_json *j, const struct pk_family *f, uint32_t layers, struct pk_ffn *ffn,
                      uint8_t *dense) {
     bool norm = true;
-    if (!pk_json_u32(j, f->routed, 0, MX_ROUTED_MAX, &ffn->routed)) {
+    // transformers 5 writes the key of Mixtral for other families as well
+    const char *routed = pk_json_get(j, "num_local_experts") ? "num_local_experts" : f->routed;
+    if (!pk_json_u32(j, routed, 0, MX_ROUTED_MAX, &ffn->routed)) {
         return false;
     }
     if (ffn->routed == 0) {
@@ -188,7 +195,7 @@ static bool read_moe(const struct pk_json *j, const struct pk_family *f, uint32_
         return false;
     }
     ffn->norm_topk = norm;
-    return require_softmax(j) && read_dense_layers(j, f, layers, dense);
+    return require_softmax(j) && require_no_clipping(j) && read_dense_layers(j, f, layers, dense);
 }
 
 static bool read_ffn(const struct pk_json *j, const struct pk_family *f, uint32_t layers, struct pk_ffn *ffn,

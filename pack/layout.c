@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
+#include "pack/families.h"
 #include "pack/layout_build.h"
 
 /* ---- Segments and tensors ---- */
@@ -149,12 +150,20 @@ static bool add_plain(struct pk_layout_builder *b, uint32_t role, uint32_t layer
            add_matrix(b, role, layer, 0, rows, cols, pk_coding_of_rows(b->o, role, &all));
 }
 
+/* The norm of q and k, where the family has one. */
+static bool add_qk_norm(struct pk_layout_builder *b, uint32_t l) {
+    const struct mx_model *m = &b->s->model;
+    const enum pk_qk_norm norm = pk_family_find(m->architecture)->qk_norm;
+    const uint64_t heads = norm == PK_QK_NORM_HEAD ? 2 : m->heads + m->kv_heads;
+    return norm == PK_QK_NORM_NONE || add_vector(b, MX_ROLE_QK_NORM, l, heads * m->head_dim);
+}
+
 static bool add_attention(struct pk_layout_builder *b, uint32_t l) {
     const struct mx_model *m = &b->s->model;
     const struct mx_layer *layer = &b->s->layers[l];
     const uint64_t q = (uint64_t)m->heads * m->head_dim, qkv = q + 2ull * m->kv_heads * m->head_dim;
     return begin_segment(b, MX_SEGMENT_LAYER, l, MX_NONE) && add_vector(b, MX_ROLE_ATTN_NORM, l, m->hidden) &&
-           add_qkv(b, l) && (!b->s->qkv_bias || add_vector(b, MX_ROLE_QKV_BIAS, l, qkv)) &&
+           add_qkv(b, l) && (!b->s->qkv_bias || add_vector(b, MX_ROLE_QKV_BIAS, l, qkv)) && add_qk_norm(b, l) &&
            add_plain(b, MX_ROLE_ATTN_OUT, l, m->hidden, q) && add_vector(b, MX_ROLE_FFN_NORM, l, m->hidden) &&
            (!layer->routed ||
             add_plain(b, MX_ROLE_ROUTER, l, layer->routed + (layer->flags & MX_LAYER_SHARED_GATE ? 1 : 0), m->hidden));

@@ -67,6 +67,9 @@ bool pk_rows_of(const struct pk_source *s, uint32_t role, uint32_t layer, uint32
                add(s, rows, "model.layers.%u.self_attn.k_proj.%s", layer, what) &&
                add(s, rows, "model.layers.%u.self_attn.v_proj.%s", layer, what);
     }
+    case MX_ROLE_QK_NORM:
+        return add(s, rows, "model.layers.%u.self_attn.q_norm.weight", layer) &&
+               add(s, rows, "model.layers.%u.self_attn.k_norm.weight", layer);
     case MX_ROLE_ATTN_OUT:
         return add(s, rows, "model.layers.%u.self_attn.o_proj.weight", layer);
     case MX_ROLE_FFN_NORM:

@@ -27,6 +27,7 @@
  *   model.embed_tokens.weight                                          [vocab][hidden]
  *   model.layers.l.input_layernorm.weight                              [hidden]
  *   model.layers.l.self_attn.{q,k,v}_proj.weight, .bias                [heads * head_dim][hidden], …
+ *   model.layers.l.self_attn.{q,k}_norm.weight                         [head_dim], or [heads * head_dim], …
  *   model.layers.l.self_attn.o_proj.weight                             [hidden][heads * head_dim]
  *   model.layers.l.post_attention_layernorm.weight                     [hidden]
  *   model.layers.l.mlp.gate.weight                                     [routed][hidden]           sparse layers

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pack/families.h"
 #include "pack/source_build.h"
 
 struct checker {
@@ -56,12 +57,16 @@ static bool expect_attention(struct checker *c, uint32_t l) {
     const struct mx_model *m = &c->s->model;
     uint64_t q = (uint64_t)m->heads * m->head_dim, kv = (uint64_t)m->kv_heads * m->head_dim, h = m->hidden;
     bool bias = c->s->qkv_bias;
+    enum pk_qk_norm norm = pk_family_find(m->architecture)->qk_norm;
     return expect(c, 1, h, "model.layers.%u.input_layernorm.weight", l) &&
            expect(c, 1, h, "model.layers.%u.post_attention_layernorm.weight", l) &&
            expect(c, q, h, "model.layers.%u.self_attn.q_proj.weight", l) &&
            expect(c, kv, h, "model.layers.%u.self_attn.k_proj.weight", l) &&
            expect(c, kv, h, "model.layers.%u.self_attn.v_proj.weight", l) &&
            expect(c, h, q, "model.layers.%u.self_attn.o_proj.weight", l) &&
+           (!norm ||
+            (expect(c, 1, norm == PK_QK_NORM_HEAD ? m->head_dim : q, "model.layers.%u.self_attn.q_norm.weight", l) &&
+             expect(c, 1, norm == PK_QK_NORM_HEAD ? m->head_dim : kv, "model.layers.%u.self_attn.k_norm.weight", l))) &&
            (!bias || (expect(c, 1, q, "model.layers.%u.self_attn.q_proj.bias", l) &&
                       expect(c, 1, kv, "model.layers.%u.self_attn.k_proj.bias", l) &&
                       expect(c, 1, kv, "model.layers.%u.self_attn.v_proj.bias", l)));

@@ -85,12 +85,14 @@ enum mx_role {
     MX_ROLE_ATTN_NORM = 5,  /* vector [hidden] */
     MX_ROLE_QKV = 6,      /* [(heads + 2 kv_heads) * head_dim][hidden]: q rows, k rows, v rows; site: attention input */
     MX_ROLE_QKV_BIAS = 7, /* vector [(heads + 2 kv_heads) * head_dim], optional */
-    MX_ROLE_ATTN_OUT = 8, /* [hidden][heads * head_dim]; site: attention output */
-    MX_ROLE_FFN_NORM = 9, /* vector [hidden] */
-    MX_ROLE_ROUTER = 10,  /* F32 [routed + (1 if shared gate)][hidden]: the shared expert's gate is the last row */
-    MX_ROLE_GATE_UP = 11, /* [2 * width'][hidden], width' = width padded to 16: tile 2i is gate tile i, 2i+1 up tile i;
-                             site: FFN input; one copy in each expert segment of the layer */
-    MX_ROLE_DOWN = 12,    /* [hidden][width]; site: FFN middle; one copy in each expert segment of the layer */
+    MX_ROLE_QK_NORM = 8,  /* optional, not beside a bias. Vector [2 * head_dim]: weights of the norm of every head of q,
+                             then of k; or [(heads + kv_heads) * head_dim]: of all of q, then of all of k */
+    MX_ROLE_ATTN_OUT = 9, /* [hidden][heads * head_dim]; site: attention output */
+    MX_ROLE_FFN_NORM = 10, /* vector [hidden] */
+    MX_ROLE_ROUTER = 11,   /* F32 [routed + (1 if shared gate)][hidden]: the shared expert's gate is the last row */
+    MX_ROLE_GATE_UP = 12,  /* [2 * width'][hidden], width' = width padded to 16: tile 2i is gate tile i, 2i+1 up tile i;
+                              site: FFN input; one copy in each expert segment of the layer */
+    MX_ROLE_DOWN = 13,     /* [hidden][width]; site: FFN middle; one copy in each expert segment of the layer */
 };
 
 enum mx_segment_kind {

@@ -142,7 +142,7 @@ static bool is_integer(const struct mx_tensor *t) {
 
 static bool is_vector(uint32_t role) {
     return role == MX_ROLE_FINAL_NORM || role == MX_ROLE_INV_FREQ || role == MX_ROLE_ATTN_NORM ||
-           role == MX_ROLE_QKV_BIAS || role == MX_ROLE_FFN_NORM;
+           role == MX_ROLE_QKV_BIAS || role == MX_ROLE_QK_NORM || role == MX_ROLE_FFN_NORM;
 }
 
 static bool format_is_right(const struct mx_tensor *t, bool vector) {
@@ -248,6 +248,16 @@ static enum moxie_error leave(struct tensor_walk *w, uint32_t end) {
                    "segment %u or one up to %u is larger than its tensors", w->segment, end);
 }
 
+/* The norm of q and k, of each head or of all heads as one vector, which a norm can have. */
+static enum moxie_error take_qk_norm(struct tensor_walk *w, uint32_t i) {
+    const struct mx_model *m = &w->b->manifest->model;
+    const uint32_t heads = 2 * m->head_dim, all = (m->heads + m->kv_heads) * m->head_dim;
+    if (w->b->tensors[w->next].rows != heads && m->heads * m->head_dim > MX_HIDDEN_MAX) {
+        return bad_tensor(w, "its vectors are too long for a norm");
+    }
+    return take(w, MX_ROLE_QK_NORM, i, w->b->tensors[w->next].rows == heads ? heads : all, 1);
+}
+
 static enum moxie_error check_layer(struct tensor_walk *w, uint32_t i) {
     const struct mx_model *m = &w->b->manifest->model;
     const struct mx_layer *l = &w->b->layers[i];
@@ -260,6 +270,8 @@ static enum moxie_error check_layer(struct tensor_walk *w, uint32_t i) {
     }
     if (!e && next_is(w, MX_ROLE_QKV_BIAS, i)) {
         e = take(w, MX_ROLE_QKV_BIAS, i, qkv, 1);
+    } else if (!e && next_is(w, MX_ROLE_QK_NORM, i)) {
+        e = take_qk_norm(w, i);
     }
     if (!e) {
         e = take(w, MX_ROLE_ATTN_OUT, i, m->hidden, q);
@@ -331,6 +343,7 @@ const char *mx_role_name(uint32_t role) {
         [MX_ROLE_ATTN_NORM] = "attention norm",
         [MX_ROLE_QKV] = "query, key and value",
         [MX_ROLE_QKV_BIAS] = "bias of query, key and value",
+        [MX_ROLE_QK_NORM] = "norm of query and key",
         [MX_ROLE_ATTN_OUT] = "attention output",
         [MX_ROLE_FFN_NORM] = "FFN norm",
         [MX_ROLE_ROUTER] = "router",

@@ -205,6 +205,28 @@ static enum moxie_error rope(struct walk *w) {
     return end(w);
 }
 
+/* In place on q and k: `vectors` of q of `cols` values each, then those of k. */
+static enum moxie_error qk_norm(struct walk *w) {
+    const struct mx_model *m = w->model;
+    const struct mx_tensor *t = find(w, MX_ROLE_QK_NORM, 0);
+    if (!t)
+        return MOXIE_OK;
+    const bool each = t->rows == 2 * m->head_dim; /* head by head */
+    const uint32_t q_vectors = each ? m->heads : 1, k_vectors = each ? m->kv_heads : 1;
+    const uint32_t q_cols = m->heads * m->head_dim / q_vectors, k_cols = m->kv_heads * m->head_dim / k_vectors;
+    begin(w, "norm", "mx_qk_norm", MX_PHASE_QKV, MX_WORK_GRID, MX_TOKENS, q_vectors + k_vectors);
+    weights(w, t, t->data);
+    BUFFERS(w, MX_BUFFER_QKV);
+    u32(w, (m->heads + 2 * m->kv_heads) * m->head_dim);
+    u32(w, q_vectors);
+    u32(w, q_cols);
+    u32(w, k_cols);
+    f32(w, 1.0f / (float)q_cols); /* exact integers below 2^24: rounded to nearest */
+    f32(w, 1.0f / (float)k_cols);
+    f32(w, m->rms_eps);
+    return end(w);
+}
+
 static enum moxie_error attend(struct walk *w) {
     const struct mx_model *m = w->model;
     begin(w, "attention", "mx_attention", MX_PHASE_ATTENTION, MX_WORK_GRID, MX_TOKENS, m->heads);
@@ -248,6 +270,8 @@ static enum moxie_error attention(struct walk *w) {
         norm(w, MX_ROLE_ATTN_NORM, MX_PHASE_ATTN_NORM, MX_BUFFER_IOTA, MX_TOKENS, site_group(w, MX_ROLE_QKV));
     if (!e)
         e = linear(w, &qkv);
+    if (!e)
+        e = qk_norm(w);
     if (!e)
         e = rope(w);
     if (!e)

@@ -82,6 +82,14 @@ static void test_numbers(void **state) {
     assert_non_null(pk_source_find(s, "model.layers.1.mlp.experts.4.up_proj.weight"));
     pk_source_close(s);
 
+    s = open_source(REFERENCE "qwen3-moe"); // no shared expert, heads wider than the hidden size
+    assert_true(s->layers[0].shared == 0 && s->layers[0].flags == MX_LAYER_NORM_TOPK && s->model.head_dim == 24);
+    pk_source_close(s);
+
+    s = open_source(REFERENCE "olmoe"); // the epsilon that its files leave out; intermediate_size is an expert's
+    assert_true(s->layers[0].width == 16 && s->layers[0].flags == 0 && s->model.rms_eps == 1e-5f && !s->qkv_bias);
+    pk_source_close(s);
+
     s = open_source(REFERENCE "deepseek"); // layer 0 is dense, two shared experts without a gate
     assert_true(s->layers[0].routed == 0 && s->layers[0].width == 104 && s->layers[1].routed == 7);
     assert_true(s->layers[1].shared == 2 && s->shared_width == 48 && s->layers[2].flags == 0);
@@ -192,6 +200,11 @@ static void test_refused_configs(void **state) {
         write_changed(folder, "llama", "config.json", llama[i], "true");
         refused(MOXIE_ERROR_MODEL, llama[i]);
     }
+    copy("olmoe", "model.safetensors");
+    write_changed(folder, "olmoe", "config.json", "clip_qkv", "8.0");
+    refused(MOXIE_ERROR_MODEL, "clip_qkv");
+    write_changed(folder, "olmoe", "config.json", "model_type", "\"qwen3_moe\""); // a norm of each head
+    refused(MOXIE_ERROR_MODEL, "moe_intermediate_size");
     static const struct {
         const char *key, *value, *part;
     } deepseek[] = {

@@ -30,6 +30,7 @@ struct wanted {
 static bool wanted(size_t i, struct wanted *w) {
     static const struct wanted others[] = {
         {{.kernel_file = "norm"}, "mx_norm"},
+        {{.kernel_file = "norm"}, "mx_qk_norm"},
         {{.kernel_file = "norm"}, "mx_quantise"},
         {{.kernel_file = "rope"}, "mx_rope_table"},
         {{.kernel_file = "route"}, "mx_route"},

@@ -12,7 +12,7 @@ from numpy_twin.arith import F
 from tool import ToolTest
 
 REFERENCE = pathlib.Path(__file__).resolve().parent / "data" / "reference"
-CASES = ("moe-f32", "moe-norm-tied", "moe-sparse-step", "moe-dead-sharded", "qwen2", "llama", "mistral", "mixtral", "deepseek")
+CASES = ("moe-f32", "moe-norm-tied", "moe-sparse-step", "moe-dead-sharded", "qwen2", "llama", "mistral", "mixtral", "deepseek", "qwen3-moe", "olmoe")
 
 
 def same_bits(a, b):

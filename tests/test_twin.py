@@ -13,7 +13,7 @@ from numpy_twin.arith import F
 
 REFERENCE = pathlib.Path(__file__).resolve().parent / "data" / "reference"
 CASES = ("moe-f32", "moe-norm-tied", "moe-sparse-step", "moe-dead-sharded", "qwen2", "llama", "mistral", "mixtral",
-         "deepseek")
+         "deepseek", "qwen3-moe", "olmoe")
 
 
 def tokens_of(case, count):

@@ -34,8 +34,9 @@ const char *chat_template_name(uint32_t chat_template) {
 }
 
 const char *role_name(uint32_t role) {
-    static const char *const names[] = {"?",        "embedding", "final_norm", "head",   "inv_freq", "attn_norm", "qkv",
-                                        "qkv_bias", "attn_out",  "ffn_norm",   "router", "gate_up",  "down"};
+    static const char *const names[] = {"?",         "embedding", "final_norm", "head",    "inv_freq",
+                                        "attn_norm", "qkv",       "qkv_bias",   "qk_norm", "attn_out",
+                                        "ffn_norm",  "router",    "gate_up",    "down"};
     return role < sizeof(names) / sizeof(names[0]) ? names[role] : "?";
 }
 

@@ -143,3 +143,22 @@ __kernel void mx_quantise(__global const float *restrict x, __global char *restr
     const ulong row = MX_UNIT(0), kp = (K + 31) / 32 * 32, groups = (K + group - 1) / group;
     mx_quantise_row(x + row * K, xq + row * kp, xs + row * groups, xsum + row * groups, K, group, status);
 }
+
+/* qkv (T, ld): vectors of q, then of k, normed in place: q_vectors of q_cols values each, weights (q_cols), then vectors
+ * of k_cols values, weights (k_cols) behind. Grid: units are (token, vector). */
+__kernel void mx_qk_norm(MX_WEIGHTS, __global float *restrict qkv, uint ld, uint q_vectors, uint q_cols, uint k_cols,
+                         float inv_q, float inv_k, float eps) {
+#if MX_LANES
+    __local float parts[MX_LOCAL];
+    __local float sums[MX_SEGMENTS_MAX];
+#else
+    float *parts = 0, *sums = 0;
+#endif
+    const uint v = MX_UNIT(1), of_k = v < q_vectors ? 0 : v - q_vectors, cols = v < q_vectors ? q_cols : k_cols;
+    __global const float *w = (__global const float *)(MX_BASE(segment) + data) + (v < q_vectors ? 0 : q_cols);
+    __global float *x = qkv + (ulong)MX_UNIT(0) * ld + (v < q_vectors ? v * q_cols : q_vectors * q_cols + of_k * k_cols);
+    const float r =
+        mx_rsqrt(fma(mx_sum_squares(x, cols, parts, sums), v < q_vectors ? inv_q : inv_k, eps));
+    for (uint i = MX_ITEM; i < cols; i += MX_ITEMS)
+        x[i] = mx_flush((x[i] * r) * w[i]);
+}

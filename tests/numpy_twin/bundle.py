@@ -16,7 +16,7 @@ from .forward import FloatMatrix, IntegerMatrix, Layer, Model, Stacked
 
 NONE = 0xFFFFFFFF
 I4, I4Z, I4M, I8, BF16, F16, F32, VECTOR = range(1, 9)
-EMBEDDING, FINAL_NORM, HEAD, INV_FREQ, ATTN_NORM, QKV, QKV_BIAS, ATTN_OUT, FFN_NORM, ROUTER, GATE_UP, DOWN = range(1, 13)
+EMBEDDING, FINAL_NORM, HEAD, INV_FREQ, ATTN_NORM, QKV, QKV_BIAS, QK_NORM, ATTN_OUT, FFN_NORM, ROUTER, GATE_UP, DOWN = range(1, 14)
 NORM_TOPK, SHARED_GATE = 1, 2
 KV_F16 = 1
 
@@ -215,6 +215,13 @@ class Bundle:
         found = self._tensors(role, layer)
         return self.vector_of(found[0]) if found else None
 
+    def _qk_norm(self, layer):
+        both, d = self._vector(QK_NORM, layer), self.config.head_dim
+        if both is None:
+            return None
+        q = d if len(both) == 2 * d else self.config.heads * d
+        return both[:q], both[q:]
+
     def vector_of(self, tensor):
         return np.array(self._plane(tensor.segment, tensor.data, "<f4", tensor.rows))
 
@@ -236,7 +243,7 @@ class Bundle:
                        for e in range(layer.routed + layer.shared)]
             layers.append(Layer(
                 attn_norm=self._vector(ATTN_NORM, index), qkv=self._whole(QKV, index),
-                qkv_bias=self._vector(QKV_BIAS, index), attn_out=self._whole(ATTN_OUT, index),
+                qkv_bias=self._vector(QKV_BIAS, index), qk_norm=self._qk_norm(index), attn_out=self._whole(ATTN_OUT, index),
                 ffn_norm=self._vector(FFN_NORM, index), router=self._whole(ROUTER, index), experts=experts,
                 routed=layer.routed, top_k=layer.top_k, norm_topk=bool(layer.flags & NORM_TOPK),
                 shared_gate=bool(layer.flags & SHARED_GATE)))

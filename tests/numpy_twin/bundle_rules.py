@@ -151,6 +151,10 @@ def check_tensors(bundle):
             del shapes[b.ROUTER]
         if not any(t.layer == index and t.role == b.QKV_BIAS for t in bundle.tensors):
             del shapes[b.QKV_BIAS]
+        norm = [t.rows for t in bundle.tensors if (t.layer, t.role) == (index, b.QK_NORM)]
+        if norm:
+            need(b.QKV_BIAS not in shapes and norm[0] in (2 * m.head_dim, heads + kv), f"norm of q and k: {norm}")
+            shapes[b.QK_NORM] = norm[0], 1
         wanted |= {(index, role): shape for role, shape in shapes.items()}
     parts = {}
     for tensor in bundle.tensors:
@@ -161,7 +165,7 @@ def check_tensors(bundle):
         for tensor in tensors:
             need(tensor.row_offset == row and tensor.cols == wanted[layer, role][1], f"shape: {tensor}")
             row += tensor.rows
-            vector = role in (b.FINAL_NORM, b.INV_FREQ, b.ATTN_NORM, b.QKV_BIAS, b.FFN_NORM)
+            vector = role in (b.FINAL_NORM, b.INV_FREQ, b.ATTN_NORM, b.QKV_BIAS, b.QK_NORM, b.FFN_NORM)
             need(vector == (tensor.format == b.VECTOR), f"format: {tensor}")
             expert = role in (b.GATE_UP, b.DOWN)
             count = bundle.layers[layer].routed + bundle.layers[layer].shared if expert else 1

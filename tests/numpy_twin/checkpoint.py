@@ -70,9 +70,11 @@ def build(config, tensors):
             router = Stacked(router)
         base = f"model.layers.{index}."
         bias = np.concatenate([tensors[n + ".bias"] for n in qkv]) if qkv[0] + ".bias" in tensors else None
+        has_norm = base + "self_attn.q_norm.weight" in tensors
         layers.append(Layer(
             attn_norm=tensors[base + "input_layernorm.weight"],
             qkv=Stacked([tensors[n + ".weight"] for n in qkv]), qkv_bias=bias,
+            qk_norm=tuple(tensors[f"{base}self_attn.{p}_norm.weight"] for p in "qk") if has_norm else None,
             attn_out=tensors[base + "self_attn.o_proj.weight"],
             ffn_norm=tensors[base + "post_attention_layernorm.weight"], router=router, experts=experts, routed=routed,
             top_k=config["num_experts_per_tok"] if sparse else 0, norm_topk=norm_topk, shared_gate=shared_gate))

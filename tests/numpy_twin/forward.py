@@ -136,6 +136,7 @@ class Layer:
     attn_norm: np.ndarray
     qkv: object
     qkv_bias: np.ndarray | None
+    qk_norm: tuple | None       # weights for q and for k, of one head or of all
     attn_out: object
     ffn_norm: np.ndarray
     router: FloatMatrix | None  # routed rows, then the shared expert's gate
@@ -165,6 +166,13 @@ class Model:
 def norm(x, weights, model):
     r = rsqrt(fma(lanesum_squares(x), model.inv_hidden, model.eps))
     return flush((x * r[:, None]) * weights)
+
+
+def norm_vectors(x, weights, model):
+    """x (tokens, n), each stretch of len(weights) values by itself."""
+    cut = x.reshape(-1, len(weights))
+    r = rsqrt(fma(lanesum_squares(cut), F(1 / len(weights)), model.eps))
+    return flush((cut * r[:, None]) * weights).reshape(x.shape)
 
 
 def rope(x, positions, model):
@@ -260,6 +268,8 @@ def logits(model, tokens):
         if layer.qkv_bias is not None:
             qkv = flush(qkv + layer.qkv_bias)
         q, k, v = np.split(qkv, [q_rows, q_rows + kv_rows], axis=-1)
+        if layer.qk_norm is not None:
+            q, k = norm_vectors(q, layer.qk_norm[0], model), norm_vectors(k, layer.qk_norm[1], model)
         q = rope(q.reshape(count, model.heads, model.head_dim), positions, model)
         k = rope(k.reshape(count, model.kv_heads, model.head_dim), positions, model)
         v = v.reshape(count, model.kv_heads, model.head_dim)

@@ -79,6 +79,17 @@ CASES = {
         stored="bf16", hub_style=True, model="mixtral", shards=2, vocab_size=83, hidden_size=80, num_hidden_layers=2,
         num_attention_heads=5, num_key_value_heads=1, intermediate_size=40, num_local_experts=5,
         num_experts_per_tok=2, tie_word_embeddings=False, rope_theta=1e6, rms_norm_eps=1e-5),
+    # qwen3_moe: q and k normed head by head, an explicit head_dim with nh*d != H, no shared expert, renormalised.
+    "qwen3-moe": dict(
+        stored="bf16", hub_style=True, model="qwen3_moe", vocab_size=73, hidden_size=56, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=24, intermediate_size=64, num_experts=6,
+        num_experts_per_tok=3, moe_intermediate_size=24, norm_topk_prob=True, tie_word_embeddings=False,
+        rope_theta=1e6),
+    # olmoe: q and k normed as one vector each, longer than one sum segment for q; experts of intermediate_size.
+    "olmoe": dict(
+        stored="bf16", hub_style=True, model="olmoe", vocab_size=71, hidden_size=272, num_hidden_layers=1,
+        num_attention_heads=4, num_key_value_heads=1, intermediate_size=16, num_experts=6, num_experts_per_tok=2,
+        norm_topk_prob=False, tie_word_embeddings=False, rope_theta=1e4, rms_norm_eps=1e-5),
     # deepseek v1: layer 0 dense, then experts with two shared ones in one, added without a gate.
     "deepseek": dict(
         stored="bf16", hub_style=True, model="deepseek", vocab_size=89, hidden_size=80, num_hidden_layers=3,
@@ -92,6 +103,8 @@ CLASSES = {
     "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
     "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),
     "mixtral": (transformers.MixtralConfig, transformers.MixtralForCausalLM),
+    "qwen3_moe": (transformers.Qwen3MoeConfig, transformers.Qwen3MoeForCausalLM),
+    "olmoe": (transformers.OlmoeConfig, transformers.OlmoeForCausalLM),
     "deepseek": (deepseek.Config, deepseek.Model),
 }
 QWEN_SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
@@ -167,6 +180,9 @@ def as_published(folder, case):
             config.pop(key, None)
         config |= dict(rope_theta=case["rope_theta"], torch_dtype=str(DTYPES[case["stored"]]).removeprefix("torch."))
         config |= {key: case[key] for key in ("head_dim", "sliding_window") if key in case}
+        if "num_experts" in case:  # which this transformers may call num_local_experts
+            config.pop("num_local_experts", None)
+            config["num_experts"] = case["num_experts"]
         if case["model"].startswith("qwen2"):
             config |= dict(sliding_window=4096, max_window_layers=2)
     path.write_text(json.dumps(dict(sorted(config.items())), indent=2) + "\n")

@@ -57,6 +57,27 @@ void twin_norm(const struct mx_program_key *key, const union twin_arg *arg, uint
     }
 }
 
+void twin_qk_norm(const struct mx_program_key *key, const union twin_arg *arg, uint32_t tokens) {
+    const uint32_t ld = arg[9].u, q_vectors = arg[10].u, q_cols = arg[11].u, k_cols = arg[12].u;
+    const struct twin_tensor t = twin_tensor(key, arg, 0, 1);
+    for (uint64_t token = 0; token < tokens; token++) {
+        const uint64_t v_starts = (uint64_t)q_vectors * q_cols; /* then k, then as many values of v */
+        const uint64_t k_values = (ld - v_starts) / 2;
+        float *row = (float *)arg[8].mem + token * ld;
+        for (uint64_t at = 0; at < v_starts + k_values;) {
+            const bool key_part = at >= v_starts;
+            const uint32_t cols = key_part ? k_cols : q_cols;
+            const float r = mx_rsqrt(fmaf(twin_lanesum(row + at, cols, true), arg[key_part ? 14 : 13].f, arg[15].f));
+            for (uint32_t i = 0; i < cols; i++) {
+                float w, scaled = row[at + i] * r;
+                memcpy(&w, t.data + 4 * ((key_part ? q_cols : 0) + i), 4);
+                row[at + i] = mx_flush(scaled * w);
+            }
+            at += cols;
+        }
+    }
+}
+
 void twin_quantise(const struct mx_program_key *key, const union twin_arg *arg, uint32_t rows) {
     const uint32_t K = arg[5].u, group = arg[6].u, kp = (K + 31) / 32 * 32, groups = (K + group - 1) / group;
     (void)key;
