@@ -163,6 +163,10 @@ test-one: $(filter %/$(T),$(TESTS)) ## build and run one test: make test-one T=t
 	@PYTHON=$(PYTHON) tests/run_tests.sh $(B) $(filter %/$(T) tests/$(T).py tests/$(T).sh,$(TESTS) $(SCRIPTS))
 	@cat $(B)/tests/logs/$(T)*.out
 
+kernels-check: ## compile every kernel for devices that are not here: SPIR, NVIDIA, AMD, Arm, x86 variants
+	@$(PYTHON) tools/kernels_check.py
+.PHONY: kernels-check
+
 lint: setup-lint ## format, static analysis, layers, shell scripts
 	@$(MAKE) --no-print-directory -s $(JOBS) lint-all
 
