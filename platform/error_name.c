@@ -23,7 +23,7 @@ const char *moxie_error_name(enum moxie_error code) {
     case MOXIE_ERROR_TEXT:
         return "text not representable";
     case MOXIE_ERROR_FILE:
-        return "file not readable";
+        return "file not accessible";
     case MOXIE_ERROR_TRUNCATED:
         return "file truncated";
     case MOXIE_ERROR_FORMAT:

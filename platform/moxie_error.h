@@ -26,7 +26,7 @@ enum moxie_error {
     MOXIE_ERROR_TEXT = 107,         /* text that this model's tokenizer or template cannot represent */
 
     /* 2xx: the bundle's bytes */
-    MOXIE_ERROR_FILE = 200,           /* cannot open, stat or map */
+    MOXIE_ERROR_FILE = 200,           /* cannot open, stat, map, create or write */
     MOXIE_ERROR_TRUNCATED = 201,      /* file shorter than its headers promise */
     MOXIE_ERROR_FORMAT = 202,         /* not a bundle, or a header or table that breaks SPEC.md */
     MOXIE_ERROR_FORMAT_VERSION = 203, /* bundle major version, arithmetic id or minimum runtime not supported */

@@ -222,6 +222,15 @@ class BadCheckpoints(ToolTest):
     def test_folder_that_cannot_be_written(self):
         self.fails(20, "no-such-folder", "pack", self.source, "-o", self.folder / "no-such-folder/x.moxie")
 
+    def test_file_system_that_is_full(self):
+        target = self.folder / "large.moxie"
+        result = subprocess.run(["bash", "-c", 'ulimit -f 8 && exec "$@"', "bash", MOXIE, "pack",
+                                 self.source, "-o", target],
+                                capture_output=True, env=self.environment, timeout=300, check=False)
+        self.assertEqual(result.returncode, 20, result.stderr)
+        self.assertIn(b"cannot be written: File too large", result.stderr)
+        self.assertEqual([*self.folder.glob("large.moxie*")], [])
+
 
 class Plans(ToolTest):
     def test_a_plan_needs_no_device(self):

@@ -2,6 +2,7 @@
  *
  * moxie COMMAND [ARGUMENTS]: finds the command and runs it. */
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,6 +60,7 @@ static int print_statuses(void) {
 int main(int argc, char **argv) {
     seconds_of_start = seconds_now();
     setlocale(LC_CTYPE, "C.UTF-8"); // numbers stay in the C locale
+    signal(SIGXFSZ, SIG_IGN);       // a write beyond the limit of a file's size is an error, and its file is removed
     if (argc < 2) {
         return usage_error("which command?");
     }
