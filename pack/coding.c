@@ -99,6 +99,17 @@ struct pk_coding pk_coding_of_rows(const struct pk_pack_options *o, uint32_t rol
     return all;
 }
 
+bool pk_is_exact(const struct pk_pack_options *o, const struct mx_tensor *t, const struct pk_rows *rows) {
+    bool exact = true;
+    for (unsigned i = 0; i < rows->n; i++) {
+        const struct pk_tensor *from = rows->slice[i].tensor;
+        const bool rounds = pk_is_integer(t->format) ? !pk_coding_of(o, t->role, from).kept
+                                                     : t->format != pk_coding_stored(from).format;
+        exact = exact && (!rounds || t->format == MX_FORMAT_F32 || t->format == MX_FORMAT_VECTOR);
+    }
+    return exact;
+}
+
 bool pk_weights_from_text(const char *text, enum pk_weights *weights) {
     static const char *const names[] = {"keep", "int4", "int8", "bf16", "f16", "f32"};
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pack/encode.h"
+#include "pack/folder.h"
 #include "pack/layout.h"
 #include "pack/parallel.h"
 #include "pack/quantise.h"
@@ -84,10 +85,13 @@ static uint32_t kind_of(struct packer *p, const struct mx_tensor *t) {
     return i;
 }
 
-static void count(struct packer *p, const struct mx_tensor *t, const struct pk_tally *tally, size_t n) {
+/* Adds a matrix to the summary; tally: [n], what its tiles cost. */
+static void count(struct packer *p, const struct pk_encoder *encoder, const struct pk_tally *tally, size_t n) {
+    const struct mx_tensor *t = &encoder->tensor;
     const uint32_t i = kind_of(p, t);
     struct pk_kind *kind = &p->summary->kind[i];
     kind->matrices++;
+    kind->rounded = kind->rounded || !pk_is_exact(p->o, t, &encoder->rows);
     kind->parameters += (uint64_t)t->rows * t->cols;
     kind->bytes += mx_tensor_data_bytes(t) + mx_tensor_scale_bytes(t) + mx_tensor_extra_bytes(t);
     for (size_t k = 0; k < n; k++) {
@@ -141,7 +145,7 @@ static bool put_matrix(struct packer *p, const struct pk_encoder *encoder, uint6
     }
     ok = ok && put_plane(p, at, t->scale, b.scale, scales) && put_plane(p, at, t->extra, b.extra, extras);
     if (ok) {
-        count(p, t, tallies, tiles);
+        count(p, encoder, tallies, tiles);
     }
     pthread_mutex_destroy(&b.lock);
     free(tallies);
@@ -220,6 +224,24 @@ static bool set_root(struct packer *p, uint32_t index) {
     return true;
 }
 
+/* What would be packed, in the order of packing. */
+static bool count_all(struct packer *p) {
+    for (uint32_t s = 0; s < p->layout.manifest->segments; s++) {
+        for (uint32_t i = 0; i < p->layout.manifest->tensors; i++) {
+            const struct mx_tensor *t = &p->layout.tensors[i];
+            struct pk_encoder encoder = {.source = p->source, .options = p->o, .tensor = *t};
+            if (s < t->segment || s >= t->segment + t->segments || t->format == MX_FORMAT_VECTOR) {
+                continue;
+            }
+            if (!pk_rows_of(p->source, t->role, t->layer, p->layout.segments[s].expert, &encoder.rows)) {
+                return pk_fail(p->e, MOXIE_ERROR_MODEL, "%s: layer %d lacks a tensor", p->source->path, (int)t->layer);
+            }
+            count(p, &encoder, NULL, 0);
+        }
+    }
+    return true;
+}
+
 /* ---- Archive ---- */
 
 /* The filler that lets the next member's data begin at `offset`. */
@@ -281,7 +303,10 @@ static void summarise(struct packer *p) {
     const struct mx_manifest *m = p->layout.manifest;
     memcpy(s->model, m->model.id, sizeof(s->model));
     memcpy(s->architecture, m->model.architecture, sizeof(s->architecture));
-    pk_key_id_text(p->o->key->xy, s->key_id);
+    if (p->o->key) {
+        pk_key_id_text(p->o->key->xy, s->key_id);
+    }
+    s->unpacked = p->source->folder ? pk_folder_unpacked(p->source->folder) : 0;
     s->parameters = m->weight_parameters;
     s->bundle_bytes = m->bundle_bytes;
     s->weight_bytes = p->layout.weight_bytes;
@@ -302,7 +327,7 @@ static bool check_options(const struct pk_pack_options *o, struct pk_error *e) {
     if (!*(const uint8_t *)&one) {
         return pk_fail(e, MOXIE_ERROR_ARGUMENT, "packing needs a little-endian machine");
     }
-    if (!o->output || !o->key) {
+    if (!o->dry_run && (!o->output || !o->key)) {
         return pk_fail(e, MOXIE_ERROR_ARGUMENT, "output and key are needed");
     }
     if (o->group != 0 && o->group != 32 && o->group != 64 && o->group != 128) {
@@ -347,6 +372,9 @@ static bool prepare(struct packer *p) {
     if (!pk_layout_make(p->source, p->o, p->tokenizer ? p->tokenizer_bytes : 0, p->license_bytes, &p->layout, p->e)) {
         return false;
     }
+    if (p->o->dry_run) {
+        return true;
+    }
     p->leaves = malloc(32 * p->layout.manifest->leaves);
     if (!p->leaves) {
         return pk_fail_memory(p->e) != NULL;
@@ -362,7 +390,8 @@ bool pk_pack_source(struct pk_source *source, const struct pk_pack_options *opti
         .o = options, .source = source, .progress = progress, .user = user, .summary = summary, .e = e ? e : &unheard};
     p.e->code = MOXIE_OK;
     *summary = (struct pk_summary){0};
-    bool ok = check_options(options, p.e) && prepare(&p) && put_members(&p) && seal(&p);
+    bool ok =
+        check_options(options, p.e) && prepare(&p) && (options->dry_run ? count_all(&p) : put_members(&p) && seal(&p));
     if (ok) {
         summarise(&p);
     }

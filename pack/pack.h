@@ -29,12 +29,13 @@ enum pk_weights {
  * and the router are always float32. */
 
 struct pk_pack_options {
-    const char *source;       /* folder or GGUF file */
+    const char *source;       /* folder, GGUF file, or archive of either */
     const char *output;       /* written beside it under a temporary name, then renamed over it */
     const struct pk_key *key; /* signs */
     enum pk_weights weights;
     uint32_t group;            /* of what is quantised here: 32, 64 or 128; 0 = 32 */
     bool head_int4;            /* with INT4: embedding and head too */
+    bool dry_run;              /* nothing is written: output and key may be NULL, and the summary says what would be */
     const char *id;            /* the model's name in the bundle; NULL: the checkpoint's */
     uint64_t security_counter; /* a device that accepted a higher one refuses this bundle; at most 2^32 - 1 */
     unsigned threads;          /* 0 = one per CPU */
@@ -48,7 +49,9 @@ struct pk_kind {
     uint32_t matrices;            /* tensors, an expert's counted once for each expert */
     uint64_t parameters;
     uint64_t bytes;
-    double error; /* relative: root of (sum of squared errors / sum of squares); 0 when every value is exact */
+    bool rounded; /* some values are not those of the checkpoint */
+    double error; /* relative: root of (sum of squared errors / sum of squares); 0 when every value is exact, or in a
+                     dry run */
 };
 
 #define PK_KINDS_MAX 32
@@ -61,8 +64,9 @@ struct pk_summary {
     uint32_t segments, tensors, layers;
     uint32_t chat_template; /* enum mx_chat_template */
     bool tokenizer, license;
-    uint64_t flushed; /* values below 2^-40 in magnitude that became 0 */
-    uint64_t widened; /* matrices in a larger format than asked for, because parts of one tensor differ */
+    uint64_t unpacked; /* bytes of a compressed archive that went through a temporary file */
+    uint64_t flushed;  /* values below 2^-40 in magnitude that became 0 */
+    uint64_t widened;  /* matrices in a larger format than asked for, because parts of one tensor differ */
     struct pk_kind kind[PK_KINDS_MAX];
     uint32_t kinds;
 };
@@ -74,7 +78,8 @@ typedef int pk_progress_fn(void *user, uint64_t done, uint64_t total);
 bool pk_pack(const struct pk_pack_options *options, pk_progress_fn *progress, void *user, struct pk_summary *summary,
              struct pk_error *e);
 
-/* The same from an open source (options->source is not looked at), which is not closed. */
+/* The same from an open source (options->source is not looked at), which is not closed: its `notes`, and which of its
+ * tensors are `ignored` or `surplus`, are then there to be told. */
 bool pk_pack_source(struct pk_source *source, const struct pk_pack_options *options, pk_progress_fn *progress,
                     void *user, struct pk_summary *summary, struct pk_error *e);
 
