@@ -173,6 +173,32 @@ static bool norm(struct mx_maker *m, uint32_t run) {
     return true;
 }
 
+static const struct {
+    uint32_t q_vectors, q_cols, k_vectors, k_cols;
+} qk_norm_shapes[] = {{6, 8, 2, 8}, {4, 96, 1, 96}, {1, 256, 1, 64}, {1, 4100, 1, 2050}, {1, 2, 1, 2}};
+
+/* v lies behind k and is left alone. */
+static bool qk_norm(struct mx_maker *m, uint32_t run) {
+    if (run >= sizeof qk_norm_shapes / sizeof qk_norm_shapes[0])
+        return false;
+    const uint32_t q_cols = qk_norm_shapes[run].q_cols, k_cols = qk_norm_shapes[run].k_cols;
+    const uint32_t q = qk_norm_shapes[run].q_vectors * q_cols, k = qk_norm_shapes[run].k_vectors * k_cols;
+    mx_make_vector(m, q_cols + k_cols, false, true);
+    edges(m, (float *)((uint8_t *)argument(m, 0) + 768), q_cols);
+    float *x = mx_make_reals(m, 3 * (size_t)(q + 2 * k), 3);
+    edges(m, x, q);
+    memset(x + q + 2 * k, 0, q * 4);
+    mx_make_u32(m, q + 2 * k);
+    mx_make_u32(m, qk_norm_shapes[run].q_vectors);
+    mx_make_u32(m, q_cols);
+    mx_make_u32(m, k_cols);
+    mx_make_f32(m, 1.0f / (float)q_cols);
+    mx_make_f32(m, 1.0f / (float)k_cols);
+    mx_make_f32(m, 0x1.0c6f7ap-20f);
+    mx_make_grid(m, MX_WORK_GRID, MX_TOKENS, 3, qk_norm_shapes[run].q_vectors + qk_norm_shapes[run].k_vectors);
+    return true;
+}
+
 static bool quantise(struct mx_maker *m, uint32_t run) {
     if (run >= NORM_SHAPES - 1)
         return false;
@@ -381,7 +407,7 @@ bool kernel_case(const struct mx_program_key *key, const char *kernel, uint32_t 
         {"mx_linear", linear},         {"mx_embed", embed},     {"mx_norm", norm},
         {"mx_quantise", quantise},     {"mx_route", route},     {"mx_sort", sort},
         {"mx_rope_table", rope_table}, {"mx_rope_kv", rope_kv}, {"mx_attention", attention},
-        {"mx_combine", combine},
+        {"mx_combine", combine},       {"mx_qk_norm", qk_norm},
     };
     struct mx_maker m = {.image = image, .seed = run * 104729 + 7, .key = key, .c = c};
     memset(c, 0, sizeof *c);

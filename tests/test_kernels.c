@@ -112,6 +112,7 @@ static void test_norm(void **state) {
     (void)state;
     compare("norm", "mx_norm", 0);
     compare("norm", "mx_quantise", 0);
+    compare("norm", "mx_qk_norm", 0);
 }
 
 static void test_rope(void **state) {
@@ -250,8 +251,8 @@ static void flushed_twin(const struct mx_program_key *key, const char *kernel) {
 
 static void test_flushing(void **state) {
     (void)state;
-    static const char *const kernels[] = {"mx_norm",      "mx_quantise", "mx_rope_table", "mx_rope_kv",
-                                          "mx_attention", "mx_route",    "mx_combine"};
+    static const char *const kernels[] = {"mx_norm",    "mx_quantise",  "mx_qk_norm", "mx_rope_table",
+                                          "mx_rope_kv", "mx_attention", "mx_route",   "mx_combine"};
     for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++)
         for (uint32_t kv = 1; kv <= 2; kv++)
             flushed_twin(&(struct mx_program_key){.kv = kv}, kernels[i]);

@@ -35,6 +35,12 @@ class Readme(ToolTest):
         self.assertEqual(other.returncode, 1)
         self.assertIn(b": ", other.stderr)
 
+    def test_the_model_types_are_those_with_a_golden(self):
+        named = re.findall(r"(?m)^\| `(\w+)` \| [^|]+ \|$", README.split("## A model of your own")[1].split("\n## ")[0])
+        golden = {json.loads(path.read_text())["model_type"] for path in pathlib.Path("tests/data/reference").glob("*/config.json")
+                  if (path.parent / "logits-150.npy").exists()}
+        self.assertEqual(sorted(named[1:]), sorted(golden))  # behind the head of the table
+
     def test_the_memory_table_is_what_plan_tells(self):
         rows = re.findall(r"(?m)^\| `([a-z0-9.-]+)` \| (\d+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", README)
         self.assertTrue(rows)
