@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Engines on devices that are not here: the driver is asked through tests/fake_opencl.c, which lies about memory. */
+#define _GNU_SOURCE /* readlink, popen */
 #include "tests/check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "runtime/crypto.h"
 #include "tests/engine_checkpoint.h"
 #include "tests/engine_kit.h"
 #include "tests/fake_opencl.h"
@@ -68,6 +72,60 @@ static void test_own_memory(void **state) {
         close_world(&w);
     }
 }
+
+/* ---- The kernels as a GPU gets them: work-groups in which work-items are the lanes ----
+ * Oclgrind runs them, in a process of its own: PoCL 3.1 is wrong with local arrays. */
+
+/* Logits of a step of 10 tokens and one of a single token, in hexadecimal. */
+static void short_digest(enum pk_weights weights, bool lanes, char hex[65]) {
+    struct kit kit = {.engine = NULL};
+    struct moxie_config config = MOXIE_CONFIG;
+    int32_t tokens[KIT_TOKENS];
+    uint8_t digest[32];
+    config.context = 64;
+    config.step_tokens = 10;
+    config.step_logits = 10;
+    config.portable = 1;
+    config.no_verify = 1; /* a simulator hashes slowly */
+    kit_open(&kit, "moe-sparse-step", weights);
+    kit_tokens("moe-sparse-step", tokens);
+    if (lanes) {
+        fake_device_info(CL_DEVICE_TYPE, CL_DEVICE_TYPE_GPU);
+        fake_device_info(CL_DEVICE_HOST_UNIFIED_MEMORY, CL_FALSE);
+        fake_device_info(CL_DEVICE_MAX_WORK_GROUP_SIZE, 64);
+    }
+    kit_start(&kit, &config);
+    float *rows = kit_rows(&kit);
+    kit_feed(&kit, 0, tokens, 11, 10, rows);
+    mx_sha256(rows, sizeof(float) * 11 * kit.model.vocab, digest);
+    for (int i = 0; i < 32; i++) {
+        snprintf(hex + (size_t)2 * i, 3, "%02x", digest[i]);
+    }
+    free(rows);
+    kit_close(&kit);
+}
+
+static void check_lanes(enum pk_weights weights) {
+    char self[512], command[1024], want[65], got[65] = "";
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(n > 0);
+    self[n] = '\0';
+    short_digest(weights, false, want);
+    snprintf(command, sizeof command, "oclgrind '%s' --lanes %d", self, (int)weights);
+    FILE *child = popen(command, "r");
+    assert_non_null(child);
+    assert_int_equal(fread(got, 1, 64, child), 64);
+    assert_int_equal(pclose(child), 0);
+    assert_string_equal(got, want);
+}
+
+static void test_lanes(void **state) {
+    (void)state;
+    check_lanes(PK_WEIGHTS_INT4);
+    check_lanes(PK_WEIGHTS_F32);
+}
+
+/* ---- Memory ---- */
 
 /* Weights in several windows, cut between layers, and inside of a layer's experts: a launch then reads through two. */
 static void test_windows(void **state) {
@@ -149,9 +207,16 @@ static void test_allocation_fails(void **state) {
     kit_close(&kit);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc == 3 && strcmp(argv[1], "--lanes") == 0) { /* the child of test_lanes */
+        char hex[65];
+        fake_reset();
+        short_digest((enum pk_weights)atoi(argv[2]), true, hex);
+        return fputs(hex, stdout) < 0;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_own_memory, begin, end),
+        cmocka_unit_test_setup_teardown(test_lanes, begin, end),
         cmocka_unit_test_setup_teardown(test_windows, begin, end),
         cmocka_unit_test_setup_teardown(test_too_small, begin, end),
         cmocka_unit_test_setup_teardown(test_allocation_fails, begin, end),
