@@ -68,7 +68,7 @@ enum moxie_error moxie_plan_visit(const struct moxie_bundle *bundle, const struc
     if (!visit)
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "visit is NULL");
     enum moxie_error e = make_plan(bundle, facts, config, &opened, &p, failure);
-    if (e)
+    if (e || !opened)
         return e;
     visit(user, MOXIE_REGION_HOST, "engine, launch table, scratch", 0, mx_engine_bytes(opened, &p));
     for (uint32_t i = 0; i < 2 * opened->manifest->model.layers; i++) {

@@ -34,6 +34,7 @@ static void count(long *counter) {
     }
 }
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the short names are ours */
 /* glibc's own names for what we stand in front of. */
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);
@@ -87,6 +88,7 @@ int munmap(void *at, size_t n) {
     count(&counted.maps);
     return (int)syscall(SYS_munmap, at, n);
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 /* ---- What is counted ---- */
 
