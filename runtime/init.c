@@ -68,10 +68,12 @@ static enum moxie_error take_regions(const struct mx_plan *p, const struct moxie
     static const char *const names[MOXIE_REGIONS] = {"HOST", "SESSION", "STEP"};
     *mapped = NULL;
     *mapped_bytes = 0;
+    bool missing = false;
     for (int i = 0; i < MOXIE_REGIONS; i++) {
         uint64_t need = p->facts.region_bytes[i];
         region[i] = given ? given[i] : (struct moxie_region){.pointer = NULL};
         if (!region[i].pointer) {
+            missing = true;
             *mapped_bytes += need;
             continue;
         }
@@ -82,7 +84,7 @@ static enum moxie_error take_regions(const struct mx_plan *p, const struct moxie
                            (uintptr_t)region[i].pointer % MX_REGION_ALIGN ? "an unaligned" : "an aligned",
                            (unsigned long long)need);
     }
-    if (!*mapped_bytes)
+    if (!missing)
         return MOXIE_OK;
     enum moxie_error e = mx_region_map(*mapped_bytes, mapped, failure);
     uint8_t *next = *mapped;
