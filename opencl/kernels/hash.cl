@@ -30,11 +30,13 @@ MX_FN void mx_transpose(uint16 *a) {
         uint16 b[16];
 #pragma unroll
         for (int i = 0; i < 8; i++) {
-            const uint16 x = a[i], y = a[i + 8];
-            b[2 * i] = (uint16)(x.s0, y.s0, x.s1, y.s1, x.s2, y.s2, x.s3, y.s3, x.s4, y.s4, x.s5, y.s5, x.s6, y.s6,
-                                x.s7, y.s7);
-            b[2 * i + 1] = (uint16)(x.s8, y.s8, x.s9, y.s9, x.sa, y.sa, x.sb, y.sb, x.sc, y.sc, x.sd, y.sd, x.se, y.se,
-                                    x.sf, y.sf);
+            uint16 low = a[i], high = a[i];
+            low.even = a[i].lo;
+            low.odd = a[i + 8].lo;
+            high.even = a[i].hi;
+            high.odd = a[i + 8].hi;
+            b[2 * i] = low;
+            b[2 * i + 1] = high;
         }
 #pragma unroll
         for (int i = 0; i < 16; i++)
@@ -133,9 +135,8 @@ __kernel void mx_hash_leaves(__global const uchar *restrict window, __global con
     const uint first = MX_UNIT(0) * 16;
     uint longest = 0;
     for (uint i = 0; i < 16; i++) {
-        const uint2 leaf = first + i < N ? leaves[first + i] : (uint2)(0, 0);
-        l.from[i] = (ulong)leaf.x * 4096;
-        l.blocks[i] = leaf.y / 64;
+        l.from[i] = first + i < N ? (ulong)leaves[first + i].x * 4096 : 0;
+        l.blocks[i] = first + i < N ? leaves[first + i].y / 64 : 0;
         longest = max(longest, l.blocks[i]);
     }
     mx_hash(window, &l, vload16(0, l.blocks), longest, state);

@@ -73,7 +73,7 @@ MX_FN int mx_quantise_group(__global const float *x, __global char *xq, __global
     int16 sums = 0;
     for (uint k = first; k < padded; k += 16) {
         const float16 v = k < end ? mx_load(x + k, K - k) : (float16)(0.0f);
-        const int16 q = some ? clamp(convert_int16(rint(v * r)), -127, 127) : (int16)(0);
+        const int16 q = some ? clamp(convert_int16(rint(v * r)), (int16)(-127), (int16)(127)) : (int16)(0);
         vstore16(convert_char16(q), 0, xq + k);
         sums += q;
     }
