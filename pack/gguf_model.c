@@ -176,38 +176,23 @@ static bool read_ffn(const struct reader *r, struct pk_ffn *ffn) {
            read_u32(r, "expert_shared_feed_forward_length", 1, MX_WIDTH_MAX, dense ? &dense : NULL, &ffn->shared_width);
 }
 
-/* bos, eos, eot, and the two tokens that end a text or a turn by their name. */
-static bool read_tokens(const struct reader *r, struct mx_model *m) {
-    static const char *const ends[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"};
-    int64_t id;
-    for (size_t i = 0; i < 2; i++) {
-        const struct pk_gguf_key *k = pk_gguf_find(r->g, ends[i]);
-        if (k && (!pk_gguf_integer(k, 0, &id) || id < 0)) {
-            return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"%s\" is not a token id", r->path, ends[i]);
-        }
-        if (k && !pk_model_add_eos(m, (uint64_t)id, r->path, ends[i], r->e)) {
-            return false;
-        }
+/* MX_NONE when the key is absent. */
+static bool read_token(const struct reader *r, const struct mx_model *m, const char *name, uint32_t *out) {
+    const struct pk_gguf_key *key = pk_gguf_find(r->g, name);
+    int64_t id = 0;
+    if (key && (!pk_gguf_integer(key, 0, &id) || id < 0 || id >= m->vocab)) {
+        return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"%s\" is not a token id", r->path, name);
     }
-    const struct pk_gguf_key *bos = pk_gguf_find(r->g, "tokenizer.ggml.bos_token_id");
-    if (bos && (!pk_gguf_integer(bos, 0, &id) || id < 0 || id >= m->vocab)) {
-        return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"tokenizer.ggml.bos_token_id\" is not a token id", r->path);
-    }
-    m->bos = bos ? (uint32_t)id : MX_NONE;
-
-    const struct pk_gguf_key *tokens = pk_gguf_find(r->g, "tokenizer.ggml.tokens");
-    const struct pk_gguf_key *kinds = pk_gguf_find(r->g, "tokenizer.ggml.token_type");
-    const uint8_t *at = tokens ? tokens->data : NULL;
-    for (uint64_t i = 0; tokens && tokens->element == PK_GGUF_STRING && i < tokens->count; i++) {
-        struct pk_text text = pk_gguf_next_string(&at);
-        bool end = pk_text_equals(text, "<|im_end|>") || pk_text_equals(text, "<|endoftext|>");
-        int64_t kind;
-        if (end && kinds && pk_gguf_integer(kinds, i, &kind) && kind == 3 && // 3: control
-            !pk_model_add_eos(m, i, r->path, "tokenizer.ggml.tokens", r->e)) {
-            return false;
-        }
-    }
+    *out = key ? (uint32_t)id : MX_NONE;
     return true;
+}
+
+/* What the vocabulary knows beyond these, pk_tokenizer_from_source adds. */
+static bool read_tokens(const struct reader *r, struct mx_model *m) {
+    static const char eos_key[] = "tokenizer.ggml.eos_token_id";
+    uint32_t eos;
+    return read_token(r, m, "tokenizer.ggml.bos_token_id", &m->bos) && read_token(r, m, eos_key, &eos) &&
+           (eos == MX_NONE || pk_model_add_eos(m, eos, r->path, eos_key, r->e));
 }
 
 /* The vocabulary is as large as the embedding: {hidden, vocab}. */

@@ -3,9 +3,8 @@
  * struct pk_vocab -> blob. The text pool and its hash table are made first; merges are then looked up in them. */
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
-#include "pack/tokenizer.h"
+#include "pack/tokenizer_vocab.h"
 
 #define ATTEMPTS 4 /* table sizes tried, each twice the one before */
 
@@ -21,65 +20,21 @@ struct compile {
     uint32_t *merge_slots;
 };
 
-/* The byte that a character of the printable alphabet stands for, -1 if it is not in it: bytes 21-7E, A1-AC and AE-FF
- * are themselves, the other 68 in ascending order are U+0100 and following. */
-static int alphabet_byte(int32_t c) {
-    if ((c >= 0x21 && c <= 0x7E) || (c >= 0xA1 && c <= 0xAC) || (c >= 0xAE && c <= 0xFF)) {
-        return c;
-    }
-    c -= 0x100;
-    return c < 0 || c > 67 ? -1 : c <= 0x20 ? c : c <= 0x42 ? c - 0x21 + 0x7F : 0xAD;
-}
-
-/* Code point of the character at text[*at], and *at behind it; -1: no well-formed UTF-8. */
-static int32_t next_character(const char *text, uint32_t bytes, uint32_t *at) {
-    utf8proc_int32_t c;
-    utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text + *at, (utf8proc_ssize_t)(bytes - *at), &c);
-    *at += n > 0 ? (uint32_t)n : 0;
-    return n > 0 ? c : -1;
-}
-
-static bool is_utf8(const char *text, uint32_t bytes) {
-    for (uint32_t at = 0; at < bytes;) {
-        if (next_character(text, bytes, &at) < 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Raw bytes of a text in the alphabet, at most `bytes`; -1: it is not one. */
-static int64_t raw_bytes(const char *text, uint32_t bytes, uint8_t *out) {
-    int64_t n = 0;
-    for (uint32_t at = 0; at < bytes;) {
-        int byte = alphabet_byte(next_character(text, bytes, &at));
-        if (byte < 0) {
-            return -1;
-        }
-        out[n++] = (uint8_t)byte;
-    }
-    return n;
-}
-
 static bool add_text(struct compile *c, uint32_t id) {
     const struct pk_vocab_token *token = &c->v->tokens[id];
     struct mx_tok_header *h = &c->header;
-    uint8_t *out = c->pool + h->pool_bytes;
-    int64_t n = token->bytes;
-    if (token->kind == MX_TOK_UNUSED) {
-        n = 0;
-    } else if (token->kind == MX_TOK_NORMAL) {
-        n = raw_bytes(token->text, token->bytes, out);
-    } else if (n == 0 || n > MX_TOK_SPECIAL_BYTES_MAX || !is_utf8(token->text, token->bytes)) {
-        return pk_fail(c->e, MOXIE_ERROR_TOKENIZER, "%s: special token %u is not 1 to %u bytes of UTF-8", c->v->path,
-                       id, MX_TOK_SPECIAL_BYTES_MAX);
-    } else {
-        memcpy(out, token->text, (size_t)n);
+    int64_t n = pk_vocab_bytes(c->v, id, c->pool + h->pool_bytes);
+    if (token->kind == MX_TOK_CONTROL || token->kind == MX_TOK_USER) {
+        if (n <= 0 || n > MX_TOK_SPECIAL_BYTES_MAX || !pk_is_utf8(token->text, token->bytes)) {
+            return pk_fail(c->e, MOXIE_ERROR_TOKENIZER, "%s: special token %u is not 1 to %u bytes of UTF-8",
+                           c->v->path, id, MX_TOK_SPECIAL_BYTES_MAX);
+        }
         c->specials[h->specials++] = id;
     }
     if (n < 0 || n > MX_TOK_BYTES_MAX) {
-        return pk_fail(c->e, MOXIE_ERROR_TOKENIZER, "%s: token %u, \"%.*s\", is not in the byte alphabet or too long",
-                       c->v->path, id, (int)(token->bytes < 64 ? token->bytes : 64), token->text);
+        return pk_fail(c->e, MOXIE_ERROR_TOKENIZER,
+                       "%s: token %u, \"%.*s\", is not in the vocabulary's alphabet of bytes or too long", c->v->path,
+                       id, (int)(token->bytes < 64 ? token->bytes : 64), token->text);
     }
     h->pool_bytes += (uint32_t)n;
     c->offsets[id + 1] = h->pool_bytes;
@@ -164,11 +119,11 @@ static enum filled fill_token_slots(struct compile *c, uint32_t normal, uint32_t
 
 static enum filled fill_merge_slots(struct compile *c, uint32_t attempt) {
     free(c->merge_slots);
-    c->merge_slots = new_slots(c, c->v->n_merges, attempt, &c->header.merge_slots);
+    c->merge_slots = new_slots(c, c->header.merges, attempt, &c->header.merge_slots);
     if (!c->merge_slots) {
         return FAILED;
     }
-    for (uint32_t i = 0; i < c->v->n_merges; i++) {
+    for (uint32_t i = 0; i < c->header.merges; i++) {
         const struct mx_tok_merge *m = &c->merges[i];
         uint32_t probes, slot = merge_slot(c, m->left, m->right, &probes);
         if (c->merge_slots[slot] != MX_TOK_NONE) {
@@ -184,17 +139,53 @@ static enum filled fill_merge_slots(struct compile *c, uint32_t attempt) {
     return FILLED;
 }
 
-/* Id of a text in the alphabet, MX_TOK_NONE if it is no normal token; its bytes are appended to `joined`. */
+struct special {
+    const uint8_t *bytes;
+    uint32_t n, id;
+};
+
+/* Ascending by bytes, a prefix before what it begins. */
+static int compare_specials(const void *left, const void *right) {
+    const struct special *a = left, *b = right;
+    int order = memcmp(a->bytes, b->bytes, a->n < b->n ? a->n : b->n);
+    return order ? order : (a->n > b->n) - (a->n < b->n);
+}
+
+/* Id of the special token with these bytes. */
+static uint32_t find_special(const struct compile *c, const uint8_t *p, uint32_t n) {
+    struct special wanted = {p, n, 0};
+    uint32_t low = 0, high = c->header.specials;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2, id = c->specials[middle];
+        struct special found = {c->pool + c->offsets[id], length_of(c, id), id};
+        int order = compare_specials(&found, &wanted);
+        if (order == 0) {
+            return id;
+        }
+        low = order < 0 ? middle + 1 : low;
+        high = order < 0 ? high : middle;
+    }
+    return MX_TOK_NONE;
+}
+
+/* Id of a token: normal, else special; MX_TOK_NONE if there is none. */
+static uint32_t find_any(const struct compile *c, const uint8_t *p, uint32_t n) {
+    uint32_t probes, id = c->token_slots[token_slot(c, p, n, &probes)];
+    return id != MX_TOK_NONE ? id : find_special(c, p, n);
+}
+
+/* Id of a text in the alphabet, MX_TOK_NONE if it is no token; its bytes are appended to `joined`. */
 static uint32_t find_part(const struct compile *c, const char *text, uint32_t bytes, uint8_t *joined, uint32_t *n) {
-    int64_t made = bytes <= 2 * MX_TOK_BYTES_MAX ? raw_bytes(text, bytes, joined + *n) : -1;
+    int64_t made = bytes <= 2 * MX_TOK_BYTES_MAX ? pk_vocab_plain_bytes(c->v, text, bytes, joined + *n) : -1;
     if (made <= 0 || made > MX_TOK_BYTES_MAX) {
         return MX_TOK_NONE;
     }
-    uint32_t probes, id = c->token_slots[token_slot(c, joined + *n, (uint32_t)made, &probes)];
     *n += (uint32_t)made;
-    return id;
+    return find_any(c, joined + *n - made, (uint32_t)made);
 }
 
+/* A merge to or from a special token never happens: user tokens are cut out before merging, and text must not become a
+ * control token. */
 static bool compile_merges(struct compile *c) {
     uint8_t *joined = malloc(4 * (size_t)MX_TOK_BYTES_MAX);
     c->merges = calloc(c->v->n_merges + (size_t)1, sizeof(*c->merges));
@@ -204,16 +195,19 @@ static bool compile_merges(struct compile *c) {
     }
     for (uint32_t i = 0; ok && i < c->v->n_merges; i++) {
         const struct pk_vocab_merge *from = &c->v->merges[i];
-        struct mx_tok_merge *m = &c->merges[i];
-        uint32_t n = 0, probes;
-        m->left = find_part(c, from->left, from->left_bytes, joined, &n);
-        m->right = m->left != MX_TOK_NONE ? find_part(c, from->right, from->right_bytes, joined, &n) : MX_TOK_NONE;
-        m->merged = m->right != MX_TOK_NONE ? c->token_slots[token_slot(c, joined, n, &probes)] : MX_TOK_NONE;
-        if (m->merged == MX_TOK_NONE) {
+        struct mx_tok_merge m;
+        uint32_t n = 0;
+        m.left = find_part(c, from->left, from->left_bytes, joined, &n);
+        m.right = m.left != MX_TOK_NONE ? find_part(c, from->right, from->right_bytes, joined, &n) : MX_TOK_NONE;
+        m.merged = m.right != MX_TOK_NONE ? find_any(c, joined, n) : MX_TOK_NONE;
+        if (m.merged == MX_TOK_NONE) {
             ok = pk_fail(c->e, MOXIE_ERROR_TOKENIZER,
                          "%s: merge %u, \"%.*s\" and \"%.*s\": a part or the result is not a token", c->v->path, i,
                          (int)(from->left_bytes < 64 ? from->left_bytes : 64), from->left,
                          (int)(from->right_bytes < 64 ? from->right_bytes : 64), from->right);
+        } else if (kind_of(c, m.left) == MX_TOK_NORMAL && kind_of(c, m.right) == MX_TOK_NORMAL &&
+                   kind_of(c, m.merged) == MX_TOK_NORMAL) {
+            c->merges[c->header.merges++] = m;
         }
     }
     free(joined);
@@ -235,18 +229,6 @@ static bool fill_tables(struct compile *c, uint32_t normal) {
         pk_fail(c->e, MOXIE_ERROR_TOKENIZER, "%s: too many tokens with the same hash", c->v->path);
     }
     return filled == FILLED;
-}
-
-struct special {
-    const uint8_t *bytes;
-    uint32_t n, id;
-};
-
-/* Ascending by bytes, a prefix before what it begins. */
-static int compare_specials(const void *left, const void *right) {
-    const struct special *a = left, *b = right;
-    int order = memcmp(a->bytes, b->bytes, a->n < b->n ? a->n : b->n);
-    return order ? order : (a->n > b->n) - (a->n < b->n);
 }
 
 static bool sort_specials(struct compile *c) {
@@ -304,20 +286,50 @@ static bool compile_tokens(struct compile *c) {
 
 static bool check_ids(const struct compile *c) {
     const struct pk_vocab *v = c->v;
-    uint32_t ids[2 + MX_TOK_EOS_MAX] = {v->bos, v->unknown}, n = 2;
-    for (uint32_t i = 0; i < v->eos_count; i++) {
-        ids[n++] = v->eos[i];
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        if (ids[i] >= v->n_tokens && !(i < 2 && ids[i] == MX_TOK_NONE)) {
+    const uint32_t ids[] = {v->bos, v->eos, v->unknown};
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        if (ids[i] >= v->n_tokens && ids[i] != MX_TOK_NONE) {
             return pk_fail(c->e, MOXIE_ERROR_TOKENIZER, "%s: begin, end or unknown token %u, the tokenizer has %u",
                            v->path, ids[i], v->n_tokens);
         }
     }
-    if (v->add_bos && v->bos == MX_TOK_NONE) {
+    if ((v->flags & MX_TOK_ADD_BOS) && v->bos == MX_TOK_NONE) {
         return pk_fail(c->e, MOXIE_ERROR_TOKENIZER, "%s: texts shall start with a begin token, but none is named",
                        v->path);
     }
+    return true;
+}
+
+struct scored {
+    float score;
+    uint32_t id;
+};
+
+/* Descending. */
+static int compare_scores(const void *left, const void *right) {
+    const struct scored *a = left, *b = right;
+    return a->score != b->score ? (a->score < b->score) - (a->score > b->score) : (a->id > b->id) - (a->id < b->id);
+}
+
+/* Ranks of all normal tokens; equal scores give equal ranks. */
+static bool write_ranks(const struct compile *c, uint8_t *out) {
+    struct scored *list = malloc((c->v->n_tokens + (size_t)1) * sizeof(*list));
+    if (!list) {
+        return pk_fail_memory(c->e) != NULL;
+    }
+    uint32_t n = 0, rank = 0;
+    for (uint32_t id = 0; id < c->v->n_tokens; id++) {
+        if (kind_of(c, id) == MX_TOK_NORMAL) {
+            list[n++] = (struct scored){c->v->scores[id], id};
+        }
+    }
+    qsort(list, n, sizeof(*list), compare_scores);
+    memset(out, 0xff, 4 * (size_t)c->v->n_tokens);
+    for (uint32_t i = 0; i < n; i++) {
+        rank = i > 0 && list[i].score != list[i - 1].score ? i : rank;
+        memcpy(out + 4 * (size_t)list[i].id, &rank, sizeof(rank));
+    }
+    free(list);
     return true;
 }
 
@@ -326,14 +338,12 @@ static bool write_blob(struct compile *c, void **blob, size_t *bytes) {
     struct mx_tok_header *h = &c->header;
     memcpy(h->magic, MX_TOK_MAGIC, sizeof(h->magic));
     h->tokens = v->n_tokens;
-    h->merges = v->n_merges;
     h->pretokenizer = v->pretokenizer;
     h->normalizer = v->normalizer;
-    h->flags = (v->add_bos ? MX_TOK_ADD_BOS : 0) | (v->ignore_merges ? MX_TOK_IGNORE_MERGES : 0);
+    h->flags = v->flags;
     h->bos = v->bos;
+    h->eos = v->eos;
     h->unknown = v->unknown;
-    h->eos_count = v->eos_count;
-    memcpy(h->eos, v->eos, v->eos_count * sizeof(*v->eos));
     struct mx_tok_layout l = mx_tok_layout(h);
     h->bytes = l.end;
     uint8_t *out = calloc(1, l.end);
@@ -349,11 +359,18 @@ static bool write_blob(struct compile *c, void **blob, size_t *bytes) {
     memcpy(out + l.token_slots, c->token_slots, 4 * (size_t)h->token_slots);
     memcpy(out + l.specials, c->specials, 4 * (size_t)h->specials);
     memcpy(out + l.pool, c->pool, h->pool_bytes);
+    uint8_t byte_kind = v->flags & MX_TOK_CHARACTERS ? MX_TOK_BYTE : MX_TOK_NORMAL;
     for (uint32_t id = 0; id < h->tokens; id++) {
         out[l.kinds + id] = kind_of(c, id);
-        if (kind_of(c, id) == MX_TOK_NORMAL && length_of(c, id) == 1) {
+        const struct pk_vocab_token *token = &v->tokens[id];
+        if (kind_of(c, id) == byte_kind && length_of(c, id) == 1 &&
+            (byte_kind == MX_TOK_NORMAL || pk_vocab_byte_name(token->text, token->bytes) >= 0)) {
             memcpy(out + l.byte_tokens + 4 * (size_t)c->pool[c->offsets[id]], &id, sizeof(id));
         }
+    }
+    if ((v->flags & MX_TOK_RANKS) && !write_ranks(c, out + l.ranks)) {
+        free(out);
+        return false;
     }
     *blob = out;
     *bytes = l.end;

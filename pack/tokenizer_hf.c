@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The vocabulary of a Hugging Face folder: tokenizer.json, or vocab.json with merges.txt and the class that
- * tokenizer_config.json names; beside them tokenizer_config.json, added_tokens.json and special_tokens_map.json. */
+ * The vocabulary of a Hugging Face folder: tokenizer.json; or vocab.json with merges.txt and the class that
+ * tokenizer_config.json names; or tokenizer.model; or qwen.tiktoken. Beside them tokenizer_config.json,
+ * added_tokens.json and special_tokens_map.json. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "pack/tokenizer_vocab.h"
 
 #define FILE_MAX_BYTES (256u << 20)
-#define END_OF_TURN "<|im_end|>"
+#define TIKTOKEN "qwen.tiktoken"
 
 struct hf {
     const struct pk_folder *folder;
@@ -73,11 +74,34 @@ static bool read_vocab(struct hf *h, const char *path, json_t *vocab) {
         if (!json_is_integer(id)) {
             return pk_fail(h->e, MOXIE_ERROR_TOKENIZER, "%s: the id of \"%.64s\" is not an integer", path, text);
         }
-        if (!pk_vocab_set(h->v, json_integer_value(id), text, strlen(text), MX_TOK_NORMAL, h->e)) {
+        /* In SentencePiece's alphabet bytes have names, and what has a plain space is never made by merging. */
+        bool made =
+            h->v->alphabet != PK_ALPHABET_SPACES || (pk_vocab_byte_name(text, strlen(text)) < 0 && !strchr(text, ' '));
+        if (!pk_vocab_set(h->v, json_integer_value(id), text, strlen(text), made ? MX_TOK_NORMAL : MX_TOK_BYTE, h->e)) {
             return false;
         }
     }
     return true;
+}
+
+/* An added token that is looked for in the normalised text: is that another text where it is concerned? (Control tokens
+ * are looked for in trusted text only, which has them as they are.) */
+static bool normalising_matters(const struct hf *h, const char *text) {
+    size_t n = strlen(text);
+    if (h->v->normalizer == MX_TOK_NORMAL_SPACES) {
+        return pk_json_get(&h->tokenizer, "normalizer") != NULL; /* else spaces are replaced behind the added tokens */
+    }
+    if (h->v->normalizer == MX_TOK_NORMAL_NONE) {
+        return false;
+    }
+    /* NFC makes K, ` and ; of other characters; letters and <, =, > compose with a mark that follows. */
+    for (size_t i = 0; i < n; i++) {
+        if ((signed char)text[i] < 0 || strchr("K`;", text[i])) {
+            return true;
+        }
+    }
+    char last = n ? text[n - 1] : 'a';
+    return (last >= '<' && last <= '>') || (last >= 'A' && last <= 'Z') || (last >= 'a' && last <= 'z');
 }
 
 /* One entry of added_tokens or added_tokens_decoder. */
@@ -93,11 +117,17 @@ static bool read_added(struct hf *h, const char *path, json_int_t id, const json
                            refused[i]);
         }
     }
-    if (h->v->normalizer != MX_TOK_NORMAL_NONE && json_is_true(json_object_get(token, "normalized"))) {
-        return pk_fail(h->e, MOXIE_ERROR_TOKENIZER,
-                       "%s: added token \"%.64s\": \"normalized\" beside a normaliser is not supported", path, text);
-    }
     uint32_t kind = json_is_true(json_object_get(token, "special")) ? MX_TOK_CONTROL : MX_TOK_USER;
+    if (kind == MX_TOK_USER && json_is_true(json_object_get(token, "normalized")) && normalising_matters(h, text)) {
+        return pk_fail(h->e, MOXIE_ERROR_TOKENIZER,
+                       "%s: added token \"%.64s\": \"normalized\" beside this normaliser is not supported", path, text);
+    }
+    if (kind == MX_TOK_USER && h->v->alphabet == PK_ALPHABET_SPACES && !(h->v->flags & MX_TOK_RANKS) &&
+        strstr(text, "\xE2\x96\x81")) {
+        /* Only a text that itself writes U+2581 for spaces would have it; merging makes it from spaces. */
+        bool made = id >= 0 && id < h->v->n_tokens && h->v->tokens[id].kind == MX_TOK_NORMAL;
+        return made || pk_vocab_set(h->v, id, text, strlen(text), MX_TOK_BYTE, h->e);
+    }
     return pk_vocab_set(h->v, id, text, strlen(text), kind, h->e);
 }
 
@@ -217,10 +247,22 @@ static bool read_slow(struct hf *h) {
             t->kind = MX_TOK_CONTROL;
         }
     }
-    const char *bos = special_name(h, "bos_token");
-    h->v->add_bos = json_is_true(json_object_get(h->config.object, "add_bos_token"));
-    h->v->bos = bos ? pk_vocab_find(h->v, bos, strlen(bos)) : MX_TOK_NONE;
     return true;
+}
+
+/* tokenizer.model has all rules; tokenizer_config.json says whether the space before a text comes again behind control
+ * tokens ("legacy", the default). */
+static bool read_model(struct hf *h) {
+    const json_t *legacy = json_object_get(h->config.object, "legacy");
+    if (!pk_vocab_read_sentencepiece(h->folder, "tokenizer.model", h->v, h->e)) {
+        return false;
+    }
+    h->v->flags |= MX_TOK_ADD_BOS | (h->v->flags & MX_TOK_PREFIX && json_is_false(legacy) ? MX_TOK_PREFIX_FIRST : 0);
+    return true;
+}
+
+static bool read_tiktoken(struct hf *h) {
+    return pk_vocab_read_tiktoken(h->folder, TIKTOKEN, h->v, h->e);
 }
 
 static bool read_fast(struct hf *h) {
@@ -230,22 +272,52 @@ static bool read_fast(struct hf *h) {
            read_merge_array(h, json_object_get(model, "merges"));
 }
 
+/* add_bos_token of tokenizer_config.json counts more than tokenizer.json; the classes of Llama and Gemma default to
+ * true. */
+static bool read_add_bos(struct hf *h) {
+    const char *class = json_string_value(json_object_get(h->config.object, "tokenizer_class"));
+    const json_t *add = json_object_get(h->config.object, "add_bos_token");
+    bool llama = class && (strncmp(class, "LlamaTokenizer", 14) == 0 || strncmp(class, "GemmaTokenizer", 14) == 0);
+    if (json_is_true(json_object_get(h->config.object, "add_eos_token"))) {
+        return pk_fail(h->e, MOXIE_ERROR_TOKENIZER, "%s: add_eos_token: a token behind every text is not supported",
+                       h->config.path);
+    }
+    if (json_is_true(add) || (llama && !json_is_false(add))) {
+        h->v->flags |= MX_TOK_ADD_BOS;
+    } else if (json_is_false(add)) {
+        h->v->flags &= ~MX_TOK_ADD_BOS;
+    }
+    return true;
+}
+
+/* The id of the token that the configuration calls `key`, else *id as it is. */
+static void find_special(const struct hf *h, const char *key, uint32_t *id) {
+    const char *name = special_name(h, key);
+    uint32_t found = name ? pk_vocab_find(h->v, name, strlen(name)) : MX_TOK_NONE;
+    *id = found != MX_TOK_NONE ? found : *id;
+}
+
 static bool read_special_ids(struct hf *h) {
+    static const char *const turns[] = {"<|im_end|>", "<end_of_turn>"};
     struct pk_vocab *v = h->v;
-    const char *eos = special_name(h, "eos_token");
-    uint32_t end = eos ? pk_vocab_find(v, eos, strlen(eos)) : MX_TOK_NONE;
-    uint32_t turn = pk_vocab_find(v, END_OF_TURN, strlen(END_OF_TURN));
-    if (end != MX_TOK_NONE && !pk_vocab_add_eos(v, end, h->e)) {
-        return false;
-    }
-    if (turn != MX_TOK_NONE && v->tokens[turn].kind == MX_TOK_CONTROL && !pk_vocab_add_eos(v, turn, h->e)) {
-        return false;
-    }
     const json_t *model = json_object_get(h->tokenizer.object, "model");
     const char *unknown = json_string_value(json_object_get(model, "unk_token"));
-    unknown = unknown ? unknown : special_name(h, "unk_token");
-    v->unknown = unknown ? pk_vocab_find(v, unknown, strlen(unknown)) : MX_TOK_NONE;
-    return true;
+    find_special(h, "bos_token", &v->bos);
+    find_special(h, "eos_token", &v->eos);
+    find_special(h, "unk_token", &v->unknown);
+    if (unknown) {
+        v->unknown = pk_vocab_find(v, unknown, strlen(unknown));
+    }
+    if (v->eos != MX_TOK_NONE && !pk_vocab_add_end(v, v->eos, h->e)) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(turns) / sizeof(turns[0]); i++) {
+        uint32_t id = pk_vocab_find(v, turns[i], strlen(turns[i]));
+        if (id != MX_TOK_NONE && v->tokens[id].kind != MX_TOK_NORMAL && !pk_vocab_add_end(v, id, h->e)) {
+            return false;
+        }
+    }
+    return read_add_bos(h);
 }
 
 bool pk_tokenizer_from_folder(const struct pk_folder *folder, const char *name, struct pk_vocab *v,
@@ -256,10 +328,12 @@ bool pk_tokenizer_from_folder(const struct pk_folder *folder, const char *name, 
         !load(&h, 3, "added_tokens.json", &h.added)) {
         return false;
     }
-    if (!h.tokenizer.object && !pk_folder_has(folder, "vocab.json")) {
-        return true;
-    }
-    return (h.tokenizer.object ? read_fast(&h) : read_slow(&h)) && read_added_lists(&h) && read_special_ids(&h);
+    bool (*read)(struct hf *) = h.tokenizer.object                         ? read_fast
+                                : pk_folder_has(folder, "vocab.json")      ? read_slow
+                                : pk_folder_has(folder, "tokenizer.model") ? read_model
+                                : pk_folder_has(folder, TIKTOKEN)          ? read_tiktoken
+                                                                           : NULL;
+    return !read || (read(&h) && read_added_lists(&h) && read_special_ids(&h));
 }
 
 bool pk_tokenizer_from_hf(const char *path, struct pk_vocab *v, struct pk_error *e) {

@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pack/source_build.h"
 #include "pack/tokenizer_vocab.h"
 
 bool pk_vocab_init(struct pk_vocab *v, const char *path, struct pk_error *e) {
-    *v = (struct pk_vocab){.bos = MX_TOK_NONE, .unknown = MX_TOK_NONE};
+    *v = (struct pk_vocab){.bos = MX_TOK_NONE, .eos = MX_TOK_NONE, .unknown = MX_TOK_NONE};
     v->path = strdup(path);
     if (!v->path) {
         pk_fail_memory(e);
@@ -18,6 +19,7 @@ void pk_vocab_free(struct pk_vocab *v) {
     for (size_t i = 0; i < sizeof(v->json) / sizeof(v->json[0]); i++) {
         json_decref(v->json[i]);
     }
+    free(v->scores);
     free(v->owned);
     free(v->tokens);
     free(v->merges);
@@ -101,42 +103,57 @@ uint32_t pk_vocab_find(const struct pk_vocab *v, const char *text, size_t bytes)
     return found;
 }
 
-bool pk_vocab_add_eos(struct pk_vocab *v, uint64_t id, struct pk_error *e) {
-    for (uint32_t i = 0; i < v->eos_count; i++) {
-        if (v->eos[i] == id) {
+bool pk_vocab_add_end(struct pk_vocab *v, uint64_t id, struct pk_error *e) {
+    for (uint32_t i = 0; i < v->n_ends; i++) {
+        if (v->ends[i] == id) {
             return true;
         }
     }
-    if (id >= v->n_tokens || v->eos_count == MX_TOK_EOS_MAX) {
+    if (id >= v->n_tokens || v->n_ends == PK_ENDS_MAX) {
         return pk_fail(e, MOXIE_ERROR_TOKENIZER,
                        "%s: end token %llu: the tokenizer has %u tokens and room for %u end tokens", v->path,
-                       (unsigned long long)id, v->n_tokens, MX_TOK_EOS_MAX);
+                       (unsigned long long)id, v->n_tokens, PK_ENDS_MAX);
     }
-    v->eos[v->eos_count++] = (uint32_t)id;
+    v->ends[v->n_ends++] = (uint32_t)id;
     return true;
 }
 
-static bool compile_source(const struct pk_source *s, struct pk_vocab *v, void **blob, size_t *bytes,
-                           struct pk_error *e) {
+/* Chat templates depend on these; some files list them as plain added tokens, which a user could type. */
+static void mark_turns(struct pk_vocab *v) {
+    static const char *const names[] = {"<|im_start|>", "<|im_end|>", "<start_of_turn>", "<end_of_turn>"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        uint32_t id = pk_vocab_find(v, names[i], strlen(names[i]));
+        if (id != MX_TOK_NONE && v->tokens[id].kind == MX_TOK_USER) {
+            v->tokens[id].kind = MX_TOK_CONTROL;
+        }
+    }
+}
+
+static bool compile_source(struct pk_source *s, struct pk_vocab *v, void **blob, size_t *bytes, struct pk_error *e) {
+    struct mx_model *m = &s->model;
     if (v->n_tokens == 0) {
         return true;
     }
-    if (v->n_tokens > s->model.vocab) {
+    if (v->n_tokens > m->vocab) {
         return pk_fail(e, MOXIE_ERROR_TOKENIZER, "%s: %u tokens, the model has logits for %u", v->path, v->n_tokens,
-                       s->model.vocab);
+                       m->vocab);
     }
-    if (s->model.bos < v->n_tokens) { /* else MX_NONE, or a row of logits without a text */
-        v->bos = s->model.bos;
+    if (v->bos == MX_TOK_NONE && m->bos < v->n_tokens) { /* else MX_NONE, or a row of logits without a text */
+        v->bos = m->bos;
     }
-    for (uint32_t i = 0; i < s->model.eos_count; i++) {
-        if (!pk_vocab_add_eos(v, s->model.eos[i], e)) {
+    if (v->eos == MX_TOK_NONE && m->eos_count > 0 && m->eos[0] < v->n_tokens) {
+        v->eos = m->eos[0];
+    }
+    for (uint32_t i = 0; i < v->n_ends; i++) {
+        if (!pk_model_add_eos(m, v->ends[i], v->path, "the tokenizer", e)) {
             return false;
         }
     }
+    mark_turns(v);
     return pk_tokenizer_compile(v, blob, bytes, e);
 }
 
-bool pk_tokenizer_from_source(const struct pk_source *s, void **blob, size_t *bytes, struct pk_error *e) {
+bool pk_tokenizer_from_source(struct pk_source *s, void **blob, size_t *bytes, struct pk_error *e) {
     struct pk_vocab v = {0};
     *blob = NULL;
     *bytes = 0;

@@ -111,6 +111,13 @@ enum mx_chat_template {
     MX_CHAT_CHATML_QWEN2 = 2,   /* "You are a helpful assistant." */
     MX_CHAT_CHATML_QWEN25 = 3,  /* "You are Qwen, created by Alibaba Cloud. You are a helpful assistant." */
     MX_CHAT_CHATML_SMOLLM2 = 4, /* "You are a helpful AI assistant named SmolLM, trained by Hugging Face" */
+    MX_CHAT_CHATML_QWEN15 = 5,  /* "You are a helpful assistant": the first Qwen1.5 */
+    MX_CHAT_MISTRAL = 6,        /* [INST] and [/INST]: Mixtral and Mistral-Instruct */
+    MX_CHAT_MISTRAL_SPACE = 7,  /* the same with a space behind an answer's end: the first Mistral-Instruct */
+    MX_CHAT_MISTRAL_SYSTEM = 8, /* the same with spaces before [INST] and answers, and with a system message */
+    MX_CHAT_DEEPSEEK = 9,       /* "User: " and "Assistant:" */
+    MX_CHAT_GEMMA = 10,         /* <start_of_turn> and <end_of_turn>; the assistant is called model */
+    MX_CHAT_LAST = MX_CHAT_GEMMA,
 };
 
 #define MX_LAYER_NORM_TOPK 1u   /* selected routing weights are divided by their sum */

@@ -51,7 +51,7 @@ static enum moxie_error check_shape(const struct mx_bundle *b, struct moxie_fail
         {&m->max_positions, 1, MX_POSITIONS_MAX, "number of positions"},
         {&m->kv_type, MX_KV_F16, MX_KV_F32, "type of keys and values"},
         {&m->tied, 0, 1, "flag of a tied head"},
-        {&m->chat_template, 0, MX_CHAT_CHATML_SMOLLM2, "chat template"},
+        {&m->chat_template, 0, MX_CHAT_LAST, "chat template"},
         {&m->eos_count, 0, sizeof m->eos / sizeof m->eos[0], "number of end tokens"},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {

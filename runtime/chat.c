@@ -1,104 +1,241 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Two kinds of templates. Those of marked turns have a pair of control tokens around each:
+ *
+ *     <|im_start|>ROLE\nCONTENT<|im_end|>\n            and the assistant's is opened by <|im_start|>assistant\n
+ *
+ * Those of plain turns have text around the contents, and the end token behind answers alone:
+ *
+ *     <s>[INST] QUESTION [/INST]ANSWER</s>             <s>User: QUESTION\n\nAssistant: ANSWER</s>
+ *
+ * Text between two ids is encoded as a whole. Where turns meet without an id between them, they meet at a line end or
+ * before a space, which no token of these models spans. */
 #include "runtime/chat.h"
 
 #include <string.h>
 
 #include "platform/fail.h"
 #include "runtime/tokenizer_encode.h"
+#include "runtime/tokenizer_utf8.h"
 
-/* Indexed by enum mx_chat_template; "": no default system turn. */
-static const char *const default_system[] = {
-    [MX_CHAT_NONE] = NULL,
-    [MX_CHAT_CHATML] = "",
-    [MX_CHAT_CHATML_QWEN2] = "You are a helpful assistant.",
-    [MX_CHAT_CHATML_QWEN25] = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
-    [MX_CHAT_CHATML_SMOLLM2] = "You are a helpful AI assistant named SmolLM, trained by Hugging Face",
+struct marked {
+    const char *open, *close; /* control tokens */
+    const char *system;       /* the default system message; NULL: there are no system turns, "": none by default */
+    const char *assistant;    /* the assistant's name with the line end that follows */
+    bool bos;                 /* a conversation starts with bos and the user */
+    bool trim;                /* white space around contents is dropped */
 };
 
-/* A role's name with the line end that follows: encoded together with the content, because a pre-token may span both.
- */
-static const char *const leads[][2] = {{"system", "system\n"}, {"user", "user\n"}, {"assistant", "assistant\n"}};
+/* What stands before and behind a content; behind it, also with the opening of an answer. */
+struct plain {
+    const char *system[3]; /* before, behind, behind with an opening; NULL: there is no such turn */
+    const char *user[3];   /* before: the first, one behind a system turn, others */
+    const char *behind[2]; /* a user's content */
+    const char *answer[2]; /* before an answer: one to be written, one that is there */
+    bool alternates;       /* question, answer, question, …, and a system turn only before them */
+};
 
-struct render {
+#define CHATML(text)                                                                                                   \
+    { "<|im_start|>", "<|im_end|>", text, "assistant\n", false, false }
+
+/* Indexed by enum mx_chat_template. */
+static const struct marked marked[MX_CHAT_LAST + 1] = {
+    [MX_CHAT_CHATML] = CHATML(""),
+    [MX_CHAT_CHATML_QWEN2] = CHATML("You are a helpful assistant."),
+    [MX_CHAT_CHATML_QWEN25] = CHATML("You are Qwen, created by Alibaba Cloud. You are a helpful assistant."),
+    [MX_CHAT_CHATML_SMOLLM2] = CHATML("You are a helpful AI assistant named SmolLM, trained by Hugging Face"),
+    [MX_CHAT_CHATML_QWEN15] = CHATML("You are a helpful assistant"),
+    [MX_CHAT_GEMMA] = {"<start_of_turn>", "<end_of_turn>", NULL, "model\n", true, true},
+};
+
+#define INST "[INST] "
+#define INST_END " [/INST]"
+
+static const struct plain plain[MX_CHAT_LAST + 1] = {
+    [MX_CHAT_MISTRAL] = {{NULL}, {INST, NULL, INST}, {INST_END, INST_END}, {"", ""}, true},
+    [MX_CHAT_MISTRAL_SPACE] = {{NULL}, {INST, NULL, " " INST}, {INST_END, INST_END}, {"", ""}, true},
+    [MX_CHAT_MISTRAL_SYSTEM] =
+        {{" " INST, "\n\n", NULL}, {" " INST, "", " " INST}, {INST_END, INST_END}, {"", " "}, true},
+    [MX_CHAT_DEEPSEEK] = {{"", "\n\n", "\n\nAssistant:"},
+                          {"User: ", "User: ", "User: "},
+                          {"\n\n", "\n\nAssistant:"},
+                          {"Assistant:", "Assistant: "},
+                          false},
+};
+
+enum role { SYSTEM, USER, ASSISTANT, ROLES };
+
+/* A message to be rendered. */
+struct turn {
     struct mx_encoder e;
-    uint32_t im_start, im_end;
+    enum mx_chat_at at;
+    enum role role;
+    const char *content;
+    size_t bytes;
+    bool answer;
 };
 
-static enum moxie_error find_marker(const struct mx_tokenizer *t, const char *text, uint32_t *id,
-                                    struct moxie_failure *failure) {
-    size_t n = strlen(text), found = 0;
-    int32_t match = mx_special_match(t, (const uint8_t *)text, n, true);
+static enum moxie_error text(struct turn *t, const char *lead, const char *p, size_t bytes, const char *tail) {
+    return mx_encoder_text(&t->e, lead, p, bytes, tail, false);
+}
+
+static enum moxie_error no_place(const struct turn *t, const char *what) {
+    return mx_fail(t->e.failure, MOXIE_ERROR_TEXT, MX_NO_OFFSET, "this model's chat template has no place for %s",
+                   what);
+}
+
+static enum moxie_error find_marker(const struct turn *turn, const char *name, uint32_t *id) {
+    const struct mx_tokenizer *t = turn->e.t;
+    size_t n = strlen(name), found = 0;
+    int32_t match = mx_special_match(t, (const uint8_t *)name, n, MX_KIND_CONTROL);
     if (match >= 0) {
         mx_token_bytes(t, match, &found);
     }
-    if (found != n || t->kinds[match] != MX_TOK_CONTROL) {
-        return mx_fail(failure, MOXIE_ERROR_TOKENIZER, MX_NO_OFFSET, "the chat template needs the control token %s",
-                       text);
+    if (found != n) {
+        return mx_fail(turn->e.failure, MOXIE_ERROR_TOKENIZER, MX_NO_OFFSET,
+                       "the chat template needs the control token %s", name);
     }
     *id = (uint32_t)match;
     return MOXIE_OK;
 }
 
-static enum moxie_error text(struct render *r, const char *lead, const char *p, size_t bytes) {
-    return mx_encoder_text(&r->e, lead, p, bytes, false);
+/* bos or eos, which the tokenizer must have. */
+static enum moxie_error put_edge(struct turn *t, uint32_t id, const char *what) {
+    if (id == MX_TOK_NONE) {
+        return mx_fail(t->e.failure, MOXIE_ERROR_TOKENIZER, MX_NO_OFFSET,
+                       "the chat template needs a token that %s a text, and the tokenizer names none", what);
+    }
+    mx_encoder_special(&t->e, id);
+    return MOXIE_OK;
 }
 
-static enum moxie_error turn(struct render *r, const char *lead, const char *content, size_t bytes) {
-    mx_encoder_put(&r->e, r->im_start);
-    enum moxie_error error = text(r, lead, content, bytes);
-    mx_encoder_put(&r->e, r->im_end);
-    return error ? error : text(r, "\n", "", 0);
+/* What Python's str.strip() drops. */
+static bool is_blank(int32_t c) {
+    return (c >= 0x1C && c <= 0x1F) || mx_class_of(c) == MX_SPACE;
 }
 
-static enum moxie_error render(struct render *r, enum mx_chat_at at, const char *system, const char *lead,
-                               const char *content, size_t bytes, bool answer) {
-    enum moxie_error error = MOXIE_OK;
-    if (at == MX_CHAT_AT_ANSWER) {
-        mx_encoder_put(&r->e, r->im_end);
+/* Drops white space around the content, which is checked to be UTF-8 first. */
+static void trim(struct turn *t) {
+    const uint8_t *p = (const uint8_t *)t->content;
+    size_t length, end = 0, begin = 0;
+    if (mx_utf8_valid(p, t->bytes) != t->bytes) {
+        return; /* encoding will say where */
     }
-    if (at == MX_CHAT_AT_ANSWER || at == MX_CHAT_AT_END) {
-        error = text(r, "\n", "", 0);
+    while (begin < t->bytes && is_blank(mx_utf8_decode(p + begin, &length))) {
+        begin += length;
     }
-    if (!error && at == MX_CHAT_AT_START && system[0] && strcmp(lead, "system\n") != 0) {
-        error = turn(r, "system\n", system, strlen(system));
+    for (size_t at = begin; at < t->bytes; at += length) {
+        end = is_blank(mx_utf8_decode(p + at, &length)) ? end : at + length;
+    }
+    t->content += begin;
+    t->bytes = end > begin ? end - begin : 0;
+}
+
+static enum moxie_error render_marked(struct turn *t, const struct marked *m) {
+    const char *const names[ROLES] = {"system\n", "user\n", m->assistant};
+    uint32_t open, close;
+    enum moxie_error error = find_marker(t, m->open, &open);
+    error = error ? error : find_marker(t, m->close, &close);
+    if (error) {
+        return error;
+    }
+    if (t->role == SYSTEM && !m->system) {
+        return no_place(t, "a system message");
+    }
+    if (m->trim) {
+        trim(t);
+    }
+    if (t->at == MX_CHAT_AT_START && m->bos) {
+        if (t->role == ASSISTANT) {
+            return no_place(t, "an answer before a question");
+        }
+        error = put_edge(t, t->e.t->header->bos, "begins");
+    }
+    if (t->at == MX_CHAT_AT_ANSWER) {
+        mx_encoder_special(&t->e, close);
+    }
+    if (!error && (t->at == MX_CHAT_AT_ANSWER || t->at == MX_CHAT_AT_END)) {
+        t->e.before = MX_BEFORE_SPECIAL;
+        error = text(t, "", "", 0, "\n");
+    }
+    if (!error && t->at == MX_CHAT_AT_START && t->role != SYSTEM && m->system && m->system[0]) {
+        mx_encoder_special(&t->e, open);
+        error = text(t, "system\n", m->system, strlen(m->system), "");
+        mx_encoder_special(&t->e, close);
+        error = error ? error : text(t, "", "", 0, "\n");
     }
     if (!error) {
-        error = turn(r, lead, content, bytes);
+        mx_encoder_special(&t->e, open);
+        error = text(t, names[t->role], t->content, t->bytes, "");
+        mx_encoder_special(&t->e, close);
+        error = error ? error : text(t, "", "", 0, "\n");
     }
-    if (!error && answer) {
-        mx_encoder_put(&r->e, r->im_start);
-        error = text(r, "assistant\n", "", 0);
+    if (!error && t->answer) {
+        mx_encoder_special(&t->e, open);
+        error = text(t, "", "", 0, m->assistant);
     }
     return error;
+}
+
+static enum moxie_error render_plain(struct turn *t, const struct plain *p) {
+    const struct mx_tok_header *h = t->e.t->header;
+    enum moxie_error error = MOXIE_OK;
+    bool start = t->at == MX_CHAT_AT_START;
+    if (start) {
+        error = put_edge(t, h->bos, "begins");
+    } else if (t->at == MX_CHAT_AT_ANSWER) {
+        error = put_edge(t, h->eos, "ends");
+    } else { /* an answer's end token precedes, or the text of a turn */
+        bool ended = t->at == MX_CHAT_AT_END || (t->at == MX_CHAT_AT_TURN && t->role == USER);
+        t->e.before = ended ? MX_BEFORE_SPECIAL : MX_BEFORE_TEXT;
+    }
+    if (error) {
+        return error;
+    }
+    if (t->role == SYSTEM) {
+        const char *behind = p->system[t->answer ? 2 : 1];
+        if (!p->system[0] || !behind || (p->alternates && !start)) {
+            return no_place(t, p->system[0] ? "a system message but before the first question" : "a system message");
+        }
+        return text(t, p->system[0], t->content, t->bytes, behind);
+    }
+    if (t->role == USER) {
+        const char *lead = p->user[start ? 0 : t->at == MX_CHAT_AT_SYSTEM ? 1 : 2];
+        return lead ? text(t, lead, t->content, t->bytes, p->behind[t->answer]) : no_place(t, "a system message");
+    }
+    if (p->alternates && t->at != MX_CHAT_AT_TURN) {
+        return no_place(t, "an answer before a question");
+    }
+    error = text(t, p->answer[1], t->content, t->bytes, "");
+    error = error ? error : put_edge(t, h->eos, "ends");
+    return !error && t->answer ? text(t, "", "", 0, p->answer[0]) : error;
 }
 
 enum moxie_error mx_chat_turn(const struct mx_tokenizer *t, uint32_t template, enum mx_chat_at at, const char *role,
                               const char *content, size_t bytes, bool answer, void *scratch, size_t scratch_bytes,
                               int32_t *ids, size_t max, size_t *count, struct moxie_failure *failure) {
-    if (!role || (!content && bytes > 0) || !count || at > MX_CHAT_AT_ANSWER) {
+    static const char *const names[ROLES] = {"system", "user", "assistant"};
+    struct turn turn = {.at = at, .role = ROLES, .content = content ? content : "", .bytes = bytes, .answer = answer};
+    if (!role || (!content && bytes > 0) || !count || at > MX_CHAT_AT_SYSTEM) {
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "chat: role, content or count missing");
     }
     *count = 0;
-    if (template == MX_CHAT_NONE || template >= sizeof default_system / sizeof default_system[0]) {
+    if (template == MX_CHAT_NONE || template > MX_CHAT_LAST) {
         return mx_fail(failure, MOXIE_ERROR_TEXT, MX_NO_OFFSET,
                        "this model has no chat template (a base model?): let it continue a text instead");
     }
-    const char *lead = NULL;
-    for (size_t i = 0; i < sizeof leads / sizeof leads[0]; i++) {
-        lead = strcmp(role, leads[i][0]) == 0 ? leads[i][1] : lead;
+    for (unsigned i = 0; i < ROLES; i++) {
+        turn.role = strcmp(role, names[i]) == 0 ? (enum role)i : turn.role;
     }
-    if (!lead) {
+    if (turn.role == ROLES) {
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET,
                        "chat: role \"%s\" is not system, user or assistant", role);
     }
-    struct render r;
-    enum moxie_error error = mx_encoder_init(&r.e, t, scratch, scratch_bytes, ids, max, failure);
-    error = error ? error : find_marker(t, "<|im_start|>", &r.im_start, failure);
-    error = error ? error : find_marker(t, "<|im_end|>", &r.im_end, failure);
+    enum moxie_error error = mx_encoder_init(&turn.e, t, scratch, scratch_bytes, ids, max, failure);
     if (error) {
         return error;
     }
-    r.e.strict = true;
-    error = render(&r, at, default_system[template], lead, content ? content : "", bytes, answer);
-    return error ? error : mx_encoder_finish(&r.e, count);
+    turn.e.strict = true;
+    error = marked[template].open ? render_marked(&turn, &marked[template]) : render_plain(&turn, &plain[template]);
+    return error ? error : mx_encoder_finish(&turn.e, count);
 }

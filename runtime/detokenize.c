@@ -50,10 +50,13 @@ static void put_token(struct mx_detok *d, const struct mx_tokenizer *t, int32_t 
     if (id < 0 || control) {
         cut(d, s);
     }
-    if (control && !(flags & MX_DETOK_CONTROL)) {
+    if (n == 0 || (control && !(flags & MX_DETOK_CONTROL))) {
         return;
     }
-    for (size_t i = 0; i < n; i++) {
+    /* The space that encoding put before the text. */
+    bool strip = (t->header->flags & MX_TOK_STRIP) && !d->started && bytes[0] == ' ';
+    d->started = 1;
+    for (size_t i = strip ? 1 : 0; i < n; i++) {
         put_byte(d, bytes[i], s);
     }
 }

@@ -11,6 +11,7 @@
 struct mx_detok {
     uint8_t pending[4]; /* an incomplete, still possible character */
     uint32_t held;      /* 0 .. 3 */
+    uint32_t started;   /* 1: there was text, so that a space is one; to go on another text, start with 1 */
 };
 
 #define MX_DETOK_CONTROL 1u /* control tokens appear as their text; else they give nothing */

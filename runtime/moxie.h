@@ -231,17 +231,25 @@ enum moxie_error moxie_sequence_fork(struct moxie *engine, uint32_t from, uint32
 
 /* ---- Text -------------------------------------------------------------------------------------------------------- */
 
-/* Text to token ids. `bytes` of UTF-8; specials = 1 lets control tokens such as <|im_end|> in the text be recognised, 0
- * (for anything a user wrote) never. Scratch memory is in the HOST region. *count is the number of ids, also when
+/* Flags of moxie_encode. */
+#define MOXIE_ENCODE_SPECIALS 1u /* control tokens such as <|im_end|> are recognised: never for what a user wrote */
+#define MOXIE_ENCODE_BEGIN 2u    /* the text begins a sequence: the begin token comes first if the model wants one */
+
+/* Text to token ids. `bytes` of UTF-8. Scratch memory is in the HOST region. *count is the number of ids, also when
  * `max` is too small (MOXIE_ERROR_BUFFER_SMALL). MOXIE_ERROR_TEXT: not UTF-8, or a byte the vocabulary cannot express.
  */
-enum moxie_error moxie_encode(struct moxie *engine, const char *text, size_t bytes, int specials, int32_t *ids,
+enum moxie_error moxie_encode(struct moxie *engine, const char *text, size_t bytes, unsigned flags, int32_t *ids,
                               size_t max, size_t *count, struct moxie_failure *failure);
 
-/* State of one stream of text; start zeroed. */
+/* State of one stream of text; start zeroed. Some vocabularies put a space before every text: it is dropped again from
+ * a text that starts zeroed, and stays in one that starts as MOXIE_TEXT_CONTINUED, which goes on another. */
 struct moxie_text {
     uint32_t opaque[16];
 };
+#define MOXIE_TEXT_CONTINUED                                                                                           \
+    {                                                                                                                  \
+        { 0, 0, 1 }                                                                                                    \
+    }
 /* Bytes of UTF-8 that `token` completes (0 while a character is incomplete), not NUL-terminated. Control tokens give
  * nothing. token < 0 flushes the end of the stream. `max` at least 512. */
 enum moxie_error moxie_decode(const struct moxie *engine, struct moxie_text *state, int32_t token, char *text,
@@ -253,16 +261,18 @@ int moxie_is_end(const struct moxie *engine, int32_t token);
 /* What the sequence ends with, to which a turn of a chat is appended. */
 enum moxie_chat_at {
     MOXIE_CHAT_AT_START = 0,  /* nothing: the sequence is empty */
-    MOXIE_CHAT_AT_TURN = 1,   /* a turn rendered by moxie_chat_turn with answer = 0 */
+    MOXIE_CHAT_AT_TURN = 1,   /* another role's turn rendered by moxie_chat_turn with answer = 0 */
     MOXIE_CHAT_AT_END = 2,    /* an answer and the end token that the model gave */
     MOXIE_CHAT_AT_ANSWER = 3, /* an answer that was cut short before its end token */
+    MOXIE_CHAT_AT_SYSTEM = 4, /* a system turn rendered by moxie_chat_turn with answer = 0 */
 };
 
 /* Renders one message of a chat in the model's own template to token ids that continue the sequence: what `at` lacks,
  * at the start the template's default system message (unless role is "system"), the message, and with `answer` = 1 the
  * opening of the assistant's turn. The content is never searched for control tokens. role: "system", "user" or
  * "assistant". *count is the number of ids, also when `max` is too small (MOXIE_ERROR_BUFFER_SMALL).
- * MOXIE_ERROR_TEXT: a base model without a template, or content that cannot be encoded. */
+ * MOXIE_ERROR_TEXT: a base model without a template, a turn for which the template has no place (some have no system
+ * message), or content that cannot be encoded. */
 enum moxie_error moxie_chat_turn(struct moxie *engine, enum moxie_chat_at at, const char *role, const char *content,
                                  size_t bytes, int answer, int32_t *ids, size_t max, size_t *count,
                                  struct moxie_failure *failure);

@@ -10,21 +10,26 @@
 
 _Static_assert(sizeof(struct mx_detok) <= sizeof(struct moxie_text), "the public text state is too small");
 _Static_assert((int)MOXIE_CHAT_AT_START == (int)MX_CHAT_AT_START && (int)MOXIE_CHAT_AT_TURN == (int)MX_CHAT_AT_TURN &&
-                   (int)MOXIE_CHAT_AT_END == (int)MX_CHAT_AT_END && (int)MOXIE_CHAT_AT_ANSWER == (int)MX_CHAT_AT_ANSWER,
+                   (int)MOXIE_CHAT_AT_END == (int)MX_CHAT_AT_END &&
+                   (int)MOXIE_CHAT_AT_ANSWER == (int)MX_CHAT_AT_ANSWER &&
+                   (int)MOXIE_CHAT_AT_SYSTEM == (int)MX_CHAT_AT_SYSTEM,
                "the public chat states are the internal ones");
 
 static enum moxie_error no_tokenizer(struct moxie_failure *failure) {
     return mx_fail(failure, MOXIE_ERROR_TEXT, MX_NO_OFFSET, "the bundle has no tokenizer: it takes token ids only");
 }
 
-enum moxie_error moxie_encode(struct moxie *engine, const char *text, size_t bytes, int specials, int32_t *ids,
+_Static_assert(MOXIE_ENCODE_SPECIALS == MX_ENCODE_SPECIALS && MOXIE_ENCODE_BEGIN == MX_ENCODE_BEGIN,
+               "the public flags are the internal ones");
+
+enum moxie_error moxie_encode(struct moxie *engine, const char *text, size_t bytes, unsigned flags, int32_t *ids,
                               size_t max, size_t *count, struct moxie_failure *failure) {
     if (!engine || (bytes && !text) || (max && !ids) || !count)
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "moxie_encode: a pointer is NULL");
     if (!engine->tokenizer.header)
         return no_tokenizer(failure);
-    return mx_encode(&engine->tokenizer, text, bytes, specials ? MX_ENCODE_SPECIALS : 0, engine->scratch,
-                     engine->scratch_bytes, ids, max, count, failure);
+    return mx_encode(&engine->tokenizer, text, bytes, flags, engine->scratch, engine->scratch_bytes, ids, max, count,
+                     failure);
 }
 
 enum moxie_error moxie_decode(const struct moxie *engine, struct moxie_text *state, int32_t token, char *text,
@@ -41,7 +46,7 @@ int moxie_is_end(const struct moxie *engine, int32_t token) {
     for (uint32_t i = 0; i < m->eos_count; i++)
         if (token >= 0 && m->eos[i] == (uint32_t)token)
             return 1;
-    return engine->tokenizer.header && mx_token_is_end(&engine->tokenizer, token);
+    return 0;
 }
 
 enum moxie_error moxie_chat_turn(struct moxie *engine, enum moxie_chat_at at, const char *role, const char *content,

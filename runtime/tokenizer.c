@@ -40,21 +40,18 @@ static enum moxie_error check_header(const struct check *c) {
         (h->token_slots & (h->token_slots - 1)) != 0) {
         return BAD(0, "hash tables of %u and %u slots", h->merge_slots, h->token_slots);
     }
-    if (h->pretokenizer < MX_TOK_PRE_GPT2 || h->pretokenizer > MX_TOK_PRE_SMOLLM || h->normalizer > MX_TOK_NORMAL_NFC ||
-        (h->flags & ~(MX_TOK_ADD_BOS | MX_TOK_IGNORE_MERGES)) != 0) {
+    if (h->pretokenizer < MX_TOK_PRE_GPT2 || h->pretokenizer > MX_TOK_PRE_SEAMS ||
+        h->normalizer > MX_TOK_NORMAL_SPACES || (h->flags & ~MX_TOK_FLAGS) != 0) {
         return BAD(0, "unknown pre-tokenizer %u, normaliser %u or flags %x", h->pretokenizer, h->normalizer, h->flags);
     }
-    if ((h->bos != MX_TOK_NONE && h->bos >= h->tokens) || (h->unknown != MX_TOK_NONE && h->unknown >= h->tokens) ||
-        ((h->flags & MX_TOK_ADD_BOS) && h->bos == MX_TOK_NONE)) {
-        return BAD(0, "bos %u or unknown token %u outside the %u tokens", h->bos, h->unknown, h->tokens);
-    }
-    if (h->eos_count > MX_TOK_EOS_MAX) {
-        return BAD(0, "%u end tokens, at most %u", h->eos_count, MX_TOK_EOS_MAX);
-    }
-    for (uint32_t i = 0; i < MX_TOK_EOS_MAX; i++) {
-        if (i < h->eos_count ? h->eos[i] >= h->tokens : h->eos[i] != 0) {
-            return BAD(0, "end token %u outside the %u tokens", h->eos[i], h->tokens);
+    const uint32_t ids[] = {h->bos, h->eos, h->unknown};
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        if (ids[i] != MX_TOK_NONE && ids[i] >= h->tokens) {
+            return BAD(0, "bos, eos or unknown token %u outside the %u tokens", ids[i], h->tokens);
         }
+    }
+    if ((h->flags & MX_TOK_ADD_BOS) && h->bos == MX_TOK_NONE) {
+        return BAD(0, "texts start with a bos that there is not");
     }
     if (!all_zero((const uint8_t *)h->reserved, sizeof h->reserved)) {
         return BAD(0, "reserved bytes are not zero");
@@ -67,6 +64,7 @@ static enum moxie_error check_padding(const struct check *c) {
     const struct mx_tok_layout *l = &c->layout;
     const uint64_t gaps[][2] = {
         {l->offsets + 4 * ((uint64_t)h->tokens + 1), l->byte_tokens},
+        {l->ranks + (h->flags & MX_TOK_RANKS ? 4 * (uint64_t)h->tokens : 0), l->merges},
         {l->merges + sizeof(struct mx_tok_merge) * (uint64_t)h->merges, l->merge_slots},
         {l->merge_slots + 4 * (uint64_t)h->merge_slots, l->token_slots},
         {l->token_slots + 4 * (uint64_t)h->token_slots, l->specials},
@@ -97,7 +95,7 @@ static enum moxie_error check_tokens(const struct check *c, uint32_t *normal) {
             return BAD(c->layout.offsets + 4 * (uint64_t)id, "token %u has a text from %u to %u", id, begin, end);
         }
         bool special = t->kinds[id] == MX_TOK_CONTROL || t->kinds[id] == MX_TOK_USER;
-        if (t->kinds[id] > MX_TOK_UNUSED || (t->kinds[id] == MX_TOK_UNUSED) != (begin == end) ||
+        if (t->kinds[id] > MX_TOK_BYTE || (t->kinds[id] == MX_TOK_UNUSED) != (begin == end) ||
             (special && end - begin > MX_TOK_SPECIAL_BYTES_MAX)) {
             return BAD(c->layout.kinds + id, "token %u has kind %u and %u bytes", id, t->kinds[id], end - begin);
         }
@@ -150,9 +148,10 @@ static enum moxie_error check_token_slots(const struct check *c, uint32_t normal
 
 static enum moxie_error check_byte_tokens(const struct check *c) {
     const struct mx_tokenizer *t = c->t;
+    uint8_t kind = t->header->flags & MX_TOK_CHARACTERS ? MX_TOK_BYTE : MX_TOK_NORMAL;
     for (uint32_t b = 0; b < 256; b++) {
         uint32_t id = t->byte_tokens[b];
-        if (id != MX_TOK_NONE && (id >= t->header->tokens || t->kinds[id] != MX_TOK_NORMAL || length_of(t, id) != 1 ||
+        if (id != MX_TOK_NONE && (id >= t->header->tokens || t->kinds[id] != kind || length_of(t, id) != 1 ||
                                   t->pool[t->offsets[id]] != b)) {
             return BAD(c->layout.byte_tokens + 4 * (uint64_t)b, "token %u is not the byte %x", id, b);
         }
@@ -245,6 +244,23 @@ static enum moxie_error check_all(const struct check *c) {
     return e ? e : check_specials(c);
 }
 
+/* What encoding looks up for each byte of a text: how special tokens begin, and where no token lies over a seam. */
+static void index_bytes(struct mx_tokenizer *t) {
+    const struct mx_tok_header *h = t->header;
+    for (uint32_t i = 0; i < h->specials; i++) {
+        uint32_t id = t->specials[i];
+        uint8_t b = t->pool[t->offsets[id]];
+        t->first[t->kinds[id]][b / 32] |= 1u << b % 32;
+    }
+    for (uint32_t id = 0; h->pretokenizer == MX_TOK_PRE_SEAMS && id < h->tokens; id++) {
+        bool joins = t->kinds[id] == MX_TOK_NORMAL || t->kinds[id] == MX_TOK_USER;
+        for (uint32_t at = t->offsets[id] + 1; joins && at < t->offsets[id + 1]; at++) {
+            uint32_t pair = t->pool[at - 1] * 256u + t->pool[at];
+            t->joins[pair / 32] |= 1u << pair % 32;
+        }
+    }
+}
+
 enum moxie_error mx_tokenizer_open(struct mx_tokenizer *t, const void *blob, size_t bytes,
                                    struct moxie_failure *failure) {
     if (!t || !blob || (uintptr_t)blob % 8 != 0) {
@@ -276,6 +292,7 @@ enum moxie_error mx_tokenizer_open(struct mx_tokenizer *t, const void *blob, siz
     const uint8_t *base = blob;
     t->offsets = (const uint32_t *)(base + c.layout.offsets);
     t->byte_tokens = (const uint32_t *)(base + c.layout.byte_tokens);
+    t->ranks = h->flags & MX_TOK_RANKS ? (const uint32_t *)(base + c.layout.ranks) : NULL;
     t->merges = (const struct mx_tok_merge *)(base + c.layout.merges);
     t->merge_slots = (const uint32_t *)(base + c.layout.merge_slots);
     t->token_slots = (const uint32_t *)(base + c.layout.token_slots);
@@ -286,20 +303,6 @@ enum moxie_error mx_tokenizer_open(struct mx_tokenizer *t, const void *blob, siz
     if (e) {
         return e;
     }
-    for (uint32_t i = 0; i < h->specials; i++) {
-        uint32_t id = t->specials[i];
-        uint8_t b = t->pool[t->offsets[id]];
-        t->first_any[b / 32] |= 1u << b % 32;
-        t->first_user[b / 32] |= (t->kinds[id] == MX_TOK_USER ? 1u : 0u) << b % 32;
-    }
+    index_bytes(t);
     return MOXIE_OK;
-}
-
-bool mx_token_is_end(const struct mx_tokenizer *t, int32_t id) {
-    for (uint32_t i = 0; i < t->header->eos_count; i++) {
-        if (id >= 0 && t->header->eos[i] == (uint32_t)id) {
-            return true;
-        }
-    }
-    return false;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Byte-level BPE: text to token ids. A tokenizer is a view of a compiled blob (tokenizer_format.h); nothing is parsed,
- * copied or allocated. Any number of threads may use one tokenizer, each with its own scratch. */
+ * BPE of bytes or of characters: text to token ids. A tokenizer is a view of a compiled blob (tokenizer_format.h);
+ * nothing is parsed, copied or allocated. Any number of threads may use one tokenizer, each with its own scratch. */
 #ifndef MX_TOKENIZER_H
 #define MX_TOKENIZER_H
 
@@ -17,14 +17,15 @@ struct mx_tokenizer {
     const struct mx_tok_header *header;
     const uint32_t *offsets;           /* (tokens + 1) */
     const uint32_t *byte_tokens;       /* (256) */
+    const uint32_t *ranks;             /* (tokens), NULL without MX_TOK_RANKS */
     const struct mx_tok_merge *merges; /* (merges) */
     const uint32_t *merge_slots;       /* (header->merge_slots) */
     const uint32_t *token_slots;       /* (header->token_slots) */
     const uint32_t *specials;          /* (header->specials) */
     const uint8_t *kinds;              /* (tokens) */
     const uint8_t *pool;               /* (pool_bytes) */
-    uint32_t first_any[8];             /* bit b: some special begins with byte b */
-    uint32_t first_user[8];            /* the same for user tokens only */
+    uint32_t first[3][8];              /* [kind] bit b: some control or user token begins with byte b */
+    uint32_t joins[65536 / 32]; /* MX_TOK_PRE_SEAMS, bit 256 * a + b: byte b follows a in a normal or user token */
 };
 
 /* Checks every byte of the blob, which may be hostile even when signed: after MOXIE_OK no use of the tokenizer reads
@@ -43,25 +44,25 @@ static inline const uint8_t *mx_token_bytes(const struct mx_tokenizer *t, int32_
     return t->pool + t->offsets[id];
 }
 
-/* True if `id` ends an answer. */
-bool mx_token_is_end(const struct mx_tokenizer *t, int32_t id);
+/* Sets of kinds of special tokens. */
+#define MX_KIND_CONTROL (1u << MX_TOK_CONTROL)
+#define MX_KIND_USER (1u << MX_TOK_USER)
 
-/* Id of the longest control or user token (user only when `control` is false) that p[0 .. n) begins with, -1 when there
- * is none. */
-int32_t mx_special_match(const struct mx_tokenizer *t, const uint8_t *p, size_t n, bool control);
+/* Id of the longest token of one of `kinds` that p[0 .. n) begins with, -1 when there is none. */
+int32_t mx_special_match(const struct mx_tokenizer *t, const uint8_t *p, size_t n, unsigned kinds);
 
 /* Flags of mx_encode. */
 #define MX_ENCODE_SPECIALS 1u /* control tokens in the text are recognised: for trusted text only */
-#define MX_ENCODE_STRICT 2u   /* a byte without a token is an error even if there is an unknown token */
-#define MX_ENCODE_BEGIN 4u    /* the text begins a sequence: bos comes first where the vocabulary wants it */
+#define MX_ENCODE_BEGIN 2u    /* the text begins a sequence: bos comes first where the vocabulary wants it */
+#define MX_ENCODE_STRICT 4u   /* a byte without a token is an error even if there is an unknown token */
 
-/* Bytes of scratch (8-byte aligned) for texts whose pre-tokens (words, runs of spaces, …) are shorter than `word_bytes`
- * bytes. The text as a whole may have any length. */
+/* Bytes of scratch (8-byte aligned) for texts whose pre-tokens (words, runs of spaces, … ; with MX_TOK_PRE_SEAMS what
+ * lies between two seams) are shorter than `word_bytes` bytes. The text as a whole may have any length. */
 size_t mx_encode_scratch(size_t word_bytes);
 
 /* Encodes `bytes` of UTF-8 into at most `max` ids. *count is the number of ids of the whole text even when they do not
  * fit (MOXIE_ERROR_BUFFER_SMALL, with that number in `offset`). Time is linear in the text, times log of the longest
- * pre-token.
+ * pre-token; with MX_TOK_RANKS also times the longest token.
  *
  * MOXIE_ERROR_TEXT: the text is not well-formed UTF-8 (`offset` is the first bad byte: nothing is replaced silently),
  * or it has a byte that the vocabulary cannot express. MOXIE_ERROR_MEMORY: a pre-token is too long for the scratch. */

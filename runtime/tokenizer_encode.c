@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Encoding a text: special tokens are cut out of the raw text, leftmost first and the longest of those that begin
- * there; what lies between goes on as pieces. */
+ * there; what lies between goes on as pieces. (User tokens of SentencePiece are no such cuts: mx_users_in_words.) */
 #include <string.h>
 
 #include "platform/fail.h"
@@ -23,15 +23,20 @@ static uint32_t lower_bound(const struct mx_tokenizer *t, uint32_t low, uint32_t
     return low;
 }
 
-int32_t mx_special_match(const struct mx_tokenizer *t, const uint8_t *p, size_t n, bool control) {
-    uint32_t low = 0, high = t->header->specials;
+int32_t mx_special_match(const struct mx_tokenizer *t, const uint8_t *p, size_t n, unsigned kinds) {
+    uint32_t low = 0, high = t->header->specials, first = 0;
     int32_t found = -1;
+    for (unsigned kind = MX_TOK_CONTROL; n > 0 && kind <= MX_TOK_USER; kind++) {
+        first |= kinds >> kind & 1u ? t->first[kind][p[0] / 32] >> p[0] % 32 & 1u : 0;
+    }
+    if (!first) {
+        return -1;
+    }
     for (size_t depth = 0; depth < n && low < high; depth++) {
         low = lower_bound(t, low, high, depth, p[depth]);
         high = lower_bound(t, low, high, depth, p[depth] + 1u);
         uint32_t id = low < high ? t->specials[low] : 0;
-        if (low < high && t->offsets[id + 1] - t->offsets[id] == depth + 1 &&
-            (control || t->kinds[id] == MX_TOK_USER)) {
+        if (low < high && t->offsets[id + 1] - t->offsets[id] == depth + 1 && (kinds >> t->kinds[id] & 1u)) {
             found = (int32_t)id;
         }
     }
@@ -77,30 +82,32 @@ enum moxie_error mx_encoder_finish(const struct mx_encoder *e, size_t *count) {
     return MOXIE_OK;
 }
 
-enum moxie_error mx_encoder_text(struct mx_encoder *e, const char *lead, const char *text, size_t bytes, bool control) {
-    const uint8_t *p = (const uint8_t *)text, *l = (const uint8_t *)lead;
-    size_t lead_bytes = strlen(lead), bad = mx_utf8_valid(p, bytes), start = 0, at = 0;
+enum moxie_error mx_encoder_text(struct mx_encoder *e, const char *lead, const char *text, size_t bytes,
+                                 const char *tail, bool control) {
+    const uint8_t *p = (const uint8_t *)text;
+    struct mx_span before = {(const uint8_t *)lead, strlen(lead)}, none = {p, 0};
+    struct mx_span after = {(const uint8_t *)tail, strlen(tail)};
+    size_t bad = mx_utf8_valid(p, bytes), start = 0, at = 0;
     if (bad != bytes) {
         return mx_fail(e->failure, MOXIE_ERROR_TEXT, bad, "text is not UTF-8 from byte %zu on", bad);
     }
-    const uint32_t *first = control ? e->t->first_any : e->t->first_user;
-    enum moxie_error error;
+    unsigned kinds = (control ? MX_KIND_CONTROL : 0) | (mx_users_in_words(e->t) ? 0 : MX_KIND_USER);
     while (at < bytes) {
-        int32_t id = first[p[at] / 32] >> p[at] % 32 & 1u ? mx_special_match(e->t, p + at, bytes - at, control) : -1;
+        int32_t id = mx_special_match(e->t, p + at, bytes - at, kinds);
         if (id < 0) {
             at++;
             continue;
         }
-        error = mx_encode_piece(e, l, lead_bytes, p + start, at - start, start);
+        enum moxie_error error = mx_encode_piece(e, before, (struct mx_span){p + start, at - start}, none, start);
         if (error) {
             return error;
         }
-        lead_bytes = 0;
-        mx_encoder_put(e, (uint32_t)id);
+        before.n = 0;
+        mx_encoder_special(e, (uint32_t)id);
         at += e->t->offsets[id + 1] - e->t->offsets[id];
         start = at;
     }
-    return mx_encode_piece(e, l, lead_bytes, p + start, bytes - start, start);
+    return mx_encode_piece(e, before, (struct mx_span){p + start, bytes - start}, after, start);
 }
 
 enum moxie_error mx_encode(const struct mx_tokenizer *t, const char *text, size_t bytes, unsigned flags, void *scratch,
@@ -119,6 +126,6 @@ enum moxie_error mx_encode(const struct mx_tokenizer *t, const char *text, size_
     if ((flags & MX_ENCODE_BEGIN) && (t->header->flags & MX_TOK_ADD_BOS)) {
         mx_encoder_put(&e, t->header->bos);
     }
-    error = mx_encoder_text(&e, "", text ? text : "", bytes, (flags & MX_ENCODE_SPECIALS) != 0);
+    error = mx_encoder_text(&e, "", text ? text : "", bytes, "", (flags & MX_ENCODE_SPECIALS) != 0);
     return error ? error : mx_encoder_finish(&e, count);
 }

@@ -7,13 +7,16 @@
  * skipped are zero. There are no other bytes, so the sections' places follow from the counts (mx_tok_layout).
  *
  *   offsets      u32[tokens + 1]   token i is pool[offsets[i] .. offsets[i + 1])
- *   byte_tokens  u32[256]          token that a single byte becomes before merging; MX_TOK_NONE when there is none
- *   merges       {left, right, merged}[merges]; the index is the rank: the lowest rank is merged first
+ *   byte_tokens  u32[256]          token that stands for a single byte; MX_TOK_NONE when there is none
+ *   ranks        u32[tokens]       only with MX_TOK_RANKS: the pair that becomes the token of lowest rank is merged
+ *                                  first; MX_TOK_NONE: merging does not make this token
+ *   merges       {left, right, merged}[merges]; without MX_TOK_RANKS: the index is the rank
  *   merge_slots  u32[merge_slots]  hash table (mx_tok_pair_hash) of merge indices, MX_TOK_NONE = empty
  *   token_slots  u32[token_slots]  hash table (mx_tok_bytes_hash) of the ids of all normal tokens, MX_TOK_NONE = empty
  *   specials     u32[specials]     ids of all control and user tokens, strictly ascending by their bytes
  *   kinds        u8[tokens]        enum mx_tok_kind
- *   pool         u8[pool_bytes]    token texts as raw bytes: not in the printable alphabet of GPT-2's files
+ *   pool         u8[pool_bytes]    token texts as the bytes that they decode to: neither in the printable alphabet of
+ *                                  GPT-2's files nor with the U+2581 for spaces of SentencePiece's
  *
  * Hash tables: a power of two of slots, more than there are entries; linear probing upwards, wrapping; every entry is
  * found within MX_TOK_PROBES slots from its hash. */
@@ -29,25 +32,40 @@
 #define MX_TOK_BYTES_MAX 65535u       /* of one token */
 #define MX_TOK_SPECIAL_BYTES_MAX 256u /* of one control or user token */
 #define MX_TOK_PROBES 64u
-#define MX_TOK_EOS_MAX 8u
 
 enum mx_tok_kind {
-    MX_TOK_NORMAL = 0,  /* made by merging bytes; 1 byte at least */
+    MX_TOK_NORMAL = 0,  /* made by merging; 1 byte at least */
     MX_TOK_CONTROL = 1, /* UTF-8; recognised only in trusted text, decodes to nothing */
     MX_TOK_USER = 2,    /* UTF-8; added by the vocabulary's makers, recognised in every text, decodes to itself */
     MX_TOK_UNUSED = 3,  /* no bytes: a hole in the ids */
+    MX_TOK_BYTE = 4,    /* decodes to its bytes, and merging neither makes nor takes it: <0x0A> of SentencePiece */
 };
 
+/* Where a text is cut before merging. */
 enum mx_tok_pretokenizer {
     MX_TOK_PRE_GPT2 = 1,
     MX_TOK_PRE_QWEN2 = 2,
-    MX_TOK_PRE_SMOLLM = 3, /* every numeric character by itself, then GPT-2's rule inside each piece */
+    MX_TOK_PRE_SMOLLM = 3,   /* every numeric character by itself, then GPT-2's rule inside each piece */
+    MX_TOK_PRE_DEEPSEEK = 4, /* the seven steps of DeepSeek LLM */
+    MX_TOK_PRE_SEAMS = 5,    /* not at all. As no merge can cross a seam, where two characters meet that are neighbours
+                                in no token, the text is cut there: the same ids from little memory */
 };
 
-enum mx_tok_normalizer { MX_TOK_NORMAL_NONE = 0, MX_TOK_NORMAL_NFC = 1 };
+enum mx_tok_normalizer {
+    MX_TOK_NORMAL_NONE = 0,
+    MX_TOK_NORMAL_NFC = 1,
+    MX_TOK_NORMAL_SPACES = 2, /* U+2581, which SentencePiece writes for a space, becomes one */
+};
 
-#define MX_TOK_ADD_BOS 1u       /* a text starts with bos */
-#define MX_TOK_IGNORE_MERGES 2u /* a pre-token that is a token is taken whole */
+#define MX_TOK_ADD_BOS 1u        /* a text starts with bos */
+#define MX_TOK_IGNORE_MERGES 2u  /* a pre-token that is a token is taken whole */
+#define MX_TOK_CHARACTERS 4u     /* merging starts from characters, not bytes; one that is no token becomes its bytes */
+#define MX_TOK_RANKS 8u          /* what two neighbours merge to is looked up by their bytes, its rank in `ranks` */
+#define MX_TOK_PREFIX 16u        /* a space is put before a text, and before one that follows a control token */
+#define MX_TOK_PREFIX_FIRST 32u  /* the space of MX_TOK_PREFIX comes only where nothing precedes */
+#define MX_TOK_PREFIX_UNLESS 64u /* and only if the text does not begin with one */
+#define MX_TOK_STRIP 128u        /* decoding drops one space at the beginning */
+#define MX_TOK_FLAGS 255u
 
 struct mx_tok_header {
     char magic[8];
@@ -60,12 +78,11 @@ struct mx_tok_header {
     uint32_t pool_bytes;
     uint32_t pretokenizer; /* enum mx_tok_pretokenizer */
     uint32_t normalizer;   /* enum mx_tok_normalizer */
-    uint32_t flags;        /* MX_TOK_ADD_BOS | MX_TOK_IGNORE_MERGES */
+    uint32_t flags;
     uint32_t bos;          /* MX_TOK_NONE: none */
+    uint32_t eos;          /* closes an answer in chat templates that name no other token; MX_TOK_NONE: none */
     uint32_t unknown;      /* what a byte without a token becomes; MX_TOK_NONE: such text is an error */
-    uint32_t eos_count;
-    uint32_t eos[MX_TOK_EOS_MAX]; /* every token that ends an answer; unused places are 0 */
-    uint32_t reserved[8];         /* 0 */
+    uint32_t reserved[16]; /* 0 */
 };
 
 struct mx_tok_merge {
@@ -80,7 +97,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tables are used in pl
 
 /* Offsets of the sections from the blob's start, and the blob's length. */
 struct mx_tok_layout {
-    uint64_t offsets, byte_tokens, merges, merge_slots, token_slots, specials, kinds, pool, end;
+    uint64_t offsets, byte_tokens, ranks, merges, merge_slots, token_slots, specials, kinds, pool, end;
 };
 
 static inline uint64_t mx_tok_align(uint64_t offset) {
@@ -91,7 +108,8 @@ static inline struct mx_tok_layout mx_tok_layout(const struct mx_tok_header *h) 
     struct mx_tok_layout l;
     l.offsets = sizeof *h;
     l.byte_tokens = mx_tok_align(l.offsets + 4 * ((uint64_t)h->tokens + 1));
-    l.merges = l.byte_tokens + 4 * 256;
+    l.ranks = l.byte_tokens + 4 * 256;
+    l.merges = mx_tok_align(l.ranks + (h->flags & MX_TOK_RANKS ? 4 * (uint64_t)h->tokens : 0));
     l.merge_slots = mx_tok_align(l.merges + sizeof(struct mx_tok_merge) * (uint64_t)h->merges);
     l.token_slots = mx_tok_align(l.merge_slots + 4 * (uint64_t)h->merge_slots);
     l.specials = mx_tok_align(l.token_slots + 4 * (uint64_t)h->token_slots);

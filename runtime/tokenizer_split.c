@@ -3,16 +3,14 @@
  * Pre-tokenisation: the regular expressions of the vocabularies' makers, as scanners. No backtracking, so time is
  * linear.
  *
- * GPT-2:  's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
- * Qwen2:  (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|
- * ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+ SmolLM: the text is first cut so that every \p{N} stands alone;
- * GPT-2's expression inside each piece. */
+ * GPT-2    's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+ * Qwen2    (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|
+ *          \s+(?!\S)|\s+
+ * SmolLM   the text is first cut so that every \p{N} stands alone; GPT-2's expression inside each piece */
 #include <utf8proc.h>
 
 #include "runtime/tokenizer_encode.h"
 #include "runtime/tokenizer_utf8.h"
-
-enum class { LETTER, NUMBER, SPACE, OTHER, END };
 
 struct scan {
     const uint8_t *p;
@@ -23,7 +21,7 @@ struct scan {
 
 struct symbol {
     int32_t c; /* code point */
-    enum class class;
+    enum mx_class class;
     size_t end; /* offset behind it */
 };
 
@@ -33,38 +31,41 @@ static bool is_space(int32_t c) {
            (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
-static enum class class_of(int32_t c) { if (is_space(c)){return SPACE;}
-if (c < 0x80) {
-    return (c | 32) >= 'a' && (c | 32) <= 'z' ? LETTER : c >= '0' && c <= '9' ? NUMBER : OTHER;
-}
-switch (utf8proc_category(c)) {
-case UTF8PROC_CATEGORY_LU:
-case UTF8PROC_CATEGORY_LL:
-case UTF8PROC_CATEGORY_LT:
-case UTF8PROC_CATEGORY_LM:
-case UTF8PROC_CATEGORY_LO:
-    return LETTER;
-case UTF8PROC_CATEGORY_ND:
-case UTF8PROC_CATEGORY_NL:
-case UTF8PROC_CATEGORY_NO:
-    return NUMBER;
-default:
-    return OTHER;
-}
+enum mx_class mx_class_of(int32_t c) {
+    if (is_space(c)) {
+        return MX_SPACE;
+    }
+    if (c < 0x80) {
+        return (c | 32) >= 'a' && (c | 32) <= 'z' ? MX_LETTER : c >= '0' && c <= '9' ? MX_NUMBER : MX_OTHER;
+    }
+    switch (utf8proc_category(c)) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+        return MX_LETTER;
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_NO:
+        return MX_NUMBER;
+    default:
+        return MX_OTHER;
+    }
 }
 
 static struct symbol look(struct scan *s, size_t at) {
-    struct symbol y = {.c = -1, .class = END, .end = at};
+    struct symbol y = {.c = -1, .class = MX_END, .end = at};
     if (at >= s->n) {
         s->touched = true;
         return y;
     }
     size_t length;
     y.c = mx_utf8_decode(s->p + at, &length);
-    y.class = class_of(y.c);
+    y.class = mx_class_of(y.c);
     y.end = at + length;
-    if (y.class == NUMBER && s->number_ends) {
-        y.class = END;
+    if (y.class == MX_NUMBER && s->number_ends) {
+        y.class = MX_END;
     }
     return y;
 }
@@ -74,7 +75,7 @@ static bool is_newline(int32_t c) {
 }
 
 /* End of the run of `class` that begins at `at`. */
-static size_t run(struct scan *s, size_t at, enum class class) {
+static size_t run(struct scan *s, size_t at, enum mx_class class) {
     for (;;) {
         struct symbol y = look(s, at);
         if (y.class != class) {
@@ -106,7 +107,7 @@ static size_t contraction(struct scan *s, bool fold) {
 static size_t spaces(struct scan *s, bool newlines) {
     size_t at = 0, last = 0, newline_end = 0;
     struct symbol y = look(s, 0);
-    while (y.class == SPACE) {
+    while (y.class == MX_SPACE) {
         last = at;
         at = y.end;
         if (newlines && is_newline(y.c)) {
@@ -114,7 +115,7 @@ static size_t spaces(struct scan *s, bool newlines) {
         }
         y = look(s, at);
     }
-    return newline_end ? newline_end : y.class == END || last == 0 ? at : last;
+    return newline_end ? newline_end : y.class == MX_END || last == 0 ? at : last;
 }
 
 static size_t split_gpt2(struct scan *s) {
@@ -125,7 +126,7 @@ static size_t split_gpt2(struct scan *s) {
     struct symbol first = look(s, 0);
     size_t start = first.c == ' ' ? first.end : 0;
     struct symbol y = look(s, start);
-    if (y.class != SPACE && y.class != END) {
+    if (y.class != MX_SPACE && y.class != MX_END) {
         return run(s, start, y.class);
     }
     return spaces(s, false);
@@ -137,17 +138,17 @@ static size_t split_qwen2(struct scan *s) {
         return end;
     }
     struct symbol first = look(s, 0);
-    bool prefix = first.class != LETTER && first.class != NUMBER && !is_newline(first.c);
+    bool prefix = first.class != MX_LETTER && first.class != MX_NUMBER && !is_newline(first.c);
     size_t start = prefix ? first.end : 0;
-    if (look(s, start).class == LETTER) {
-        return run(s, start, LETTER);
+    if (look(s, start).class == MX_LETTER) {
+        return run(s, start, MX_LETTER);
     }
-    if (first.class == NUMBER) {
+    if (first.class == MX_NUMBER) {
         return first.end;
     }
     start = first.c == ' ' ? first.end : 0;
-    if (look(s, start).class == OTHER) {
-        size_t at = run(s, start, OTHER);
+    if (look(s, start).class == MX_OTHER) {
+        size_t at = run(s, start, MX_OTHER);
         while (is_newline(look(s, at).c)) {
             at++;
         }
@@ -156,15 +157,33 @@ static size_t split_qwen2(struct scan *s) {
     return spaces(s, true);
 }
 
-size_t mx_split(uint32_t pretokenizer, const uint8_t *p, size_t n, bool final) {
+/* Up to the first character that stands behind its neighbour in no token. */
+static size_t split_seams(const struct mx_tokenizer *t, const uint8_t *p, size_t n, bool final) {
+    for (size_t at = 1; at < n; at++) {
+        uint32_t pair = p[at - 1] * 256u + p[at];
+        if ((p[at] & 0xC0) != 0x80 && !(t->joins[pair / 32] >> pair % 32 & 1u)) {
+            return at;
+        }
+    }
+    return final ? n : 0;
+}
+
+size_t mx_split(const struct mx_tokenizer *t, const uint8_t *p, size_t n, bool final) {
+    uint32_t pretokenizer = t->header->pretokenizer;
     struct scan s = {.p = p, .n = n};
     size_t end;
+    if (pretokenizer == MX_TOK_PRE_SEAMS) {
+        return split_seams(t, p, n, final);
+    }
+    if (pretokenizer == MX_TOK_PRE_DEEPSEEK) {
+        return mx_split_deepseek(p, n, final);
+    }
     if (pretokenizer == MX_TOK_PRE_QWEN2) {
         end = split_qwen2(&s);
     } else {
         struct symbol first = look(&s, 0);
         s.number_ends = pretokenizer == MX_TOK_PRE_SMOLLM;
-        end = first.class == NUMBER && s.number_ends ? first.end : split_gpt2(&s);
+        end = first.class == MX_NUMBER && s.number_ends ? first.end : split_gpt2(&s);
     }
     return s.touched && !final ? 0 : end;
 }

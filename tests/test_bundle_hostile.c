@@ -122,7 +122,7 @@ static const struct change changes[] = {
     {"RoPE base infinite", HEADER, 0, MODEL(rope_theta), INF_BITS, MODEL_},
     {"tied 1", HEADER, 0, MODEL(tied), 1, MODEL_},
     {"tied 2", HEADER, 0, MODEL(tied), 2, MODEL_},
-    {"template 5", HEADER, 0, MODEL(chat_template), 5, MODEL_},
+    {"template 11", HEADER, 0, MODEL(chat_template), 11, MODEL_},
     {"bos = vocab", HEADER, 0, MODEL(bos), 265, MODEL_},
     {"9 end tokens", HEADER, 0, MODEL(eos_count), 9, MODEL_},
     {"2^32 - 1 end tokens", HEADER, 0, MODEL(eos_count), UINT32_MAX, MODEL_},

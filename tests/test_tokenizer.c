@@ -73,7 +73,7 @@ static void bos_where_it_is_wanted(void **state) {
     (void)state;
     struct test_blob b;
     struct pk_vocab *v = test_small_vocab();
-    v->add_bos = true;
+    v->flags |= MX_TOK_ADD_BOS;
     test_blob_from_vocab(&b, v);
     EXPECT(&b.t, "a", MX_ENCODE_BEGIN, TEST_SMALL_START, 'a', );
     EXPECT(&b.t, "a", 0, 'a', );
@@ -86,7 +86,7 @@ static void ignore_merges_takes_whole_words(void **state) {
     struct test_blob b;
     struct pk_vocab *v = test_small_vocab();
     v->n_merges = 0;
-    v->ignore_merges = true;
+    v->flags |= MX_TOK_IGNORE_MERGES;
     test_blob_from_vocab(&b, v);
     EXPECT(&b.t, "hell", 0, TEST_SMALL_HELL, );
     EXPECT(&b.t, "hello", 0, 'h', 'e', 'l', 'l', 'o', );
@@ -183,7 +183,7 @@ static void merging_agrees_with_its_definition(void **state) {
         static char texts[40][24];
         struct pk_vocab v = {.path = (char *)"random", .tokens = tokens, .merges = merges, .n_tokens = 2};
         v.pretokenizer = MX_TOK_PRE_GPT2;
-        v.bos = v.unknown = MX_TOK_NONE;
+        v.bos = v.eos = v.unknown = MX_TOK_NONE;
         tokens[0] = (struct pk_vocab_token){"a", 1, MX_TOK_NORMAL};
         tokens[1] = (struct pk_vocab_token){"b", 1, MX_TOK_NORMAL};
         for (int attempt = 0; attempt < 60 && v.n_tokens < 40; attempt++) {

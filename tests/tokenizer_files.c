@@ -178,8 +178,9 @@ struct pk_vocab *test_small_vocab(void) {
         .pretokenizer = MX_TOK_PRE_GPT2,
         .bos = TEST_SMALL_START,
         .unknown = TEST_SMALL_UNKNOWN,
-        .eos = {TEST_SMALL_END},
-        .eos_count = 1,
+        .eos = TEST_SMALL_END,
+        .ends = {TEST_SMALL_END},
+        .n_ends = 1,
     };
     return &v;
 }

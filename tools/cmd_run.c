@@ -16,9 +16,10 @@
 /* The tokens of `text` into w->ids. */
 static int encode(struct writer *w, const char *text, size_t bytes, bool specials) {
     struct moxie_failure failure = {0};
+    unsigned flags = MOXIE_ENCODE_BEGIN | (specials ? MOXIE_ENCODE_SPECIALS : 0);
     uint32_t context = w->engine->plan.context;
     size_t count = 0;
-    enum moxie_error code = moxie_encode(w->engine->moxie, text, bytes, specials, w->ids, context, &count, &failure);
+    enum moxie_error code = moxie_encode(w->engine->moxie, text, bytes, flags, w->ids, context, &count, &failure);
     if (code == MOXIE_ERROR_BUFFER_SMALL || (code == MOXIE_OK && count > context)) {
         return report_error(MOXIE_ERROR_CONTEXT_FULL, "the text has %zu tokens, the context %u (see --context)", count,
                             context);
@@ -47,6 +48,7 @@ static int run(struct engine *e, const char *prompt, bool specials, bool ids, bo
         return STATUS_FAILED;
     }
     w.print_ids = ids;
+    w.continues = true;
     status = encode(&w, read ? read : prompt, bytes, specials);
     if (status == STATUS_OK) {
         enum written why = writer_run(&w, sampling->limit, &status);

@@ -131,7 +131,8 @@ static enum written choose(struct writer *w, struct moxie_text *text, uint32_t l
 }
 
 enum written writer_run(struct writer *w, uint32_t limit, int *status) {
-    struct moxie_text text = {{0}};
+    struct moxie_text text = {{0}}, continued = MOXIE_TEXT_CONTINUED;
+    text = w->continues ? continued : text;
     double began = seconds_now();
     *status = STATUS_OK;
     w->read = w->count - moxie_sequence_length(w->engine->moxie, 0);

@@ -30,6 +30,7 @@ struct writer {
     int32_t *ids; /* (context + 1) */
     uint32_t count;
     bool print_ids;           /* decimal ids instead of text */
+    bool continues;           /* what is written goes on the text before it */
     uint32_t read, written;   /* tokens of the last writing: prefilled, chosen */
     double read_s, written_s; /* their time in seconds */
     double first_s;           /* until the first token: of the program the first time, then of writer_run */

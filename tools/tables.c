@@ -29,7 +29,17 @@ const char *scale_name(uint32_t scale_type) {
 }
 
 const char *chat_template_name(uint32_t chat_template) {
-    static const char *const names[] = {"none", "ChatML", "ChatML, Qwen2", "ChatML, Qwen2.5", "ChatML, SmolLM2"};
+    static const char *const names[] = {"none",
+                                        "ChatML",
+                                        "ChatML, Qwen2",
+                                        "ChatML, Qwen2.5",
+                                        "ChatML, SmolLM2",
+                                        "ChatML, Qwen1.5",
+                                        "Mistral",
+                                        "Mistral, spaced answers",
+                                        "Mistral, with system message",
+                                        "DeepSeek",
+                                        "Gemma"};
     return chat_template < sizeof(names) / sizeof(names[0]) ? names[chat_template] : "?";
 }
 
