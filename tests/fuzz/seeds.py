@@ -1,9 +1,17 @@
 #!/usr/bin/env python3
-"""Writes small valid inputs for the fuzz targets: seeds.py FOLDER (gets safetensors/, gguf/ and config/)."""
+"""Writes small valid inputs for the fuzz targets: seeds.py FOLDER (gets a folder for each target). Needs NumPy."""
+import gzip
 import json
 import pathlib
 import struct
 import sys
+import zipfile
+
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import checkpoint_files as files  # noqa: E402  pylint: disable=wrong-import-position
+from test_archives import tar, zipped  # noqa: E402  pylint: disable=wrong-import-position
 
 
 def string(text):
@@ -35,10 +43,10 @@ def gguf(arch):
                     ("blk.0.ffn_gate_inp_shexp.weight", (32,), 0)]
         tensors += [(f"blk.0.attn_{n}.bias", (32,), 0) for n in ("q", "k", "v")]
         tensors += [(f"blk.0.ffn_{n}_exps.weight", (32, 32, 2), 2) for n in ("gate", "up", "down")]
-        tensors += [(f"blk.0.ffn_{n}_shexp.weight", (32, 32), 1) for n in ("gate", "up", "down")]
+        tensors += [(f"blk.0.ffn_{n}_shexp.weight", (32, 32), t) for n, t in (("gate", 6), ("up", 7), ("down", 20))]
     else:
         tensors += [(f"blk.0.ffn_{n}.weight", (32, 32), 2) for n in ("gate", "up", "down")]
-    size = {0: 128, 1: 64, 2: 18, 3: 20, 8: 34, 30: 64}  # bytes of 32 elements
+    size = {0: 128, 1: 64, 2: 18, 3: 20, 6: 22, 7: 24, 8: 34, 20: 18, 30: 64}  # bytes of 32 elements
     infos, data = b"", b""
     for name, dims, kind in tensors:
         data += bytes(-len(data) % 32)
@@ -61,11 +69,34 @@ def safetensors():
     return struct.pack("<Q", len(header)) + header + bytes(26)
 
 
+def int4(awq):
+    """quantize_config.json in a line, and one module of 32 x 32."""
+    random, groups = np.random.RandomState(1), np.zeros(32, int)
+    parts = files.quantise(random.standard_normal((32, 32)), groups, awq, random)
+    name = "model.layers.0.mlp.up_proj.weight"
+    tensors = files.awq_tensors(name, *parts) if awq else files.gptq_tensors(name, *parts, groups)
+    settings = files.awq_settings(32) if awq else files.gptq_settings(32, False)
+    return json.dumps(settings).encode() + b"\n" + files.safetensors(tensors)
+
+
+def more_seeds():
+    tensors = {"a": np.arange(6, dtype="<f2").reshape(2, 3), "b": files.Tensor(np.ones(4, "<f4"), parameter=True)}
+    plain = files.torch_bin(tensors)
+    with zipfile.ZipFile(pathlib.Path(files.__file__).parent / "data/importer/torch/pytorch_model.bin") as archive:
+        written = archive.read("pytorch_model/data.pkl")
+    members = [("m/config.json", b"{}"), ("m/model.safetensors", safetensors())]
+    return {"gptq/gptq": int4(False), "gptq/awq": int4(True), "torch_bin/a": plain, "pickle/torch": written,
+            "pickle/a": plain[plain.index(b"\x80\x02"):plain.index(b"PK", 4)], "archive/tar": tar(members),
+            "archive/tgz": gzip.compress(tar(members)), "archive/zip": zipped(members),
+            "archive/deflated": zipped(members, zipfile.ZIP_DEFLATED)}
+
+
 def main():
     out = pathlib.Path(sys.argv[1])
     reference = pathlib.Path(__file__).resolve().parent.parent / "data" / "reference"
     seeds = {"safetensors/a": safetensors()} | {f"gguf/{a}": gguf(a) for a in ("llama", "qwen2moe")}
     seeds |= {f"config/{p.parent.name}": p.read_bytes() for p in reference.glob("*/config.json")}
+    seeds |= more_seeds()
     for name, data in seeds.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_bytes(data)
