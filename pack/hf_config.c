@@ -303,8 +303,10 @@ static bool read_sampling(const struct pk_json *j, struct pk_source *s) {
     }
     bool cold = pk_json_get(j, "temperature") && g->temperature == 0; // the limit of sampling is the largest logit
     g->do_sample = do_sample && !cold;
-    if (pk_json_get(j, "top_k") && g->top_k == 0) {
-        g->top_k = s->model.vocab; // 0 switches top-k off there; here 0 means that it is not set
+    if (!json_object_get(j->object, "top_k")) {
+        g->top_k = g->do_sample ? 50 : 0; // the default of transformers' GenerationConfig
+    } else if (g->top_k == 0) {
+        g->top_k = s->model.vocab; // 0 and null switch top-k off there; here 0 means that it is not set
     }
     return read_eos(j, &s->model);
 }

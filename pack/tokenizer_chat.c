@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Recognising chat templates. There is no Jinja engine: a template counts as known when it is, character by character,
- * one of the two ways in which ChatML is written by Qwen1.5, Qwen2 and SmolLM2, or when it is Qwen2.5's, which renders
- * the same without tools. The default system message decides the id. Anything else is not guessed at. */
+ * one of those that were published (ChatML in the two ways in which Qwen1.5, Qwen2 and SmolLM2 write it; Mistral's
+ * three, DeepSeek's, Gemma's), or when it is Qwen2.5's, which renders the same without tools. Anything else is not
+ * guessed at.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +28,59 @@ static const struct {
     const char *system;
 } defaults[] = {
     {MX_CHAT_CHATML_QWEN2, "You are a helpful assistant."},
+    {MX_CHAT_CHATML_QWEN15, "You are a helpful assistant"},
     {MX_CHAT_CHATML_QWEN25, "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."},
     {MX_CHAT_CHATML_SMOLLM2, "You are a helpful AI assistant named SmolLM, trained by Hugging Face"},
+};
+
+/* Yi and DeepSeek begin with this, which says what is the default anyway. */
+#define NO_PROMPT "{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}"
+
+#define ALTERNATE                                                                                                      \
+    "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Conversation roles must "       \
+    "alternate user/assistant/user/assistant/...') }}{% endif %}"
+#define MISTRAL(behind)                                                                                                \
+    "{{ bos_token }}" LOOP ALTERNATE                                                                                   \
+    "{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}"                              \
+    "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token" behind "}}"                           \
+    "{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}{% endfor %}"
+/* Quotes of one kind: this one was published with both. */
+#define MISTRAL_SYSTEM                                                                                                 \
+    "{%- if messages[0]['role'] == 'system' %}\n    {%- set system_message = messages[0]['content'] %}\n"              \
+    "    {%- set loop_messages = messages[1:] %}\n{%- else %}\n    {%- set loop_messages = messages %}\n{%- endif "    \
+    "%}\n"                                                                                                             \
+    "\n{{- bos_token }}\n{%- for message in loop_messages %}\n"                                                        \
+    "    {%- if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}\n"                                            \
+    "        {{- raise_exception('After the optional system message, conversation roles must alternate "               \
+    "user/assistant/user/assistant/...') }}\n    {%- endif %}\n    {%- if message['role'] == 'user' %}\n"              \
+    "        {%- if loop.first and system_message is defined %}\n"                                                     \
+    "            {{- ' [INST] ' + system_message + '\n\n' + message['content'] + ' [/INST]' }}\n"                      \
+    "        {%- else %}\n            {{- ' [INST] ' + message['content'] + ' [/INST]' }}\n"                           \
+    "        {%- endif %}\n    {%- elif message['role'] == 'assistant' %}\n"                                           \
+    "        {{- ' ' + message['content'] + eos_token}}\n    {%- else %}\n"                                            \
+    "        {{- raise_exception('Only user and assistant roles are supported, with the exception of an initial "      \
+    "optional system message!') }}\n    {%- endif %}\n{%- endfor %}"
+#define DEEPSEEK                                                                                                       \
+    "{{ bos_token }}" LOOP "{% if message['role'] == 'user' %}{{ 'User: ' + message['content'] + '\n\n' }}"            \
+    "{% elif message['role'] == 'assistant' %}{{ 'Assistant: ' + message['content'] + eos_token }}"                    \
+    "{% elif message['role'] == 'system' %}{{ message['content'] + '\n\n' }}{% endif %}{% endfor %}"                   \
+    "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+#define GEMMA                                                                                                          \
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}"        \
+    "{% endif %}" LOOP ALTERNATE                                                                                       \
+    "{% if (message['role'] == 'assistant') %}{% set role = 'model' %}{% else %}{% set role = message['role'] %}"      \
+    "{% endif %}{{ '<start_of_turn>' + role + '\n' + message['content'] | trim + '<end_of_turn>\n' }}{% endfor %}"     \
+    "{% if add_generation_prompt %}{{'<start_of_turn>model\n'}}{% endif %}"
+
+static const struct {
+    uint32_t id;
+    const char *text;
+} whole[] = {
+    {MX_CHAT_MISTRAL, MISTRAL("")},
+    {MX_CHAT_MISTRAL_SPACE, MISTRAL(" + ' ' ")},
+    {MX_CHAT_MISTRAL_SYSTEM, MISTRAL_SYSTEM},
+    {MX_CHAT_DEEPSEEK, DEEPSEEK},
+    {MX_CHAT_GEMMA, GEMMA},
 };
 
 /* The text with "\n" as Jinja escapes it made a line end, and without white space at its ends; to be freed. */
@@ -76,23 +129,38 @@ static bool is_qwen25(const char *text) {
     return all;
 }
 
+/* The same text but for quotes of the other kind. */
+static bool is_same(const char *text, const char *known) {
+    for (; *text && (*text == *known || (*text == '"' && *known == '\'')); text++) {
+        known++;
+    }
+    return !*text && !*known;
+}
+
 static uint32_t recognise(const char *text) {
     const char *at = text;
-    if (skip(&at, LOOP)) {
-        uint32_t id = MX_CHAT_CHATML;
-        if (skip(&at, DEFAULT_BEGIN)) {
-            id = MX_CHAT_NONE;
-            for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
-                const char *behind = at;
-                if (skip(&behind, defaults[i].system) && skip(&behind, DEFAULT_END)) {
-                    id = defaults[i].id;
-                    at = behind;
-                }
+    skip(&at, NO_PROMPT);
+    for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++) {
+        if (is_same(at, whole[i].text)) {
+            return whole[i].id;
+        }
+    }
+    if (!skip(&at, LOOP)) {
+        return is_qwen25(text) ? MX_CHAT_CHATML_QWEN25 : MX_CHAT_NONE;
+    }
+    uint32_t id = MX_CHAT_CHATML;
+    if (skip(&at, DEFAULT_BEGIN)) {
+        id = MX_CHAT_NONE;
+        for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+            const char *behind = at;
+            if (skip(&behind, defaults[i].system) && skip(&behind, DEFAULT_END)) {
+                id = defaults[i].id;
+                at = behind;
+                break;
             }
         }
-        return strcmp(at, TURNS) == 0 || strcmp(at, TURNS_OPEN) == 0 ? id : MX_CHAT_NONE;
     }
-    return is_qwen25(text) ? MX_CHAT_CHATML_QWEN25 : MX_CHAT_NONE;
+    return strcmp(at, TURNS) == 0 || strcmp(at, TURNS_OPEN) == 0 ? id : MX_CHAT_NONE;
 }
 
 uint32_t pk_chat_template(const char *jinja) {

@@ -212,6 +212,7 @@ static void known_templates(void **state) {
         {LOOP SYSTEM("You are a helpful assistant.") TURNS, MX_CHAT_CHATML_QWEN2},
         {LOOP SYSTEM("You are a helpful AI assistant named SmolLM, trained by Hugging Face") TURNS "\n",
          MX_CHAT_CHATML_SMOLLM2},
+        {LOOP SYSTEM("You are a helpful assistant") TURNS, MX_CHAT_CHATML_QWEN15},
         {LOOP SYSTEM("You are somebody else.") TURNS, MX_CHAT_NONE},
         {LOOP SYSTEM("You are a helpful assistant.") TURNS "{{ 'more' }}", MX_CHAT_NONE},
         {"{{ bos_token }}" LOOP TURNS, MX_CHAT_NONE},

@@ -283,6 +283,18 @@ static void test_texts(void **state) {
     assert_true(s->model.generation.top_k == 101 && s->model.generation.do_sample == 0);
     pk_source_close(s);
 
+    // Sampling without a word about top_k has transformers' default, 50; null is a word, and so is greedy decoding.
+    static const struct {
+        const char *text;
+        uint32_t top_k;
+    } defaults[] = {{"{\"do_sample\":true}", 50}, {"{\"do_sample\":true,\"top_k\":null}", 101}, {"{}", 0}};
+    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+        write_file(in_folder(folder, "generation_config.json"), defaults[i].text, strlen(defaults[i].text));
+        s = open_source(folder);
+        assert_int_equal(s->model.generation.top_k, defaults[i].top_k);
+        pk_source_close(s);
+    }
+
     static const struct {
         const char *file, *text, *part;
         int code;
