@@ -142,6 +142,7 @@ void pk_row_unit(enum pk_type type, const void *row, size_t unit, int8_t codes[s
         }
         break;
     default:
+        memset(codes, 0, PK_BLOCK);
         break;
     }
 }

@@ -62,6 +62,6 @@ struct pk_unit {
 };
 
 /* Unit `unit` (columns 32 * unit …) of a row of any type of blocks but PK_Q6_K. */
-void pk_row_unit(enum pk_type type, const void *row, size_t unit, int8_t codes[static PK_BLOCK], struct pk_unit *out);
+void pk_row_unit(enum pk_type type, const void *row, size_t unit, int8_t codes[static PK_BLOCK], struct pk_unit *u);
 
 #endif

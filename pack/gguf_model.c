@@ -190,7 +190,7 @@ static bool read_token(const struct reader *r, const struct mx_model *m, const c
 /* What the vocabulary knows beyond these, pk_tokenizer_from_source adds. */
 static bool read_tokens(const struct reader *r, struct mx_model *m) {
     static const char eos_key[] = "tokenizer.ggml.eos_token_id";
-    uint32_t eos;
+    uint32_t eos = MX_NONE;
     return read_token(r, m, "tokenizer.ggml.bos_token_id", &m->bos) && read_token(r, m, eos_key, &eos) &&
            (eos == MX_NONE || pk_model_add_eos(m, eos, r->path, eos_key, r->e));
 }
@@ -286,12 +286,12 @@ static bool import_parts(struct pk_source *s, const struct pk_gguf_parts *parts,
 bool pk_source_import_gguf(struct pk_source *s, const char *name, struct pk_error *e) {
     struct pk_gguf_parts parts;
     bool ok = pk_gguf_read_parts(s, name, &parts, e) && import_parts(s, &parts, e);
-    if (ok && !(s->gguf = malloc(sizeof(*s->gguf)))) {
-        ok = pk_fail_memory(e) != NULL;
-    }
-    if (ok) { // the vocabulary lies in the first part's header
+    s->gguf = ok ? malloc(sizeof(*s->gguf)) : NULL;
+    if (s->gguf) { // the vocabulary lies in the first part's header
         *s->gguf = parts.part[0];
         parts.part[0] = (struct pk_gguf){0};
+    } else if (ok) {
+        ok = pk_fail_memory(e) != NULL;
     }
     pk_gguf_free_parts(&parts);
     return ok;

@@ -274,7 +274,7 @@ static void drop_parts(struct pk_source *s) {
 }
 
 static bool add_modules(struct pk_source *s, const struct made *made, size_t n, struct pk_error *e) {
-    s->modules = calloc(n, sizeof(*s->modules));
+    s->modules = calloc(n + 1, sizeof(*s->modules));
     if (!s->modules || !(s->panels = pk_panels_new(e))) {
         return pk_fail_memory(e) != NULL;
     }
@@ -339,9 +339,12 @@ bool pk_gptq_join(struct pk_source *s, const struct pk_quant *q, struct pk_error
         return true;
     }
     struct made *made = calloc(n, sizeof(*made));
+    if (!made) {
+        pk_fail_memory(e);
+        return false;
+    }
     size_t looked = 0;
-    bool ok = made || pk_fail_memory(e);
-    ok = ok && look_at_all(s, q, made, &looked, e);
+    bool ok = look_at_all(s, q, made, &looked, e);
     if (ok) {
         drop_parts(s);
         ok = add_modules(s, made, looked, e) && add_notes(s, q, made, looked, e);

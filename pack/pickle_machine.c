@@ -129,8 +129,8 @@ bool pk_set_items(struct pk_machine *m, size_t count) {
 }
 
 bool pk_remember(struct pk_machine *m, unsigned bytes) {
-    uint64_t index;
-    uint32_t top;
+    uint64_t index = 0;
+    uint32_t top = 0;
     if (!pk_read_integer(m, bytes, &index) || !pk_top(m, &top)) {
         return false;
     }
@@ -145,7 +145,7 @@ bool pk_remember(struct pk_machine *m, unsigned bytes) {
 }
 
 bool pk_recall(struct pk_machine *m, unsigned bytes) {
-    uint64_t index;
+    uint64_t index = 0;
     if (!pk_read_integer(m, bytes, &index)) {
         return false;
     }
@@ -171,7 +171,7 @@ bool pk_read_integer(struct pk_machine *m, unsigned bytes, uint64_t *out) {
 }
 
 bool pk_push_signed(struct pk_machine *m, unsigned bytes) {
-    uint64_t v;
+    uint64_t v = 0;
     if (bytes > 8) {
         return pk_machine_fail(m, "an integer of more than 8 bytes");
     }
@@ -187,7 +187,7 @@ bool pk_push_signed(struct pk_machine *m, unsigned bytes) {
 }
 
 bool pk_push_text(struct pk_machine *m) {
-    uint64_t length;
+    uint64_t length = 0;
     if (!pk_read_integer(m, 4, &length)) {
         return false;
     }

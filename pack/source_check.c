@@ -127,13 +127,18 @@ static bool ends_with(const char *text, const char *end) {
 static bool is_zero(struct checker *c, const struct pk_tensor *t, bool *zero) {
     uint8_t *raw = malloc(t->row_bytes + 1);
     float *values = malloc((t->cols + 1) * sizeof(float));
-    bool ok = (raw && values) || pk_fail_memory(c->e);
-    *zero = ok && t->type != PK_OTHER && t->rows == 1;
-    if (*zero && (ok = pk_source_read_rows(c->s, t, 0, 1, raw, c->e))) {
+    bool ok = false;
+    *zero = false;
+    if (!raw || !values) {
+        pk_fail_memory(c->e);
+    } else if (t->type == PK_OTHER || t->rows != 1) {
+        ok = true;
+    } else if (pk_source_read_rows(c->s, t, 0, 1, raw, c->e)) {
         pk_row_to_f32(t->type, raw, t->cols, values);
-    }
-    for (uint64_t i = 0; ok && *zero && i < t->cols; i++) {
-        *zero = values[i] == 0;
+        ok = *zero = true;
+        for (uint64_t i = 0; *zero && i < t->cols; i++) {
+            *zero = values[i] == 0;
+        }
     }
     free(values);
     free(raw);

@@ -131,10 +131,12 @@ static bool is_qwen25(const char *text) {
 
 /* The same text but for quotes of the other kind. */
 static bool is_same(const char *text, const char *known) {
-    for (; *text && (*text == *known || (*text == '"' && *known == '\'')); text++) {
-        known++;
+    size_t n = strlen(known);
+    bool same = strlen(text) == n;
+    for (size_t i = 0; same && i < n; i++) {
+        same = text[i] == known[i] || (text[i] == '"' && known[i] == '\'');
     }
-    return !*text && !*known;
+    return same;
 }
 
 static uint32_t recognise(const char *text) {

@@ -133,7 +133,7 @@ static void trim(struct turn *t) {
 
 static enum moxie_error render_marked(struct turn *t, const struct marked *m) {
     const char *const names[ROLES] = {"system\n", "user\n", m->assistant};
-    uint32_t open, close;
+    uint32_t open = 0, close = 0;
     enum moxie_error error = find_marker(t, m->open, &open);
     error = error ? error : find_marker(t, m->close, &close);
     if (error) {

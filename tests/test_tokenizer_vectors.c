@@ -3,9 +3,9 @@
  * Public vectors of llama.cpp (tests/data/tokenizer) for the vocabularies of GPT-2 and Qwen2, from their own files.
  *
  * With arguments this program is the other half of tests/tokenizer_fuzz.py:
- *     test_tokenizer_vectors FOLDER|FILE.gguf PLAIN|SPECIALS < records > ids
+ *     test_tokenizer_vectors FOLDER|FILE.gguf PLAIN|SPECIALS|DECODE < records > answers
  * A record is a u32 length and that many bytes; the answer a u32 count and the ids (u32), or a count of FFFFFFFF for an
- * error. */
+ * error. With DECODE a record holds ids, and the answer is a u32 length and the text. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,7 +88,8 @@ static void qwen2(void **state) {
     test_blob_free(&b);
 }
 
-static int answer(const char *source, bool specials) {
+static int answer(const char *source, const char *mode) {
+    bool specials = strcmp(mode, "SPECIALS") == 0, decodes = strcmp(mode, "DECODE") == 0;
     struct test_blob b;
     struct moxie_failure f;
     struct pk_error e = {0};
@@ -111,6 +112,14 @@ static int answer(const char *source, bool specials) {
     while (fread(&bytes, sizeof(bytes), 1, stdin) == 1 && bytes <= SCRATCH_WORD &&
            fread(text, 1, bytes, stdin) == bytes) {
         size_t n = 0;
+        if (decodes) {
+            uint32_t made;
+            memcpy(ids, text, bytes);
+            made = (uint32_t)decode(&b.t, ids, bytes / sizeof(*ids), text, SCRATCH_WORD);
+            fwrite(&made, sizeof(made), 1, stdout);
+            fwrite(text, 1, made, stdout);
+            continue;
+        }
         enum moxie_error error = mx_encode(&b.t, text, bytes, specials ? MX_ENCODE_SPECIALS : 0, scratch, scratch_size,
                                            ids, SCRATCH_WORD, &n, &f);
         uint32_t count = error ? UINT32_MAX : (uint32_t)n;
@@ -126,7 +135,7 @@ static int answer(const char *source, bool specials) {
 
 int main(int argc, char **argv) {
     if (argc == 3) {
-        return answer(argv[1], strcmp(argv[2], "SPECIALS") == 0);
+        return answer(argv[1], argv[2]);
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gpt2),

@@ -144,6 +144,7 @@ static int pack(struct pk_pack_options *options, const char *key_path, bool json
     struct pk_source *source = pk_source_open(options->source, &e);
     bool ok = source && pk_pack_source(source, options, on_progress, &progress, &summary, &e);
     pk_key_wipe(&key);
+    options->key = NULL;
     progress_end(&progress);
     if (!ok) {
         status = report_error(e.code, "%s", e.text);

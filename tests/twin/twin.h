@@ -48,7 +48,7 @@ static inline bool twin_is_integer(const struct mx_program_key *key) {
 void twin_linear(const struct mx_program_key *key, const union twin_arg *arg, uint32_t jobs);
 void twin_embed(const struct mx_program_key *key, const union twin_arg *arg, uint32_t tokens);
 void twin_norm(const struct mx_program_key *key, const union twin_arg *arg, uint32_t rows);
-void twin_qk_norm(const struct mx_program_key *key, const union twin_arg *arg, uint32_t rows);
+void twin_qk_norm(const struct mx_program_key *key, const union twin_arg *arg, uint32_t tokens);
 void twin_quantise(const struct mx_program_key *key, const union twin_arg *arg, uint32_t rows);
 void twin_rope_table(const struct mx_program_key *key, const union twin_arg *arg, uint32_t tokens);
 void twin_rope_kv(const struct mx_program_key *key, const union twin_arg *arg, uint32_t tokens);
