@@ -134,6 +134,7 @@ static bool is_same(const char *text, const char *known) {
     size_t n = strlen(known);
     bool same = strlen(text) == n;
     for (size_t i = 0; same && i < n; i++) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): both ends are behind i */
         same = text[i] == known[i] || (text[i] == '"' && known[i] == '\'');
     }
     return same;

@@ -9,7 +9,8 @@
  *     <s>[INST] QUESTION [/INST]ANSWER</s>             <s>User: QUESTION\n\nAssistant: ANSWER</s>
  *
  * Text between two ids is encoded as a whole. Where turns meet without an id between them, they meet at a line end or
- * before a space, which no token of these models spans. */
+ * before a space, which no token of these models spans; but for answers in the first two of Mistral's, which follow
+ * " [/INST]" at once: there a given answer is encoded by itself, as a written one is. */
 #include "runtime/chat.h"
 
 #include <string.h>

@@ -84,30 +84,38 @@ enum moxie_error mx_encoder_finish(const struct mx_encoder *e, size_t *count) {
 
 enum moxie_error mx_encoder_text(struct mx_encoder *e, const char *lead, const char *text, size_t bytes,
                                  const char *tail, bool control) {
-    const uint8_t *p = (const uint8_t *)text;
-    struct mx_span before = {(const uint8_t *)lead, strlen(lead)}, none = {p, 0};
-    struct mx_span after = {(const uint8_t *)tail, strlen(tail)};
-    size_t bad = mx_utf8_valid(p, bytes), start = 0, at = 0;
+    const struct mx_span parts[3] = {
+        {(const uint8_t *)lead, strlen(lead)}, {(const uint8_t *)text, bytes}, {(const uint8_t *)tail, strlen(tail)}};
+    struct mx_span piece[3] = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+    unsigned users = mx_users_in_words(e->t) ? 0 : MX_KIND_USER;
+    size_t bad = mx_utf8_valid(parts[1].p, bytes), begin = 0; /* of the piece's text */
     if (bad != bytes) {
         return mx_fail(e->failure, MOXIE_ERROR_TEXT, bad, "text is not UTF-8 from byte %zu on", bad);
     }
-    unsigned kinds = (control ? MX_KIND_CONTROL : 0) | (mx_users_in_words(e->t) ? 0 : MX_KIND_USER);
-    while (at < bytes) {
-        int32_t id = mx_special_match(e->t, p + at, bytes - at, kinds);
-        if (id < 0) {
-            at++;
-            continue;
+    for (int part = 0; part < 3; part++) {
+        const uint8_t *p = parts[part].p;
+        unsigned kinds = users | (part == 1 && control ? MX_KIND_CONTROL : 0);
+        size_t start = 0, at = 0;
+        while (at < parts[part].n) {
+            int32_t id = mx_special_match(e->t, p + at, parts[part].n - at, kinds);
+            if (id < 0) {
+                at++;
+                continue;
+            }
+            piece[part] = (struct mx_span){p + start, at - start};
+            enum moxie_error error = mx_encode_piece(e, piece[0], piece[1], piece[2], begin);
+            if (error) {
+                return error;
+            }
+            memset(piece, 0, sizeof piece);
+            mx_encoder_special(e, (uint32_t)id);
+            at += e->t->offsets[id + 1] - e->t->offsets[id];
+            start = at;
+            begin = part == 1 ? start : begin;
         }
-        enum moxie_error error = mx_encode_piece(e, before, (struct mx_span){p + start, at - start}, none, start);
-        if (error) {
-            return error;
-        }
-        before.n = 0;
-        mx_encoder_special(e, (uint32_t)id);
-        at += e->t->offsets[id + 1] - e->t->offsets[id];
-        start = at;
+        piece[part] = (struct mx_span){p + start, parts[part].n - start};
     }
-    return mx_encode_piece(e, before, (struct mx_span){p + start, bytes - start}, after, start);
+    return mx_encode_piece(e, piece[0], piece[1], piece[2], begin);
 }
 
 enum moxie_error mx_encode(const struct mx_tokenizer *t, const char *text, size_t bytes, unsigned flags, void *scratch,

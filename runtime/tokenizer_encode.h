@@ -46,9 +46,8 @@ static inline void mx_encoder_special(struct mx_encoder *e, uint32_t id) {
     e->before = MX_BEFORE_SPECIAL;
 }
 
-/* Appends `lead`, `text` and `tail` as one text: pre-tokens may span them. No special tokens are looked for in `lead`
- * and `tail` (ASCII); in `text` user tokens are, and control tokens if `control`. Offsets of errors count from `text`.
- */
+/* Appends `lead`, `text` and `tail` as one text: pre-tokens may span them. User tokens are looked for in each of them,
+ * control tokens in `text` if `control`. Offsets of errors count from `text`. */
 enum moxie_error mx_encoder_text(struct mx_encoder *e, const char *lead, const char *text, size_t bytes,
                                  const char *tail, bool control);
 
