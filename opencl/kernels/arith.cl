@@ -31,7 +31,7 @@ typedef uint mx_u;
 #define MX_ITEM get_local_id(0) /* work-item of the unit, and how many there are */
 #define MX_ITEMS get_local_size(0)
 #define MX_SHARED __local
-#define MX_SYNC() barrier(CLK_LOCAL_MEM_FENCE)
+#define MX_SYNC() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
 #define MX_TO_F(i) convert_float(i)
 #define MX_TO_I(u) convert_int(u)
 #define as_mx_i as_int
@@ -166,19 +166,23 @@ MX_FN void mx_sincos(float a, float *sine, float *cosine) {
     MX_ONE(7, __VA_ARGS__)
 
 #if !MX_LANES
-/* The 16 lanes of a sum, added by halves. */
+/* The 16 lanes of a sum, added by halves. (Through memory: Oclgrind dies of shuffles with lanes that nobody needs.) */
 MX_FN float mx_add16(float16 a) {
-    const float8 b = a.lo + a.hi;
-    const float4 c = b.lo + b.hi;
-    const float2 d = c.lo + c.hi;
-    return d.x + d.y;
+    float v[16];
+    vstore16(a, 0, v);
+    for (uint half_ = 8; half_ > 0; half_ /= 2)
+        for (uint j = 0; j < half_; j++)
+            v[j] = v[j] + v[j + half_];
+    return v[0];
 }
 
 MX_FN int mx_max16(int16 a) {
-    const int8 b = max(a.lo, a.hi);
-    const int4 c = max(b.lo, b.hi);
-    const int2 d = max(c.lo, c.hi);
-    return max(d.x, d.y);
+    int v[16], m;
+    vstore16(a, 0, v);
+    m = v[0];
+    for (uint j = 1; j < 16; j++)
+        m = max(m, v[j]);
+    return m;
 }
 
 /* The first n of 16 values, the others 0. */

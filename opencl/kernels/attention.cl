@@ -104,10 +104,12 @@ MX_FN float16 mx_kv_part(__global const mx_kv *p, uint n) {
 }
 
 MX_FN float mx_largest(float16 a) {
-    const float8 b = a.lo > a.hi ? a.lo : a.hi;
-    const float4 c = b.lo > b.hi ? b.lo : b.hi;
-    const float2 d = c.lo > c.hi ? c.lo : c.hi;
-    return d.x > d.y ? d.x : d.y;
+    float v[16], m;
+    vstore16(a, 0, v);
+    m = v[0];
+    for (uint j = 1; j < 16; j++)
+        m = v[j] > m ? v[j] : m;
+    return m;
 }
 
 /* One of the queries computed side by side. */

@@ -30,13 +30,8 @@ MX_FN void mx_transpose(uint16 *a) {
         uint16 b[16];
 #pragma unroll
         for (int i = 0; i < 8; i++) {
-            uint16 low = a[i], high = a[i];
-            low.even = a[i].lo;
-            low.odd = a[i + 8].lo;
-            high.even = a[i].hi;
-            high.odd = a[i + 8].hi;
-            b[2 * i] = low;
-            b[2 * i + 1] = high;
+            b[2 * i] = shuffle2(a[i], a[i + 8], (uint16)(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+            b[2 * i + 1] = shuffle2(a[i], a[i + 8], (uint16)(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
         }
 #pragma unroll
         for (int i = 0; i < 16; i++)

@@ -47,6 +47,27 @@ MX_FN float mx_sum_squares(__global const float *x, uint H, MX_SHARED float *par
     return total;
 }
 
+/* to = (from * r) * w, of H values; `to` may be `from`. Gives the largest magnitude's bits (of this work-item's share). */
+MX_FN int mx_scale_row(__global const float *from, __global const float *w, __global float *to, uint H, float r) {
+#if MX_LANES
+    int worst = 0;
+    for (uint i = MX_ITEM; i < H; i += MX_ITEMS) {
+        const float v = mx_flush((from[i] * r) * w[i]);
+        to[i] = v;
+        worst = max(worst, as_int(v) & MX_MAGNITUDE);
+    }
+    return worst;
+#else
+    int16 largest = 0;
+    for (uint i = 0; i < H; i += 16) {
+        const float16 v = mx_flush16((mx_load(from + i, H - i) * r) * mx_load(w + i, H - i));
+        mx_store(to + i, v, H - i);
+        largest = max(largest, as_int16(v) & MX_MAGNITUDE);
+    }
+    return mx_max16(largest);
+#endif
+}
+
 /* Quantises group g of x (K). Gives the largest magnitude's bits. */
 MX_FN int mx_quantise_group(__global const float *x, __global char *xq, __global float *xs, __global int *xsum, uint K,
                             uint group, uint g) {
@@ -77,10 +98,10 @@ MX_FN int mx_quantise_group(__global const float *x, __global char *xq, __global
         vstore16(convert_char16(q), 0, xq + k);
         sums += q;
     }
-    const int8 s8 = sums.lo + sums.hi;
-    const int4 s4 = s8.lo + s8.hi;
-    const int2 s2 = s4.lo + s4.hi;
-    sum = s2.x + s2.y;
+    int of_lane[16];
+    vstore16(sums, 0, of_lane);
+    for (uint i = 0; i < 16; i++)
+        sum += of_lane[i];
 #endif
     xs[g] = some ? a * 0x1.020408p-7f : 0.0f;
     xsum[g] = sum;
@@ -111,27 +132,10 @@ __kernel void mx_norm(MX_WEIGHTS, __global const uint *restrict rows, __global c
     __global const float *w = (__global const float *)(MX_BASE(segment) + data);
     __global float *to = n + row * H;
     const float r = mx_rsqrt(fma(mx_sum_squares(from, H, parts, sums), inv_hidden, eps));
-    int worst = 0;
-#if MX_LANES
-    for (uint i = MX_ITEM; i < H; i += MX_ITEMS) {
-        const float v = mx_flush((from[i] * r) * w[i]);
-        to[i] = v;
-        worst = max(worst, as_int(v) & MX_MAGNITUDE);
-    }
-#else
-    int16 largest = 0;
-    for (uint i = 0; i < H; i += 16) {
-        const float16 v = mx_flush16((mx_load(from + i, H - i) * r) * mx_load(w + i, H - i));
-        mx_store(to + i, v, H - i);
-        largest = max(largest, as_int16(v) & MX_MAGNITUDE);
-    }
-    worst = mx_max16(largest);
-#endif
+    const int worst = mx_scale_row(from, w, to, H, r);
     if (worst >= MX_INFINITE)
         atomic_or(status, MX_NOT_FINITE);
-#if MX_LANES
-    barrier(CLK_GLOBAL_MEM_FENCE);
-#endif
+    MX_SYNC();
     if (group) {
         const uint groups = (H + group - 1) / group;
         mx_quantise_row(to, xq + row * kp, xs + row * groups, xsum + row * groups, H, group, status);
@@ -157,8 +161,7 @@ __kernel void mx_qk_norm(MX_WEIGHTS, __global float *restrict qkv, uint ld, uint
     const uint v = MX_UNIT(1), of_k = v < q_vectors ? 0 : v - q_vectors, cols = v < q_vectors ? q_cols : k_cols;
     __global const float *w = (__global const float *)(MX_BASE(segment) + data) + (v < q_vectors ? 0 : q_cols);
     __global float *x = qkv + (ulong)MX_UNIT(0) * ld + (v < q_vectors ? v * q_cols : q_vectors * q_cols + of_k * k_cols);
-    const float r =
-        mx_rsqrt(fma(mx_sum_squares(x, cols, parts, sums), v < q_vectors ? inv_q : inv_k, eps));
-    for (uint i = MX_ITEM; i < cols; i += MX_ITEMS)
-        x[i] = mx_flush((x[i] * r) * w[i]);
+    const float r = mx_rsqrt(fma(mx_sum_squares(x, cols, parts, sums), v < q_vectors ? inv_q : inv_k, eps));
+    MX_SYNC();
+    mx_scale_row(x, w, x, cols, r);
 }
