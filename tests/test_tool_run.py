@@ -246,6 +246,20 @@ class Bench(ToolTest):
         weights = 2 * (layer + 3 * hidden * width * (2 + 2)) + 1024 * hidden
         self.assertAlmostEqual(result["bytes_per_decoded_token"], weights * 18 / 32, delta=0.05 * weights)
 
+    def test_the_shapes_of_the_help_are_those_that_there_are(self):
+        told = self.moxie("bench", "--shape", "cube").stderr
+        known = re.search(r"'cube' is none of (.+)", told)[1]
+        self.assertIn("qwen2-57b-a14b", known)
+        listed = re.search(r"(?s)\nShapes: (.+?)\. ", self.must("bench", "--help"))[1]
+        self.assertEqual(listed.split(), known.split())
+
+    def test_weights_of_a_scale_are_as_many_as_asked_for(self):
+        kept = self.folder / "group.moxie"
+        self.must("bench", "--shape", "tiny", "--group", "128", "--keep", kept, "--prefill", "8", "--decode", "2")
+        int4 = [t for t in json.loads(self.must("inspect", kept, "--json"))["tensors"] if t["type"] == "I4"]
+        self.assertEqual({(t["group"], t["bytes"] / (t["shape"][0] * t["shape"][1])) for t in int4}, {(128, 1 / 2 + 2 / 128)})
+        self.fails(2, "--group is for --shape", "bench", self.bundle, "--group", "64")
+
     def test_several_sequences(self):
         result = json.loads(self.must("bench", self.bundle, "--prefill", "20", "--decode", "4", "--batch", "3", "--json",
                                       "--threads", "1", "--repeat", "2"))

@@ -21,12 +21,12 @@ static int on_progress(void *user, uint64_t done, uint64_t total) {
 }
 
 /* Packs the shape into `path`. */
-static int make(uint32_t shape, const char *path, const struct pk_key *key) {
+static int make(uint32_t shape, uint32_t group, const char *path, const struct pk_key *key) {
     struct pk_error e = {0};
     struct pk_summary summary;
     struct progress progress = {0};
     struct pk_pack_options options = {.output = path, .key = key, .weights = PK_WEIGHTS_KEEP};
-    struct pk_source *source = synthetic_open(shape, &e);
+    struct pk_source *source = synthetic_open(shape, group, &e);
     bool ok = source && pk_pack_source(source, &options, on_progress, &progress, &summary, &e);
     progress_end(&progress);
     pk_source_close(source);
@@ -48,7 +48,7 @@ static int temporary_path(char path[PATH_BYTES], uint64_t bytes) {
                                                : report_tool("there is no cache folder: %s", strerror(errno));
 }
 
-int bench_bundle_open(struct engine *engine, uint32_t shape, const char *keep) {
+int bench_bundle_open(struct engine *engine, uint32_t shape, uint32_t group, const char *keep) {
     struct pk_error e = {0};
     char path[PATH_BYTES];
     struct pk_key key = {{0}, {0}};
@@ -57,7 +57,7 @@ int bench_bundle_open(struct engine *engine, uint32_t shape, const char *keep) {
         status = report_error(e.code, "%s", e.text);
     }
     if (status == STATUS_OK) {
-        status = make(shape, keep ? keep : path, &key);
+        status = make(shape, group, keep ? keep : path, &key);
     }
     if (status == STATUS_OK) {
         status = engine_open_signed(engine, keep ? keep : path, key.xy);

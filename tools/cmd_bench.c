@@ -169,13 +169,16 @@ static int run(struct bench *b, const struct engine_options *options, bool json)
 int cmd_bench(int argc, char **argv) {
     struct bench b = {.prefill = 512, .decode = 64, .batch = 1, .repeat = 1};
     struct engine_options options = {0};
-    uint32_t shape = UINT32_MAX;
+    static const char *const groups[] = {"32", "64", "128", NULL};
+    uint32_t shape = UINT32_MAX, group = 0;
     const char *keep = NULL;
     bool json = false;
     const struct arg table[] = {
         {"BUNDLE", .kind = ARG_PLACE_OPTIONAL, .out = &options.bundle, .help = "a file made by moxie pack, or:"},
         {"--shape", .kind = ARG_CHOICE, .out = &shape, .value = "SHAPE", .choices = synthetic_shapes,
-         .help = "pseudo-random weights: qwen1.5-moe-a2.7b, smollm2-135m, tiny"},
+         .help = "a published shape with pseudo-random Int4 weights"},
+        {"--group", .kind = ARG_CHOICE, .out = &group, .value = "N", .choices = groups,
+         .help = "weights of --shape that share a scale: 32 (default), 64, 128"},
         {"--keep", .kind = ARG_TEXT, .out = &keep, .value = "FILE",
          .help = "keep the bundle of --shape there, signed with the store's key"},
         {"--prefill", .kind = ARG_U32, .out = &b.prefill, .value = "N", .min = 1, .max = 1u << 20,
@@ -194,6 +197,9 @@ int cmd_bench(int argc, char **argv) {
     struct engine_args shared = engine_args(&options);
     const struct args args = {
         .summary = "Measures prefill and decode, and in the same run how fast this machine reads memory.",
+        .details =
+            "Shapes: qwen1.5-moe-a2.7b, qwen2-57b-a14b, qwen1.5-7b, mixtral-8x7b, deepseek-moe-16b, qwen3-30b-a3b,\n"
+            "smollm2-135m, tiny. A bundle is made of them in memory where there is room for two, else in the cache.",
         .example = "    moxie bench --shape qwen1.5-moe-a2.7b --prefill 512 --decode 64 --threads 2 --json",
         .table = table,
         .shared = shared.row,
@@ -205,11 +211,14 @@ int cmd_bench(int argc, char **argv) {
     if (!options.bundle == (shape == UINT32_MAX)) {
         return usage_error("give a BUNDLE or --shape, one of the two");
     }
+    if (options.bundle && group) {
+        return usage_error("--group is for --shape: a BUNDLE has its own");
+    }
     interrupt_install();
     if (options.bundle) {
         status = engine_open_bundle(&b.engine, options.bundle, options.pub);
     } else {
-        status = bench_bundle_open(&b.engine, shape, keep);
+        status = bench_bundle_open(&b.engine, shape, 32u << group, keep);
         options.bundle = synthetic_shapes[shape];
     }
     if (status == STATUS_OK) {

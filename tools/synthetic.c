@@ -10,47 +10,42 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "pack/families.h"
 #include "pack/source_build.h"
+
+static const uint8_t first_dense[28] = {1}; /* DeepSeekMoE's layers */
 
 static const struct shape {
     const char *architecture;
     uint32_t hidden, layers, heads, kv_heads, head_dim, vocab, positions;
     float rope_theta, rms_eps;
-    bool bias, tied;
+    bool tied;
     struct pk_ffn ffn;
 } shapes[] = {
-    // The published config.json of each; "tiny" is for trying the command.
-    {"qwen2_moe",
-     2048,
-     24,
-     16,
-     16,
-     128,
-     151936,
-     8192,
-     1e6f,
-     1e-6f,
-     true,
-     false,
-     {.routed = 60, .top_k = 4, .width = 1408, .shared_width = 5632, .shared_gate = true}},
-    {"llama", 576, 30, 9, 3, 64, 49152, 8192, 1e5f, 1e-5f, false, true, {.dense_width = 1536}},
-    {"qwen2_moe",
-     256,
-     2,
-     4,
-     2,
-     64,
-     1024,
-     1024,
-     1e6f,
-     1e-6f,
-     true,
-     false,
-     {.routed = 8, .top_k = 2, .width = 128, .shared_width = 256, .shared_gate = true}},
+    // The published config.json of each, in the order of the names; "tiny" is for trying the command.
+    {"qwen2_moe", 2048, 24, 16, 16, 128, 151936, 8192, 1e6f, 1e-6f,
+     .ffn = {.routed = 60, .top_k = 4, .width = 1408, .shared_width = 5632, .shared_gate = true}},
+    {"qwen2_moe", 3584, 28, 28, 4, 128, 151936, 131072, 1e6f, 1e-6f,
+     .ffn = {.routed = 64, .top_k = 8, .width = 2560, .shared_width = 20480, .shared_gate = true}},
+    {"qwen2", 4096, 32, 32, 32, 128, 151936, 32768, 1e6f, 1e-6f, .ffn = {.dense_width = 11008}},
+    {"mixtral", 4096, 32, 32, 8, 128, 32000, 32768, 1e6f, 1e-5f,
+     .ffn = {.routed = 8, .top_k = 2, .width = 14336, .norm_topk = true}},
+    {"deepseek", 2048, 28, 16, 16, 128, 102400, 4096, 1e4f, 1e-6f,
+     .ffn =
+         {.dense_width = 10944, .routed = 64, .top_k = 6, .width = 1408, .shared_width = 2816, .dense = first_dense}},
+    {"qwen3_moe", 2048, 48, 32, 4, 128, 151936, 40960, 1e6f, 1e-6f,
+     .ffn = {.routed = 128, .top_k = 8, .width = 768, .norm_topk = true}},
+    {"llama", 576, 30, 9, 3, 64, 49152, 8192, 1e5f, 1e-5f, .tied = true, .ffn = {.dense_width = 1536}},
+    {"qwen2_moe", 256, 2, 4, 2, 64, 1024, 1024, 1e6f, 1e-6f,
+     .ffn = {.routed = 8, .top_k = 2, .width = 128, .shared_width = 256, .shared_gate = true}},
 };
-const char *const synthetic_shapes[] = {"qwen1.5-moe-a2.7b", "smollm2-135m", "tiny", NULL};
+const char *const synthetic_shapes[] = {
+    "qwen1.5-moe-a2.7b", "qwen2-57b-a14b", "qwen1.5-7b", "mixtral-8x7b", "deepseek-moe-16b",
+    "qwen3-30b-a3b",     "smollm2-135m",   "tiny",       NULL,
+};
 
-/* The pool: Q4_0 blocks, then floats. A tensor begins somewhere in the first SLACK bytes, each elsewhere. */
+/* The pool: Q4_0 blocks, then floats. A tensor begins somewhere in the first SLACK bytes, each elsewhere. Where more
+ * than a block's 32 weights share a scale it is that of their first block. */
 #define SLACK_BLOCKS (1u << 18)
 #define RANDOM_FLOATS (1u << 20) /* small ones, for routers and biases */
 #define ONES (1u << 14)          /* for norms */
@@ -60,6 +55,7 @@ struct builder {
     struct pk_source *s;
     uint64_t random_at, ones_at; /* where the floats begin in the pool */
     uint64_t state;
+    uint32_t group; /* weights that share a scale */
     struct pk_error *e;
 };
 
@@ -128,7 +124,12 @@ static bool add(struct builder *b, enum pk_type type, uint64_t start, uint64_t r
     va_end(args);
     uint64_t dims[2] = {rows, cols};
     uint32_t n_dims = rows > 1 ? 2 : 1;
-    return pk_source_add(b->s, name, type, pk_type_name(type), n_dims, n_dims == 2 ? dims : dims + 1, 0, start, b->e);
+    struct pk_tensor *t =
+        pk_source_add(b->s, name, type, pk_type_name(type), n_dims, n_dims == 2 ? dims : dims + 1, 0, start, b->e);
+    if (t && type == PK_Q4_0) {
+        t->group = b->group;
+    }
+    return t != NULL;
 }
 
 #define MATRIX(b, rows, cols, ...)                                                                                     \
@@ -143,6 +144,15 @@ static bool add_mlp(struct builder *b, uint64_t width, const char *prefix) {
            MATRIX(b, hidden, width, "%s.down_proj.weight", prefix);
 }
 
+/* The norm of q and k, where the family has one. */
+static bool add_qk_norm(struct builder *b, enum pk_qk_norm norm, uint32_t l) {
+    const struct mx_model *m = &b->s->model;
+    bool whole = norm == PK_QK_NORM_WHOLE;
+    return norm == PK_QK_NORM_NONE ||
+           (NORM(b, (whole ? m->heads : 1) * m->head_dim, "model.layers.%u.self_attn.q_norm.weight", l) &&
+            NORM(b, (whole ? m->kv_heads : 1) * m->head_dim, "model.layers.%u.self_attn.k_norm.weight", l));
+}
+
 static bool add_attention(struct builder *b, uint32_t l) {
     const struct mx_model *m = &b->s->model;
     uint64_t q = (uint64_t)m->heads * m->head_dim, kv = (uint64_t)m->kv_heads * m->head_dim;
@@ -152,6 +162,7 @@ static bool add_attention(struct builder *b, uint32_t l) {
            MATRIX(b, kv, m->hidden, "model.layers.%u.self_attn.k_proj.weight", l) &&
            MATRIX(b, kv, m->hidden, "model.layers.%u.self_attn.v_proj.weight", l) &&
            MATRIX(b, m->hidden, q, "model.layers.%u.self_attn.o_proj.weight", l) &&
+           add_qk_norm(b, pk_family_find(m->architecture)->qk_norm, l) &&
            (!b->s->qkv_bias || (FLOATS(b, 1, q, "model.layers.%u.self_attn.q_proj.bias", l) &&
                                 FLOATS(b, 1, kv, "model.layers.%u.self_attn.k_proj.bias", l) &&
                                 FLOATS(b, 1, kv, "model.layers.%u.self_attn.v_proj.bias", l)));
@@ -173,8 +184,9 @@ static bool add_ffn(struct builder *b, uint32_t l) {
     snprintf(prefix, sizeof(prefix), "model.layers.%u.mlp.shared_expert", l);
     uint64_t hidden = b->s->model.hidden;
     return FLOATS(b, layer->routed, hidden, "model.layers.%u.mlp.gate.weight", l) &&
-           add_mlp(b, b->s->shared_width, prefix) &&
-           FLOATS(b, 1, hidden, "model.layers.%u.mlp.shared_expert_gate.weight", l);
+           (!layer->shared || add_mlp(b, b->s->shared_width, prefix)) &&
+           (!(layer->flags & MX_LAYER_SHARED_GATE) ||
+            FLOATS(b, 1, hidden, "model.layers.%u.mlp.shared_expert_gate.weight", l));
 }
 
 static bool add_all(struct builder *b) {
@@ -191,9 +203,9 @@ static bool add_all(struct builder *b) {
     return pk_source_sort(b->s, b->e);
 }
 
-struct pk_source *synthetic_open(uint32_t shape, struct pk_error *e) {
+struct pk_source *synthetic_open(uint32_t shape, uint32_t group, struct pk_error *e) {
     const struct shape *from = &shapes[shape];
-    struct builder b = {.s = calloc(1, sizeof(*b.s)), .state = 0x9e3779b97f4a7c15u, .e = e};
+    struct builder b = {.s = calloc(1, sizeof(*b.s)), .state = 0x9e3779b97f4a7c15u, .group = group, .e = e};
     if (!b.s || !(b.s->path = strdup(synthetic_shapes[shape]))) {
         free(b.s);
         return pk_fail_memory(e);
@@ -212,7 +224,7 @@ struct pk_source *synthetic_open(uint32_t shape, struct pk_error *e) {
     m->rms_eps = from->rms_eps;
     m->tied = from->tied;
     m->bos = MX_NONE;
-    b.s->qkv_bias = from->bias;
+    b.s->qkv_bias = pk_family_find(m->architecture)->qkv_bias;
     if (!pk_model_finish(b.s, &from->ffn, b.s->path, e) || !add_all(&b)) {
         pk_source_close(b.s);
         return NULL;
@@ -222,9 +234,12 @@ struct pk_source *synthetic_open(uint32_t shape, struct pk_error *e) {
 
 uint64_t synthetic_bytes(uint32_t shape) {
     const struct shape *s = &shapes[shape];
-    uint64_t attention = (uint64_t)s->hidden * s->head_dim * 2 * (s->heads + s->kv_heads);
-    uint64_t ffn =
-        3ull * s->hidden * ((uint64_t)s->ffn.routed * s->ffn.width + s->ffn.shared_width + s->ffn.dense_width);
-    uint64_t dense = (uint64_t)s->vocab * s->hidden * (s->tied ? 1 : 2);
-    return (s->layers * (attention + ffn) + dense) / PK_BLOCK * BLOCK_BYTES;
+    const struct pk_ffn *f = &s->ffn;
+    uint64_t weights = (uint64_t)s->vocab * s->hidden * (s->tied ? 1 : 2);
+    for (uint32_t l = 0; l < s->layers; l++) {
+        bool dense = !f->routed || (f->dense && f->dense[l]);
+        weights += (uint64_t)s->hidden * s->head_dim * 2 * (s->heads + s->kv_heads);
+        weights += 3ull * s->hidden * (dense ? f->dense_width : (uint64_t)f->routed * f->width + f->shared_width);
+    }
+    return weights / PK_BLOCK * BLOCK_BYTES;
 }

@@ -11,10 +11,11 @@
 /* Names of the shapes, NULL at the end. */
 extern const char *const synthetic_shapes[];
 
-/* A source for pk_pack, of synthetic_shapes[shape]; the same bytes every time. NULL: see `e`. */
-struct pk_source *synthetic_open(uint32_t shape, struct pk_error *e);
+/* A source for pk_pack, of synthetic_shapes[shape], where `group` weights (32, 64 or 128) share a scale; the same bytes
+ * every time. NULL: see `e`. */
+struct pk_source *synthetic_open(uint32_t shape, uint32_t group, struct pk_error *e);
 
-/* About how many bytes its bundle has. */
+/* About how many bytes its bundle has at most. */
 uint64_t synthetic_bytes(uint32_t shape);
 
 #endif
