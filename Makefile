@@ -2,7 +2,7 @@
 #
 # How this file works, for who adds to the tree:
 #   * Sources are found by wildcard: platform/*.c opencl/*.c runtime/*.c make the library, pack/*.c the packer,
-#     tools/*.c the tool, opencl/kernels/*.cl are embedded. A new file needs no line here.
+#     twin/*.c the scalar twins, tools/*.c the tool, opencl/kernels/*.cl are embedded. A new file needs no line here.
 #   * A test is one file: tests/test_NAME.c (a cmocka program; it may call mx_ and pk_ functions), tests/test_NAME.py
 #     (unittest) or tests/test_NAME.sh (prints "ok - what" / "not ok - what").
 #     Build one: make build/tests/test_NAME     run one: make test-one T=test_NAME
@@ -38,9 +38,10 @@ CLBLAST_C := $(wildcard opencl/clblast*.c)
 LIB_C     := $(filter-out platform/posix.c platform/minimal.c,$(wildcard platform/*.c)) $(wildcard platform/$(PLATFORM).c) \
              $(filter-out $(CLBLAST_C),$(wildcard opencl/*.c)) $(wildcard runtime/*.c)
 PACK_C    := $(wildcard pack/*.c)
+TWIN_C    := $(wildcard twin/*.c)
 TOOL_C    := $(wildcard tools/*.c)
 TEST_C    := $(wildcard tests/test_*.c)
-HELPER_C  := $(filter-out $(TEST_C),$(wildcard tests/*.c tests/twin/*.c))
+HELPER_C  := $(filter-out $(TEST_C),$(wildcard tests/*.c))
 SCRIPTS   := $(wildcard tests/test_*.py tests/test_*.sh)
 HEADERS   := $(wildcard platform/moxie*.h opencl/moxie*.h runtime/moxie*.h)
 KERNELS   := $(sort $(wildcard opencl/kernels/*.cl))
@@ -95,7 +96,7 @@ $(B)/kernels.c: tools/embed_kernels.sh $(KERNELS) $(B)/sources
 # The list of files: a deleted one must rebuild what contained it.
 $(B)/sources: FORCE
 	@mkdir -p $(@D)
-	@echo '$(KERNELS) $(LIB_O) $(PACK_C) $(TOOL_C)' | cmp -s - $@ || echo '$(KERNELS) $(LIB_O) $(PACK_C) $(TOOL_C)' > $@
+	@echo '$(KERNELS) $(LIB_O) $(PACK_C) $(TWIN_C) $(TOOL_C)' | cmp -s - $@ || echo '$(KERNELS) $(LIB_O) $(PACK_C) $(TWIN_C) $(TOOL_C)' > $@
 
 # Static mbedTLS and utf8proc, made ours: what they define is renamed to mx_tp_…, what they call to runtime/third_party.c.
 THIRD_PARTY_A := $(B)/third_party/libmbedcrypto.a $(B)/third_party/libutf8proc.a
@@ -134,11 +135,15 @@ $(B)/libmoxie_clblast.a: $(call obj,$(CLBLAST_C))
 $(B)/libpack.a: $(call obj,$(PACK_C)) $(B)/sources
 	rm -f $@ && ar rcs $@ $(call obj,$(PACK_C))
 
-# The tool links the library as everybody else does: the public interface has to be enough for it.
-$(B)/moxie: $(call obj,$(TOOL_C)) $(B)/libpack.a $(B)/libmoxie.a
+# The kernels' scalar twins, and what holds a device against them.
+$(B)/libtwin.a: $(call obj,$(TWIN_C)) $(B)/sources
+	rm -f $@ && ar rcs $@ $(call obj,$(TWIN_C))
+
+# The public interface has to be enough for the tool itself (tests/test_symbols.sh); only twin/ looks behind it.
+$(B)/moxie: $(call obj,$(TOOL_C)) $(B)/libtwin.a $(B)/libpack.a $(B)/libmoxie_internal.a
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-$(B)/tests/%: $(B)/obj/tests/%.o $(call obj,$(HELPER_C)) $(B)/libpack.a $(B)/libmoxie_clblast.a $(B)/libmoxie_internal.a
+$(B)/tests/%: $(B)/obj/tests/%.o $(call obj,$(HELPER_C)) $(B)/libtwin.a $(B)/libpack.a $(B)/libmoxie_clblast.a $(B)/libmoxie_internal.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
@@ -170,8 +175,8 @@ kernels-check: ## compile every kernel for devices that are not here: SPIR, NVID
 lint: setup-lint ## format, static analysis, layers, shell scripts
 	@$(MAKE) --no-print-directory -s $(JOBS) lint-all
 
-LINT_C := $(LIB_C) platform/minimal.c $(CLBLAST_C) $(PACK_C) $(TOOL_C) $(TEST_C) $(HELPER_C)
-LINT_H := $(wildcard platform/*.h opencl/*.h runtime/*.h pack/*.h tools/*.h tests/*.h)
+LINT_C := $(LIB_C) platform/minimal.c $(CLBLAST_C) $(PACK_C) $(TWIN_C) $(TOOL_C) $(TEST_C) $(HELPER_C)
+LINT_H := $(wildcard platform/*.h opencl/*.h runtime/*.h pack/*.h twin/*.h tools/*.h tests/*.h)
 LINT_S := $(wildcard tools/*.sh tests/*.sh .ci/run)
 lint-all: lint-format lint-shell lint-cppcheck $(patsubst %.c,build/lint/%.tidy,$(LINT_C))
 	@bash tests/test_layers.sh | sed -n '/^not ok/,/^ok/p' | { ! grep .; }

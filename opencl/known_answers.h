@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * No kernel is trusted before it has given a known answer on this very device: inputs come from an integer hash, the
- * digests of the outputs are compiled into the library (they were computed by the scalar twins in tests/). */
+ * digests of the outputs are compiled into the library (they were computed by the scalar twins in twin/). */
 #ifndef MX_KNOWN_ANSWERS_H
 #define MX_KNOWN_ANSWERS_H
 

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 
 #include "tests/check.h"
-#include "tests/twin/twin.h"
+#include "twin/twin.h"
 
 static void ok(cl_int code, const char *what) {
     if (code != CL_SUCCESS)
@@ -158,19 +158,7 @@ void kernel_run(struct kernel_device *d, cl_program program, const char *kernel,
 }
 
 void kernel_twin(const struct mx_program_key *key, const char *kernel, const struct mx_case *c, uint8_t *image) {
-    union twin_arg arg[MX_MAX_ARGS];
-    size_t side[3];
-    for (uint32_t i = 0; i < c->n_args; i++) {
-        const struct mx_case_arg *a = &c->arg[i];
-        if (a->kind == MX_ARG_MEM)
-            arg[i].mem = image + a->offset;
-        else if (a->kind == MX_ARG_F32)
-            arg[i].f = a->f;
-        else
-            arg[i].u = a->u;
-    }
-    sides(c, side);
-    assert_true(twin_run(key, kernel, arg, (uint32_t)side[c->grid.work == MX_WORK_LINEAR ? 1 : 0]));
+    assert_true(twin_run_case(key, kernel, c, image));
 }
 
 void kernel_compare(struct kernel_device *d, cl_program program, const struct mx_program_key *key, const char *kernel,

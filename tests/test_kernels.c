@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "opencl/device.h"
-#include "tests/kernel_cases.h"
+#include "twin/cases.h"
 #include "tests/kernel_device.h"
-#include "tests/twin/twin.h"
+#include "twin/twin.h"
 
 static struct kernel_device device;
 static uint8_t *image;
@@ -45,7 +45,7 @@ static int open_device(void **state) {
     if (best == MX_DOT_VNNI512)
         style("AVX-512 VNNI", MX_DOT_VNNI512, 0, 3, NULL);
     small = getenv("MX_SMALL") != NULL;
-    image = malloc(KERNEL_IMAGE_BYTES);
+    image = malloc(TWIN_IMAGE_BYTES);
     return image ? 0 : -1;
 }
 
@@ -65,7 +65,7 @@ static void compare_in(const struct mx_program_key *key, const char *kernel, uin
         if (!(forms >> s & 1))
             continue;
         cl_program program = kernel_build(&device, key, &styles[s]);
-        for (uint32_t run = 0; kernel_case(key, kernel, run, image, &c); run++)
+        for (uint32_t run = 0; twin_case(key, kernel, run, image, &c); run++)
             kernel_compare(&device, program, key, kernel, &styles[s], &c, image);
         for (uint32_t run = 0; mx_case_make(key, kernel, run, image, &c); run++)
             kernel_compare(&device, program, key, kernel, &styles[s], &c, image);
@@ -208,20 +208,20 @@ static void test_not_finite(void **state) {
     const struct mx_program_key norm = {.kernel_file = "norm"}, rope = {.kernel_file = "rope", .kv = 1};
     struct mx_case c;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_true(kernel_case(&norm, "mx_norm", 5, image, &c));
+        assert_true(twin_case(&norm, "mx_norm", 5, image, &c));
         memcpy(image + c.arg[9].offset + 4100 * 4 * 3 + 4, &bad[i], 4);
         assert_int_equal(status_of("mx_norm", &norm, &c, 14), 1);
-        assert_true(kernel_case(&norm, "mx_quantise", 1, image, &c));
+        assert_true(twin_case(&norm, "mx_quantise", 1, image, &c));
         memcpy(image + c.arg[0].offset + 4 * 79, &bad[i], 4);
         assert_int_equal(status_of("mx_quantise", &norm, &c, 4), 1);
         for (uint32_t part = 0; part < 3; part++) { /* in q, k and v of 4 + 2 + 2 heads of 48 */
-            assert_true(kernel_case(&rope, "mx_rope_kv", 4, image, &c));
+            assert_true(twin_case(&rope, "mx_rope_kv", 4, image, &c));
             memcpy(image + c.arg[0].offset + 4 * 48 * (part == 0 ? 3 : part == 1 ? 4 : 7), &bad[i], 4);
             assert_int_equal(status_of("mx_rope_kv", &rope, &c, 16), 1);
         }
     }
     const float large = 0x1p100f; /* finite, but 1 / x is too small */
-    assert_true(kernel_case(&norm, "mx_quantise", 0, image, &c));
+    assert_true(twin_case(&norm, "mx_quantise", 0, image, &c));
     memcpy(image + c.arg[0].offset, &large, 4);
     assert_int_equal(status_of("mx_quantise", &norm, &c, 4), 1);
 }
@@ -234,9 +234,9 @@ static void test_not_finite(void **state) {
 /* The twin with subnormals and with operands and results flushed to zero. */
 static void flushed_twin(const struct mx_program_key *key, const char *kernel) {
     struct mx_case c;
-    uint8_t *flushed = malloc(KERNEL_IMAGE_BYTES);
+    uint8_t *flushed = malloc(TWIN_IMAGE_BYTES);
     assert_non_null(flushed);
-    for (uint32_t run = 0; kernel_case(key, kernel, run, image, &c); run++) {
+    for (uint32_t run = 0; twin_case(key, kernel, run, image, &c); run++) {
         memcpy(flushed, image, c.image_bytes);
         kernel_twin(key, kernel, &c, image);
         const unsigned saved = _mm_getcsr();

@@ -12,79 +12,29 @@
 #include "opencl/known_answers.h"
 #include "opencl/known_answers_check.h"
 #include "tests/fake_opencl.h"
-#include "tests/twin/twin.h"
+#include "twin/kernels.h"
+#include "twin/twin.h"
 
 enum { OBJECTS = 512 };
 static struct mx_object objects[OBJECTS];
 static _Alignas(4096) uint8_t scratch[4 << 20], host[1 << 20];
 static struct moxie_failure failure;
 
-/* ---- Every kernel in every program that a bundle can ask for ---- */
-
-struct wanted {
-    struct mx_program_key key;
-    const char *kernel;
-};
-
-/* Entry i of the list; false behind its end. */
-static bool wanted(size_t i, struct wanted *w) {
-    static const struct wanted others[] = {
-        {{.kernel_file = "norm"}, "mx_norm"},
-        {{.kernel_file = "norm"}, "mx_qk_norm"},
-        {{.kernel_file = "norm"}, "mx_quantise"},
-        {{.kernel_file = "rope"}, "mx_rope_table"},
-        {{.kernel_file = "route"}, "mx_route"},
-        {{.kernel_file = "route"}, "mx_sort"},
-        {{.kernel_file = "route"}, "mx_combine"},
-        {{.kernel_file = "hash"}, "mx_hash_leaves"},
-        {{.kernel_file = "rope", .kv = 1}, "mx_rope_kv"},
-        {{.kernel_file = "rope", .kv = 1}, "mx_kv_copy"},
-        {{.kernel_file = "attention", .kv = 1}, "mx_attention"},
-        {{.kernel_file = "rope", .kv = 2}, "mx_rope_kv"},
-        {{.kernel_file = "rope", .kv = 2}, "mx_kv_copy"},
-        {{.kernel_file = "attention", .kv = 2}, "mx_attention"},
-    };
-    enum { INTEGER = 4 * 3 * 2, FLOAT = 3, MATRIX = INTEGER + FLOAT };
-    if (i >= 2 * MATRIX) {
-        i -= 2 * MATRIX;
-        *w = others[i < sizeof others / sizeof others[0] ? i : 0];
-        return i < sizeof others / sizeof others[0];
-    }
-    w->kernel = i < MATRIX ? "mx_linear" : "mx_embed";
-    w->key = (struct mx_program_key){.kernel_file = w->kernel + 3};
-    i %= MATRIX;
-    w->key.format = (uint32_t)(i < INTEGER ? 1 + i / 6 : 5 + i - INTEGER);
-    if (i < INTEGER) {
-        w->key.group = 32u << i / 2 % 3;
-        w->key.scale = (uint32_t)(1 + i % 2);
-    }
-    return true;
-}
-
 /* The digest by plain C. */
-static uint64_t twin_digest(const struct wanted *w) {
+static uint64_t twin_digest(const struct twin_kernel *w) {
     struct mx_case c;
     uint64_t digest = 0;
     uint32_t run = 0;
     for (; mx_case_make(&w->key, w->kernel, run, scratch, &c); run++) {
-        union twin_arg arg[MX_MAX_ARGS];
         assert_true(c.image_bytes <= MX_KNOWN_ANSWERS_BYTES);
-        for (uint32_t i = 0; i < c.n_args; i++)
-            if (c.arg[i].kind == MX_ARG_MEM)
-                arg[i].mem = scratch + c.arg[i].offset;
-            else if (c.arg[i].kind == MX_ARG_F32)
-                arg[i].f = c.arg[i].f;
-            else
-                arg[i].u = c.arg[i].u;
-        uint32_t units = c.counts[c.grid.work == MX_WORK_LINEAR ? c.grid.jobs : c.grid.count];
-        assert_true(twin_run(&w->key, w->kernel, arg, units));
+        assert_true(twin_run_case(&w->key, w->kernel, &c, scratch));
         digest = mx_case_digest(digest, scratch, c.image_bytes);
     }
     assert_true(run > 0);
     return digest;
 }
 
-static const struct mx_known_answer *in_table(const struct wanted *w) {
+static const struct mx_known_answer *in_table(const struct twin_kernel *w) {
     for (const struct mx_known_answer *a = mx_known_answer_table; a->kernel; a++)
         if (strcmp(a->kernel, w->kernel) == 0 && a->format == w->key.format && a->group == w->key.group &&
             a->scale == w->key.scale && a->kv == w->key.kv)
@@ -93,11 +43,11 @@ static const struct mx_known_answer *in_table(const struct wanted *w) {
 }
 
 static void print_table(void) {
-    struct wanted w;
+    struct twin_kernel w;
     printf("/* SPDX-License-Identifier: Apache-2.0\n *\n * Written by MX_PRINT_KNOWN_ANSWERS=1 "
            "build/tests/test_known_answers from the scalar twins. */\n"
            "#include \"opencl/known_answers_check.h\"\n\nconst struct mx_known_answer mx_known_answer_table[] = {\n");
-    for (size_t i = 0; wanted(i, &w); i++)
+    for (size_t i = 0; twin_kernel(i, &w); i++)
         printf("    {\"%s\", %u, %u, %u, %u, 0x%016llx},\n", w.kernel, w.key.format, w.key.group, w.key.scale, w.key.kv,
                (unsigned long long)twin_digest(&w));
     printf("    {NULL, 0, 0, 0, 0, 0},\n};\n");
@@ -105,9 +55,9 @@ static void print_table(void) {
 
 static void test_table(void **state) {
     (void)state;
-    struct wanted w;
+    struct twin_kernel w;
     size_t n = 0, entries = 0;
-    for (; wanted(n, &w); n++) {
+    for (; twin_kernel(n, &w); n++) {
         const struct mx_known_answer *a = in_table(&w);
         if (!a || a->digest != twin_digest(&w))
             fail_msg("%s format %u group %u scales %u KV %u: %s", w.kernel, w.key.format, w.key.group, w.key.scale,
@@ -132,7 +82,7 @@ static void on_device(uint32_t dot, bool lanes) {
     static const struct mx_callbacks callbacks = {.log = log_line};
     static struct mx_cl cl;
     cl_mem region;
-    struct wanted w;
+    struct twin_kernel w;
     log_text[0] = '\0';
     check_ok(mx_cl_open(&cl, 0, objects, OBJECTS, scratch, sizeof scratch, &callbacks, true, &failure), failure);
     check_ok(mx_cl_region(&cl, host, sizeof host, &region, &failure), failure);
@@ -140,7 +90,7 @@ static void on_device(uint32_t dot, bool lanes) {
     cl.facts.dot = dot;
     if (lanes)
         cl.facts.type = CL_DEVICE_TYPE_GPU;
-    for (size_t i = 0; wanted(i, &w); i++) {
+    for (size_t i = 0; twin_kernel(i, &w); i++) {
         struct mx_launch launch;
         struct mx_case c;
         struct mx_arg args[MX_MAX_ARGS];

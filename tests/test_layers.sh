@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Includes point only leftwards: platform <- opencl <- runtime <- tools. What pack writes and runtime reads is in two
+# Includes point only leftwards: platform <- opencl <- runtime <- twin <- tools. What pack writes and runtime reads is in two
 # headers that both include: the bundle's format and the compiled tokenizer's. The error codes belong to everybody. The
 # arithmetic is written once, for devices (opencl/kernels/arith.cl); runtime/arith.h compiles that very text for the host.
 . tests/check.sh
@@ -22,7 +22,10 @@ is "runtime includes only platform, opencl and runtime" \
     "$(wrong_includes runtime '(platform|opencl|runtime)/[a-z0-9_]+\.h|opencl/kernels/arith\.cl')" ""
 is "pack includes only pack, the two formats and the error codes" \
     "$(wrong_includes pack 'pack/[a-z0-9_]+\.h|runtime/(bundle|tokenizer)_format\.h|platform/moxie_error\.h')" ""
-is "tools include no test" "$(wrong_includes tools '(platform|opencl|runtime|pack|tools)/[a-z0-9_]+\.h')" ""
+is "twin includes only twin and what it is held against" \
+    "$(wrong_includes twin '(platform|opencl|twin)/[a-z0-9_]+\.h|runtime/(arith|bundle_format)\.h')" ""
+is "tools include no test, and nothing of the library but its public headers and the bundle's format" \
+    "$(wrong_includes tools '(pack|twin|tools)/[a-z0-9_]+\.h|(platform|opencl|runtime)/moxie[a-z_]*\.h|runtime/bundle_format\.h')" ""
 is "the formats include nothing of the project" "$(includes_of runtime | grep -E '^runtime/(bundle|tokenizer)_format\.h:')" ""
 
 # A header that a program of one's own includes works from C++ too and needs nothing included before it.

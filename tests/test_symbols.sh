@@ -22,6 +22,9 @@ is "no symbol of mbedTLS or utf8proc" "$(used '(mbedtls|psa|utf8proc|mx_tp)_.*')
 is "every internal reference is resolved" "$(used '(mx|pk|moxie)_.*')" ""
 is "only moxie_ symbols are public" "$(nm -g --defined-only "$library" | awk 'NF == 3 { print $3 }' | grep -v '^moxie_')" ""
 
+# The public interface has to be enough for the tool; what looks behind it stands in twin/.
+is "the tool calls nothing internal" "$(nm -u "$MOXIE_BUILD"/obj/tools/*.o | awk 'NF == 2 { print $2 }' | grep '^mx_' | sort -u)" ""
+
 # What the public headers declare exists, and nothing else does.
 declared=$(cat platform/moxie*.h opencl/moxie*.h runtime/moxie*.h 2>/dev/null | tr '\n' ' ' |
     sed 's:/\*:\n&:g; s:\*/:&\n:g' | grep -v '^/\*' | grep -oE '\bmoxie_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/kernel_cases.h"
+#include "twin/cases.h"
 
 #include <string.h>
 
@@ -398,8 +398,7 @@ static bool combine(struct mx_maker *m, uint32_t run) {
     return true;
 }
 
-bool kernel_case(const struct mx_program_key *key, const char *kernel, uint32_t run, uint8_t *image,
-                 struct mx_case *c) {
+bool twin_case(const struct mx_program_key *key, const char *kernel, uint32_t run, uint8_t *image, struct mx_case *c) {
     static const struct {
         const char *kernel;
         bool (*make)(struct mx_maker *m, uint32_t run);

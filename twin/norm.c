@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "runtime/arith.h"
-#include "tests/twin/sum.h"
-#include "tests/twin/twin.h"
+#include "twin/sum.h"
+#include "twin/twin.h"
 
 static void quantise_row(const float *x, int8_t *xq, float *xs, int32_t *xsum, int32_t *status, uint32_t K,
                          uint32_t group) {

@@ -6,8 +6,8 @@
 
 #include "runtime/arith.h"
 #include "runtime/bundle_format.h"
-#include "tests/twin/sum.h"
-#include "tests/twin/twin.h"
+#include "twin/sum.h"
+#include "twin/twin.h"
 
 enum { BLOCK = 64 };
 

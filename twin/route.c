@@ -6,8 +6,8 @@
 
 #include "runtime/arith.h"
 #include "runtime/bundle_format.h"
-#include "tests/twin/sum.h"
-#include "tests/twin/twin.h"
+#include "twin/sum.h"
+#include "twin/twin.h"
 
 static void route_token(const float *g, int32_t *selected, float *weight, uint32_t routed, uint32_t top_k,
                         uint32_t shared, uint32_t flags) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef TESTS_TWIN_SUM_H
-#define TESTS_TWIN_SUM_H
+#ifndef TWIN_SUM_H
+#define TWIN_SUM_H
 
 #include <math.h>
 #include <stdbool.h>

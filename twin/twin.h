@@ -2,13 +2,13 @@
  *
  * Scalar twins of the kernels: plain loops, written from runtime/ARITHMETIC.md. A twin takes the kernel's arguments in
  * the kernel's order and does to host memory what the kernel does to device memory, bit for bit. */
-#ifndef TESTS_TWIN_H
-#define TESTS_TWIN_H
+#ifndef TWIN_H
+#define TWIN_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "opencl/cl_host.h"
+#include "opencl/known_cases.h"
 
 union twin_arg {
     void *mem;
@@ -20,6 +20,9 @@ union twin_arg {
  * not say how many rows there are (rows, tokens, pairs of blocks, jobs of mx_linear). False when there is no such
  * kernel. */
 bool twin_run(const struct mx_program_key *key, const char *kernel, const union twin_arg *arg, uint32_t units);
+
+/* The same of a case, on its image. */
+bool twin_run_case(const struct mx_program_key *key, const char *kernel, const struct mx_case *c, uint8_t *image);
 
 /* One tensor in place: the WEIGHTS arguments, resolved. */
 struct twin_tensor {

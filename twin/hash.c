@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "runtime/bundle_format.h"
-#include "tests/twin/twin.h"
+#include "twin/twin.h"
 
 void twin_hash_leaves(const struct mx_program_key *key, const union twin_arg *arg, uint32_t sets) {
     const uint32_t *leaves = arg[1].mem;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/twin/twin.h"
+#include "twin/twin.h"
 
 #include <string.h>
 
@@ -24,6 +24,18 @@ bool twin_run(const struct mx_program_key *key, const char *kernel, const union 
             return true;
         }
     return false;
+}
+
+bool twin_run_case(const struct mx_program_key *key, const char *kernel, const struct mx_case *c, uint8_t *image) {
+    union twin_arg arg[MX_MAX_ARGS];
+    for (uint32_t i = 0; i < c->n_args; i++)
+        if (c->arg[i].kind == MX_ARG_MEM)
+            arg[i].mem = image + c->arg[i].offset;
+        else if (c->arg[i].kind == MX_ARG_F32)
+            arg[i].f = c->arg[i].f;
+        else
+            arg[i].u = c->arg[i].u;
+    return twin_run(key, kernel, arg, c->counts[c->grid.work == MX_WORK_LINEAR ? c->grid.jobs : c->grid.count]);
 }
 
 struct twin_tensor twin_tensor(const struct mx_program_key *key, const union twin_arg *arg, uint32_t expert,

@@ -5,7 +5,7 @@
 
 #include "runtime/arith.h"
 #include "runtime/bundle_format.h"
-#include "tests/twin/twin.h"
+#include "twin/twin.h"
 
 enum { SEGMENT = 256 };
 
