@@ -15,9 +15,10 @@ static const struct pk_family families[] = {
         .shared_width = "shared_expert_intermediate_size",
         .shared_gate = true,
         .dense = PK_DENSE_STEP,
+        .gguf = {"qwen2moe", .head = true},
     },
-    {.type = "qwen2", .qkv_bias = true, .rms_eps = 1e-6f, .rope_theta = 1e4f},
-    {.type = "llama", .rms_eps = 1e-6f, .rope_theta = 1e4f}, // and SmolLM2, Yi
+    {.type = "qwen2", .qkv_bias = true, .rms_eps = 1e-6f, .rope_theta = 1e4f, .gguf = {"qwen2"}},
+    {.type = "llama", .rms_eps = 1e-6f, .rope_theta = 1e4f, .gguf = {"llama", .interleaved = true}}, // and SmolLM2, Yi
     {.type = "mistral", .windowed = true, .rms_eps = 1e-6f, .rope_theta = 1e4f},
     {
         .type = "mixtral",
@@ -27,6 +28,7 @@ static const struct pk_family families[] = {
         .routed = "num_local_experts",
         .width = "intermediate_size",
         .norm = PK_NORM_ALWAYS,
+        .gguf = {"llama", .interleaved = true},
         .names =
             {{".block_sparse_moe.", ".mlp."}, {".w1.", ".gate_proj."}, {".w3.", ".up_proj."}, {".w2.", ".down_proj."}},
     },
@@ -38,6 +40,7 @@ static const struct pk_family families[] = {
         .routed = "num_experts",
         .width = "moe_intermediate_size",
         .dense = PK_DENSE_STEP,
+        .gguf = {"qwen3moe", .norm_topk = true},
     },
     {
         .type = "olmoe",
@@ -46,6 +49,7 @@ static const struct pk_family families[] = {
         .rope_theta = 1e4f,
         .routed = "num_experts",
         .width = "intermediate_size",
+        .gguf = {"olmoe", .head = true},
     },
     {
         .type = "deepseek",
@@ -55,16 +59,30 @@ static const struct pk_family families[] = {
         .width = "moe_intermediate_size",
         .shared_parts = "n_shared_experts",
         .dense = PK_DENSE_FIRST,
+        .gguf = {"deepseek", .interleaved = true, .head = true},
         .names = {{".shared_experts.", ".shared_expert."}},
     },
 };
 
 const char pk_family_types[] = "qwen2_moe, qwen2, llama, mistral, mixtral, qwen3_moe, olmoe, deepseek";
+const char pk_family_archs[] = "qwen2moe, qwen2, llama, qwen3moe, olmoe, deepseek";
 
 const struct pk_family *pk_family_find(const char *type) {
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
         if (strcmp(families[i].type, type) == 0) {
             return &families[i];
+        }
+    }
+    return NULL;
+}
+
+const struct pk_family *pk_family_of_gguf(const char *arch, size_t length, bool experts) {
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        const struct pk_family *f = &families[i];
+        bool same = f->gguf.arch && strlen(f->gguf.arch) == length && memcmp(f->gguf.arch, arch, length) == 0;
+        // Llama's architecture is Mixtral's too; elsewhere a missing count of experts is an error of its own.
+        if (same && (strcmp(f->gguf.arch, "llama") != 0 || experts == (f->routed != NULL))) {
+            return f;
         }
     }
     return NULL;

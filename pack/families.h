@@ -38,6 +38,14 @@ struct pk_family {
     enum pk_norm_rule norm;
     enum pk_dense_rule dense;
 
+    /* In GGUF files; arch NULL: there are none. */
+    struct {
+        const char *arch;
+        bool interleaved; /* rows of q and k stand in the order of RoPE on neighbours */
+        bool norm_topk;   /* the weights of the chosen experts sum to 1 where no key says; norm ALWAYS: in any case */
+        bool head;        /* never shares the embedding's */
+    } gguf;
+
     /* Text in a tensor's name, and what stands in its place in the canonical one (pack/source.h); up to 5, each
      * replaced once. */
     struct {
@@ -48,8 +56,11 @@ struct pk_family {
 /* NULL: not known. */
 const struct pk_family *pk_family_find(const char *type);
 
-/* All model types, for messages. */
-extern const char pk_family_types[];
+/* Of a GGUF file, by its general.architecture [length] and whether it has experts; NULL: not known. */
+const struct pk_family *pk_family_of_gguf(const char *arch, size_t length, bool experts);
+
+/* All model types, and all architectures of GGUF files, for messages. */
+extern const char pk_family_types[], pk_family_archs[];
 
 /* The canonical name of tensor `name` of `f`, cut to `size` bytes. */
 void pk_family_name(const struct pk_family *f, const char *name, char *out, size_t size);

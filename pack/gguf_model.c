@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A GGUF file of arch qwen2moe, qwen2 or llama as a source: its metadata to a model, its tensors to canonical ones. */
+ * A GGUF file as a source: its metadata to a model, its tensors to canonical ones. What sets the architectures apart
+ * stands in pack/families.c. */
 #define _POSIX_C_SOURCE 200809L // strndup
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "pack/families.h"
 #include "pack/gguf.h"
 #include "pack/gguf_names.h"
 #include "pack/gguf_split.h"
@@ -14,12 +16,13 @@
 struct reader {
     const struct pk_gguf *g; // metadata: of the first part
     const struct pk_gguf_parts *parts;
-    const char *path, *arch;
+    const struct pk_family *family;
+    const char *path;
     struct pk_error *e;
 };
 
 static const struct pk_gguf_key *find(const struct reader *r, const char *key, char full[static 96]) {
-    snprintf(full, 96, "%s.%s", r->arch, key);
+    snprintf(full, 96, "%s.%s", r->family->gguf.arch, key);
     return pk_gguf_find(r->g, full);
 }
 
@@ -62,47 +65,35 @@ static bool read_float(const struct reader *r, const char *key, double min, doub
     return true;
 }
 
-static bool read_architecture(const struct pk_gguf *g, const char *path, struct mx_model *m, const char **arch,
-                              struct pk_error *e) {
-    static const struct {
-        const char *gguf, *name;
-    } known[] = {{"qwen2moe", "qwen2_moe"}, {"qwen2", "qwen2"}, {"llama", "llama"}};
-    struct pk_text text = pk_gguf_string(g, "general.architecture");
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (pk_text_equals(text, known[i].gguf)) {
-            snprintf(m->architecture, sizeof(m->architecture), "%s", known[i].name);
-            *arch = known[i].gguf;
-            return true;
-        }
+static bool read_architecture(struct reader *r, struct mx_model *m) {
+    struct pk_text arch = pk_gguf_string(r->g, "general.architecture");
+    const struct pk_gguf_key *count = pk_gguf_find(r->g, "llama.expert_count");
+    int64_t experts = 0;
+    bool has_experts = count && pk_gguf_integer(count, 0, &experts) && experts > 0;
+    r->family = arch.bytes ? pk_family_of_gguf(arch.bytes, arch.length, has_experts) : NULL;
+    if (!r->family) {
+        pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: general.architecture \"%.*s\" cannot be packed (%s can)", r->path,
+                (int)(arch.length < 64 ? arch.length : 64), arch.bytes ? arch.bytes : "", pk_family_archs);
+        return false;
     }
-    return pk_fail(e, MOXIE_ERROR_MODEL,
-                   "%s: general.architecture \"%.*s\" cannot be packed (qwen2moe, qwen2, llama can)", path,
-                   (int)(text.length < 64 ? text.length : 64), text.bytes ? text.bytes : "");
+    snprintf(m->architecture, sizeof(m->architecture), "%s", r->family->type);
+    return true;
 }
 
-/* Keys under the architecture that change the arithmetic. 0, false and empty are harmless; so is `harmless`. */
+/* Keys under the architecture that change the arithmetic. 0 and false are harmless; for factors so is 1. */
 static bool refuse_unbuilt(const struct reader *r) {
     static const char *const keys[] = {
-        "attention.sliding_window",
-        "attention.clamp_kqv",
-        "attention.max_alibi_bias",
-        "attention.scale",
-        "logit_scale",
-        "residual_scale",
-        "embedding_scale",
-        "use_parallel_residual",
-        "expert_weights_scale",
-        "expert_gating_func",
-        "leading_dense_block_count",
-        "rope.scale_linear",
-        "rope.scaling.factor",
+        "attention.sliding_window",  "attention.clamp_kqv",   "attention.max_alibi_bias",
+        "attention.scale",           "logit_scale",           "residual_scale",
+        "embedding_scale",           "use_parallel_residual", "expert_weights_scale",
+        "expert_gating_func",        "rope.scale_linear",     "rope.scaling.factor",
         "interleave_moe_layer_step",
     };
     char full[96];
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         const struct pk_gguf_key *k = find(r, keys[i], full);
         double value;
-        bool factor = strncmp(keys[i], "rope.", 5) == 0 || strcmp(keys[i], "expert_gating_func") == 0; // 1: as usual
+        bool factor = strncmp(keys[i], "rope.", 5) == 0 || strncmp(keys[i], "expert_", 7) == 0; // gating 1: softmax
         if (k && (!pk_gguf_number(k, 0, &value) || (value != 0 && !(factor && value == 1)))) {
             return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"%s\" asks for something that is not supported", r->path,
                            full);
@@ -149,31 +140,55 @@ static bool read_attention(const struct reader *r, struct mx_model *m) {
     return true;
 }
 
-/* Absent widths follow llama.cpp: expert = feed_forward_length / experts used, shared = feed_forward_length. */
-static bool read_ffn(const struct reader *r, struct pk_ffn *ffn) {
+/* An absent width is, as in llama.cpp, feed_forward_length where the family has no other; else of an expert that over
+ * the experts used, of a shared expert all of it. */
+static bool read_widths(const struct reader *r, struct pk_ffn *ffn) {
     static const uint32_t none = 0;
-    bool moe = strcmp(r->arch, "qwen2moe") == 0;
-    if (!moe) {
-        return read_u32(r, "feed_forward_length", 1, MX_WIDTH_MAX, NULL, &ffn->dense_width) &&
-               read_u32(r, "expert_count", 0, 0, &none, &ffn->routed);
-    }
-    uint32_t dense = 0;
-    if (!read_u32(r, "expert_count", 1, MX_ROUTED_MAX, NULL, &ffn->routed) ||
-        !read_u32(r, "expert_used_count", 1, MX_TOP_K_MAX, NULL, &ffn->top_k) ||
-        !read_u32(r, "feed_forward_length", 0, MX_WIDTH_MAX, &none, &dense)) {
+    const struct pk_family *f = r->family;
+    const uint32_t all = ffn->dense_width;
+    const uint32_t part = strcmp(f->width, "intermediate_size") == 0 ? all : all / ffn->top_k;
+    uint32_t parts = 0;
+    if (!read_u32(r, "expert_feed_forward_length", 1, MX_WIDTH_MAX, part ? &part : NULL, &ffn->width)) {
         return false;
     }
-    uint32_t part = ffn->top_k ? dense / ffn->top_k : 0;
+    if (f->shared_width) {
+        return read_u32(r, "expert_shared_feed_forward_length", 1, MX_WIDTH_MAX, all ? &all : NULL, &ffn->shared_width);
+    }
+    if (!read_u32(r, "expert_shared_count", 0, f->shared_parts ? MX_SHARED_MAX : 0, &none, &parts)) {
+        return false;
+    }
+    ffn->shared_width = parts * ffn->width;
+    return true;
+}
+
+static bool read_experts(const struct reader *r, struct pk_ffn *ffn) {
     char full[96];
     const struct pk_gguf_key *norm = find(r, "expert_weights_norm", full);
-    int64_t normed = 0;
+    int64_t normed = r->family->gguf.norm_topk;
     if (norm && !pk_gguf_integer(norm, 0, &normed)) {
         return pk_fail(r->e, MOXIE_ERROR_MODEL, "%s: key \"%s\" is no bool", r->path, full);
     }
-    ffn->norm_topk = normed != 0;
-    ffn->shared_gate = true;
-    return read_u32(r, "expert_feed_forward_length", 1, MX_WIDTH_MAX, part ? &part : NULL, &ffn->width) &&
-           read_u32(r, "expert_shared_feed_forward_length", 1, MX_WIDTH_MAX, dense ? &dense : NULL, &ffn->shared_width);
+    ffn->norm_topk = normed != 0 || r->family->norm == PK_NORM_ALWAYS;
+    ffn->shared_gate = r->family->shared_gate;
+    return read_u32(r, "expert_count", 1, MX_ROUTED_MAX, NULL, &ffn->routed) &&
+           read_u32(r, "expert_used_count", 1, MX_TOP_K_MAX, NULL, &ffn->top_k) && read_widths(r, ffn);
+}
+
+/* `dense`: [layers], zeros. */
+static bool read_ffn(const struct reader *r, uint32_t layers, struct pk_ffn *ffn, uint8_t *dense) {
+    static const uint32_t none = 0;
+    const bool moe = r->family->routed != NULL, first = r->family->dense == PK_DENSE_FIRST;
+    uint32_t leading = 0;
+    if (!read_u32(r, "feed_forward_length", moe ? 0 : 1, MX_WIDTH_MAX, moe ? &none : NULL, &ffn->dense_width) ||
+        !read_u32(r, "leading_dense_block_count", 0, first ? layers : 0, &none, &leading)) {
+        return false;
+    }
+    if (!moe) {
+        return read_u32(r, "expert_count", 0, 0, &none, &ffn->routed);
+    }
+    memset(dense, 1, leading);
+    ffn->dense = dense;
+    return read_experts(r, ffn);
 }
 
 /* MX_NONE when the key is absent. */
@@ -215,14 +230,17 @@ static bool read_vocab(const struct reader *r, struct mx_model *m) {
 static bool read_model(const struct reader *r, struct pk_source *s) {
     struct mx_model *m = &s->model;
     struct pk_ffn ffn = {0};
+    uint8_t dense[MX_LAYERS_MAX] = {0};
     return refuse_unbuilt(r) && read_u32(r, "embedding_length", 1, MX_HIDDEN_MAX, NULL, &m->hidden) &&
            read_u32(r, "block_count", 1, MX_LAYERS_MAX, NULL, &m->layers) &&
            read_u32(r, "context_length", 1, INT32_MAX, NULL, &m->max_positions) &&
            read_float(r, "attention.layer_norm_rms_epsilon", 1e-12, 1, NULL, &m->rms_eps) && read_vocab(r, m) &&
-           read_attention(r, m) && read_ffn(r, &ffn) && read_tokens(r, m) && pk_model_finish(s, &ffn, r->path, r->e);
+           read_attention(r, m) && read_ffn(r, m->layers, &ffn, dense) && read_tokens(r, m) &&
+           pk_model_finish(s, &ffn, r->path, r->e);
 }
 
-static bool add_tensor(struct pk_source *s, const struct pk_gguf_tensor *t, uint32_t file, struct pk_error *e) {
+static bool add_tensor(struct pk_source *s, const struct pk_family *family, const struct pk_gguf_tensor *t,
+                       uint32_t file, struct pk_error *e) {
     struct pk_tensor whole = {.type = t->type, .type_name = pk_type_name(t->type), .file = file, .offset = t->offset};
     char name[128];
     const char *suffix;
@@ -241,8 +259,7 @@ static bool add_tensor(struct pk_source *s, const struct pk_gguf_tensor *t, uint
     }
     struct pk_tensor *added =
         pk_source_add(s, name, t->type, whole.type_name, t->n_dims, whole.dims, file, t->offset, e);
-    bool permuted = (kind == PK_GGUF_QUERY || kind == PK_GGUF_KEY) && strcmp(s->model.architecture, "llama") == 0;
-    if (added && permuted) {
+    if (added && kind == PK_GGUF_ROTATED && family->gguf.interleaved) {
         added->head_rows = s->model.head_dim; // whole heads, or pk_source_check finds the wrong number of rows
     }
     return added != NULL;
@@ -263,20 +280,20 @@ static void read_texts(struct pk_source *s, const struct pk_gguf *g) {
 
 static bool import_parts(struct pk_source *s, const struct pk_gguf_parts *parts, struct pk_error *e) {
     struct reader r = {.g = &parts->part[0], .parts = parts, .path = s->files[0].path, .e = e};
-    if (!read_architecture(r.g, r.path, &s->model, &r.arch, e) || !read_model(&r, s)) {
+    if (!read_architecture(&r, &s->model) || !read_model(&r, s)) {
         return false;
     }
     read_texts(s, r.g);
     for (size_t p = 0; p < parts->n; p++) {
         for (size_t i = 0; i < parts->part[p].n_tensors; i++) {
-            if (!add_tensor(s, &parts->part[p].tensors[i], (uint32_t)p, e)) {
+            if (!add_tensor(s, r.family, &parts->part[p].tensors[i], (uint32_t)p, e)) {
                 return false;
             }
         }
     }
     // What the metadata does not say, the tensors do.
-    s->qkv_bias = strcmp(s->model.architecture, "llama") != 0;
-    s->model.tied = strcmp(s->model.architecture, "qwen2_moe") != 0;
+    s->qkv_bias = r.family->qkv_bias;
+    s->model.tied = !r.family->gguf.head;
     for (size_t i = 0; i < s->n_tensors; i++) {
         s->model.tied &= strcmp(s->tensors[i].name, "lm_head.weight") != 0;
     }

@@ -20,12 +20,14 @@ static const struct mapping of_model[] = {
 static const struct mapping of_layer[] = {
     {"attn_norm.weight", "input_layernorm.weight", PK_GGUF_PLAIN, NULL},
     {"ffn_norm.weight", "post_attention_layernorm.weight", PK_GGUF_PLAIN, NULL},
-    {"attn_q.weight", "self_attn.q_proj.weight", PK_GGUF_QUERY, NULL},
-    {"attn_k.weight", "self_attn.k_proj.weight", PK_GGUF_KEY, NULL},
+    {"attn_q.weight", "self_attn.q_proj.weight", PK_GGUF_ROTATED, NULL},
+    {"attn_k.weight", "self_attn.k_proj.weight", PK_GGUF_ROTATED, NULL},
     {"attn_v.weight", "self_attn.v_proj.weight", PK_GGUF_PLAIN, NULL},
     {"attn_q.bias", "self_attn.q_proj.bias", PK_GGUF_PLAIN, NULL},
     {"attn_k.bias", "self_attn.k_proj.bias", PK_GGUF_PLAIN, NULL},
     {"attn_v.bias", "self_attn.v_proj.bias", PK_GGUF_PLAIN, NULL},
+    {"attn_q_norm.weight", "self_attn.q_norm.weight", PK_GGUF_PLAIN, NULL},
+    {"attn_k_norm.weight", "self_attn.k_norm.weight", PK_GGUF_PLAIN, NULL},
     {"attn_output.weight", "self_attn.o_proj.weight", PK_GGUF_PLAIN, NULL},
     {"ffn_gate.weight", "mlp.gate_proj.weight", PK_GGUF_PLAIN, NULL},
     {"ffn_up.weight", "mlp.up_proj.weight", PK_GGUF_PLAIN, NULL},
@@ -49,17 +51,34 @@ static const struct mapping *find(const struct mapping *table, size_t n, const c
     return NULL;
 }
 
-/* Length of "blk.<digits>." at the start of `gguf`, without a leading zero; 0 when it does not begin so. */
+/* Length of the number at the start of `text`, without a leading zero; 0 when a '.' does not follow it. */
+static size_t number(const char *text, size_t length) {
+    size_t n = 0;
+    while (n < length && text[n] >= '0' && text[n] <= '9') {
+        n++;
+    }
+    return n < length && text[n] == '.' && (n == 1 || text[0] != '0') ? n : 0;
+}
+
+/* Length of "blk.<number>." at the start of `gguf`; 0 when it does not begin so. */
 static size_t layer_prefix(const char *gguf, size_t length) {
-    size_t at = 4;
-    if (length < 6 || memcmp(gguf, "blk.", 4) != 0) {
-        return 0;
+    size_t digits = length > 4 && memcmp(gguf, "blk.", 4) == 0 ? number(gguf + 4, length - 4) : 0;
+    return digits ? 4 + digits + 1 : 0;
+}
+
+/* The first files of Mixtral have a tensor for each expert: ffn_gate.<number>.weight. */
+static const char *find_expert(const char *gguf, size_t length, size_t *digits) {
+    static const struct {
+        const char *gguf, *name;
+    } known[] = {{"ffn_gate.", "gate_proj"}, {"ffn_up.", "up_proj"}, {"ffn_down.", "down_proj"}};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        size_t n = strlen(known[i].gguf);
+        *digits = length > n && memcmp(gguf, known[i].gguf, n) == 0 ? number(gguf + n, length - n) : 0;
+        if (*digits && n + *digits + 7 == length && memcmp(gguf + n + *digits, ".weight", 7) == 0) {
+            return known[i].name;
+        }
     }
-    while (at < length && gguf[at] >= '0' && gguf[at] <= '9') {
-        at++;
-    }
-    bool plain = at > 4 && at < length && gguf[at] == '.' && (gguf[4] != '0' || at == 5);
-    return plain ? at + 1 : 0;
+    return NULL;
 }
 
 enum pk_gguf_kind pk_gguf_map_name(const char *gguf, size_t length, char *name, size_t size, const char **suffix) {
@@ -67,10 +86,15 @@ enum pk_gguf_kind pk_gguf_map_name(const char *gguf, size_t length, char *name, 
     const struct mapping *m =
         prefix ? find(of_layer, sizeof(of_layer) / sizeof(of_layer[0]), gguf + prefix, length - prefix)
                : find(of_model, sizeof(of_model) / sizeof(of_model[0]), gguf, length);
+    size_t digits = 0;
+    const char *expert = prefix && !m ? find_expert(gguf + prefix, length - prefix, &digits) : NULL;
     *suffix = NULL;
     int n = -1;
     if (m && prefix) {
         n = snprintf(name, size, "model.layers.%.*s%s", (int)prefix - 4, gguf + 4, m->name);
+    } else if (expert) {
+        n = snprintf(name, size, "model.layers.%.*smlp.experts.%.*s.%s.weight", (int)prefix - 4, gguf + 4, (int)digits,
+                     gguf + length - 7 - digits, expert);
     } else if (m) {
         n = snprintf(name, size, "%s", m->name);
     }
@@ -78,6 +102,6 @@ enum pk_gguf_kind pk_gguf_map_name(const char *gguf, size_t length, char *name, 
         snprintf(name, size, "%.*s", (int)length, gguf);
         return PK_GGUF_UNKNOWN;
     }
-    *suffix = m->suffix;
-    return m->kind;
+    *suffix = m ? m->suffix : NULL;
+    return m ? m->kind : PK_GGUF_PLAIN;
 }

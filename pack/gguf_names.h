@@ -12,8 +12,7 @@
 enum pk_gguf_kind {
     PK_GGUF_PLAIN, /* one tensor to one tensor */
     PK_GGUF_STACK, /* (expert, row, column): `name` is the prefix that the expert's index follows, `suffix` the rest */
-    PK_GGUF_QUERY, /* rows are permuted inside heads in arch llama */
-    PK_GGUF_KEY,
+    PK_GGUF_ROTATED, /* q or k: rows are permuted inside heads where the family is `interleaved` */
     PK_GGUF_UNKNOWN, /* the name is kept */
 };
 

@@ -3,13 +3,14 @@
 """GGUF models of every type of blocks, whole and in parts: what a bundle can hold exactly is exact, for the rest the
 summary tells the error that is there."""
 import json
+import pathlib
 import struct
 
 import numpy as np
 
 import checkpoint_files as files
 from files_test import FilesTest, same_bits, values
-from numpy_twin import bundle, gguf_file
+from numpy_twin import bundle, checkpoint, gguf_file
 from numpy_twin.arith import F, flush
 from numpy_twin.forward import FloatMatrix, IntegerMatrix
 from test_archives import tar
@@ -199,6 +200,27 @@ class Blocks(FilesTest):
                 self.assertEqual(dry["bytes"], self.packed.stat().st_size)
                 self.check(source, config, {n: FloatMatrix(values(m)) if isinstance(m, IntegerMatrix) else m
                                             for n, m in held.items()}, "--weights", "f32")
+
+
+class Names(FilesTest):
+    def test_a_tensor_for_each_expert(self):
+        """The first files of Mixtral: the same bundle as with stacked experts."""
+        source = pathlib.Path(__file__).parent / "data/reference/mixtral"
+        config = json.loads((source / "config.json").read_text())
+        weights = {}
+        for file in source.glob("*.safetensors"):
+            weights |= checkpoint.read_safetensors(file)
+        packed = []
+        for stacked in True, False:
+            gguf_file.write(self.folder / "mixtral.gguf", config, weights, {"ffn_down_exps": "BF16"}, stacked)
+            self.pack(self.folder / "mixtral.gguf")
+            packed.append(self.packed.read_bytes())
+        self.assertEqual(*packed)
+        data = (self.folder / "mixtral.gguf").read_bytes()
+        wrong = self.file("wrong.gguf", data.replace(b"blk.0.ffn_up.4.weight", b"blk.0.ffn_up.3.weight"))
+        self.refused(22, ['"model.layers.0.mlp.experts.3.up_proj.weight"', "appears twice"], wrong)
+        wrong = self.file("wrong.gguf", data.replace(b"blk.0.ffn_up.4.weight", b"blk.0.ffn_up.04weight"))
+        self.refused(25, ['"model.layers.0.mlp.experts.4.up_proj.weight"', "missing"], wrong)
 
 
 class Parts(FilesTest):

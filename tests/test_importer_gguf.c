@@ -271,6 +271,7 @@ static void test_refused_keys(void **state) {
     } cases[] = {
         {"qwen2moe.attention.sliding_window", 4096, "sliding_window"},
         {"qwen2moe.expert_gating_func", 2, "expert_gating_func"},
+        {"qwen2moe.expert_weights_scale", 16, "expert_weights_scale"},
         {"qwen2moe.leading_dense_block_count", 1, "leading_dense_block_count"},
         {"qwen2moe.rope.dimension_count", 8, "rotated 8"},
         {"qwen2moe.attention.key_length", 8, "q_proj.weight"},
@@ -291,8 +292,8 @@ static void test_refused_keys(void **state) {
     put_tensors(&g, s);
     key_string(&g, "qwen2moe.rope.scaling.type", "yarn");
     refused(&g, MOXIE_ERROR_MODEL, "RoPE scaling \"yarn\"");
-    put_keys(&g, s, "qwen3moe");
-    refused(&g, MOXIE_ERROR_MODEL, "general.architecture \"qwen3moe\" cannot be packed");
+    put_keys(&g, s, "rwkv6");
+    refused(&g, MOXIE_ERROR_MODEL, "general.architecture \"rwkv6\" cannot be packed (qwen2moe, ");
     refused(&g, MOXIE_ERROR_MODEL, "general.architecture \"\"");
     put_keys(&g, s, "qwen2moe");
     refused(&g, MOXIE_ERROR_MODEL, "token_embd.weight");
@@ -308,7 +309,18 @@ static void test_refused_keys(void **state) {
     put_keys(&g, s, "llama");
     put_tensors(&g, s);
     key_u32(&g, "llama.expert_count", 8);
-    refused(&g, MOXIE_ERROR_MODEL, "llama.expert_count");
+    refused(&g, MOXIE_ERROR_MODEL, "\"llama.expert_used_count\" is missing");
+    put_keys(&g, s, "llama");
+    put_tensors(&g, s);
+    key_u32(&g, "llama.expert_count", 8);
+    key_u32(&g, "llama.expert_used_count", 2);
+    refused(&g, MOXIE_ERROR_MODEL, "\"model.layers.0.mlp.gate.weight\" (8 x 272) is missing");
+    put_keys(&g, s, "llama");
+    put_tensors(&g, s);
+    key_u32(&g, "llama.expert_count", 8);
+    key_u32(&g, "llama.expert_used_count", 2);
+    key_u32(&g, "llama.expert_shared_count", 1);
+    refused(&g, MOXIE_ERROR_MODEL, "\"llama.expert_shared_count\" is 1; expected 0");
     put_keys(&g, s, "llama");
     put_tensors(&g, s);
     tensor(&g, "rope_freqs.weight", 1, (uint64_t[]){8}, PK_F32);

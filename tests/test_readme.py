@@ -4,8 +4,12 @@ import json
 import os
 import pathlib
 import re
+import struct
 import subprocess
 
+import test_gguf_files
+import test_logits
+from numpy_twin import gguf_file
 from tool import ToolTest
 
 README = pathlib.Path("README.md").read_text()
@@ -40,6 +44,16 @@ class Readme(ToolTest):
         golden = {json.loads(path.read_text())["model_type"] for path in pathlib.Path("tests/data/reference").glob("*/config.json")
                   if (path.parent / "logits-150.npy").exists()}
         self.assertEqual(sorted(named[1:]), sorted(golden))  # behind the head of the table
+
+    def test_the_gguf_files_are_those_that_can_be_packed(self):
+        said = re.search(r"(?s)\nGGUF files, .* of architecture (.*?), with tensors of type ([A-Z0-9_ ]+)\.", README)
+        unknown = self.file("unknown.gguf", b"GGUF" + struct.pack("<IQQ", 3, 0, 0))
+        archs = re.search(r"cannot be packed \((.*) can\)", self.moxie("pack", unknown, "--dry-run").stderr)[1]
+        self.assertEqual(re.findall(r"`(\w+)`", said[1]), archs.split(", "))
+        self.assertEqual(sorted(said[2].split()), sorted(gguf_file.TYPES | test_gguf_files.TYPES))
+        packed = {gguf_file.ARCHITECTURES[json.loads((test_logits.REFERENCE / case / "config.json").read_text())["model_type"]]
+                  for case in test_logits.GGUF_CASES}
+        self.assertEqual(packed, set(archs.split(", ")))
 
     def test_the_memory_table_is_what_plan_tells(self):
         rows = re.findall(r"(?m)^\| `([a-z0-9.-]+)` \| (\d+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", README)

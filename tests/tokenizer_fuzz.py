@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares the tokenizer with the packages `tokenizers` and `sentencepiece` on random texts. Run by hand, because it needs
-them, and `protobuf` and `gguf`:
+"""Compares the tokenizer with the packages `tokenizers`, `sentencepiece` and `tiktoken` on random texts. Run by hand,
+because it needs them, and `protobuf` and `gguf`:
 
     make build/tests/test_tokenizer_vectors
     python3 tests/tokenizer_fuzz.py SOURCE [--as json] [--count 100000] [--seed 1] [--specials] [--every] [--decode]
@@ -9,7 +9,7 @@ them, and `protobuf` and `gguf`:
 SOURCE is a folder with tokenizer.json or tokenizer.model; a GGUF file, which is rebuilt from its tokens for `tokenizers`,
 or for `sentencepiece` when it is one of that kind; or
     qwen      tests/data/tokenizer/qwen-tokenizer.json.xz
-    tiktoken  the same vocabulary as qwen.tiktoken
+    tiktoken  the same vocabulary as qwen.tiktoken, by the package tiktoken
     spm:NAME  a SentencePiece model trained on the spot: plain, gemma (no dummy prefix, user symbols), users (both)
 --as json converts a SentencePiece model to a tokenizer.json first, with the merges that transformers makes: --as json or
 json-first (Metaspace instead of Prepend). Prints the number of texts that differ; those that differ only because the
@@ -138,6 +138,31 @@ class SentencePiece:
         return self.processor.decode(ids)
 
 
+class Tiktoken:
+    """The package with Qwen v1's pattern and specials; its tokenizer normalises to NFC first."""
+    encode_special_tokens = True
+    PATTERN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
+               r"\s+(?!\S)|\s+")
+
+    def __init__(self, ranks):
+        import tiktoken
+        names = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"] + [f"<|extra_{i}|>" for i in range(205)]
+        self.special = {name: len(ranks) + i for i, name in enumerate(names)}
+        self.package = tiktoken.Encoding("qwen", pat_str=self.PATTERN, mergeable_ranks=ranks, special_tokens=self.special)
+
+    def encode(self, text, add_special_tokens):
+        class Encoding:
+            ids = self.package.encode(unicodedata.normalize("NFC", text), disallowed_special=(),
+                                      allowed_special=set() if self.encode_special_tokens else "all")
+        return Encoding
+
+    def decode(self, ids, skip_special_tokens):
+        return self.package.decode([i for i in ids if i not in self.special.values()])
+
+    def get_vocab_size(self):
+        return self.package.n_vocab
+
+
 def train(kind):
     import sentencepiece
     out = io.BytesIO()
@@ -221,10 +246,9 @@ def make_reference(a, put):
         plain = [*range(0x21, 0x7f), *range(0xa1, 0xad), *range(0xae, 0x100)]
         others = [b for b in range(256) if b not in plain]
         byte = {chr(b): b for b in plain} | {chr(256 + i): b for i, b in enumerate(others)}
-        lines = [base64.b64encode(bytes(byte[c] for c in text)) + b" %d\n" % i for text, i in whole["model"]["vocab"].items()]
-        put("qwen.tiktoken", b"".join(lines))
-        whole["added_tokens"] = [t for t in whole["added_tokens"] if t["id"] < 151646]
-        return Tokenizer.from_str(json.dumps(whole)), None
+        ranks = {bytes(byte[c] for c in text): i for text, i in whole["model"]["vocab"].items()}
+        put("qwen.tiktoken", b"".join(base64.b64encode(text) + b" %d\n" % i for text, i in ranks.items()))
+        return Tiktoken(ranks), None
     if a.source.startswith("spm:"):
         model = train(a.source[4:])
     elif a.source.endswith(".gguf"):
@@ -286,8 +310,11 @@ def is_excused(a, text, ids, reference):
     if a.form:
         # A text that itself writes U+2581: tokenizers cuts user tokens of U+2581 out of it; to us all of them are spaces.
         return a.source == "spm:gemma" and "\u2581" in text
+    # Qwen v1 normalises before it looks for control tokens: a mark behind one fuses with its ">". tokenizers, and so we, cut first.
+    if isinstance(reference, Tiktoken) and any(name + "\u0338" in text for name in reference.special):
+        return True
     # Character classes and NFC of another version of Unicode; tokenizers' NFC knows no mark newer than Unicode 9: help it.
-    return isinstance(reference, Tokenizer) and (
+    return isinstance(reference, (Tokenizer, Tiktoken)) and (
         other_unicode(text) or ids == reference.encode(unicodedata.normalize("NFC", text), add_special_tokens=False).ids)
 
 

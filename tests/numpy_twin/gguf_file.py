@@ -12,7 +12,9 @@ import numpy as np
 from .arith import F, bf16, flush
 from .forward import FloatMatrix, IntegerMatrix
 
-ARCHITECTURES = {"qwen2_moe": "qwen2moe", "qwen2": "qwen2", "llama": "llama"}
+ARCHITECTURES = {"qwen2_moe": "qwen2moe", "qwen2": "qwen2", "llama": "llama", "mistral": "llama", "mixtral": "llama",
+                 "qwen3_moe": "qwen3moe", "olmoe": "olmoe", "deepseek": "deepseek"}
+INTERLEAVED = "llama", "deepseek"  # architectures whose rows of q and k the converters of llama.cpp reorder
 TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 8, "BF16": 30}
 BLOCK = 32
 NAMES = {
@@ -22,7 +24,11 @@ NAMES = {
     "mlp.shared_expert_gate": "ffn_gate_inp_shexp", "mlp.shared_expert.gate_proj": "ffn_gate_shexp",
     "mlp.shared_expert.up_proj": "ffn_up_shexp", "mlp.shared_expert.down_proj": "ffn_down_shexp",
     "mlp.experts.gate_proj": "ffn_gate_exps", "mlp.experts.up_proj": "ffn_up_exps",
-    "mlp.experts.down_proj": "ffn_down_exps",
+    "mlp.experts.down_proj": "ffn_down_exps", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
+    "mlp.shared_experts.gate_proj": "ffn_gate_shexp", "mlp.shared_experts.up_proj": "ffn_up_shexp",
+    "mlp.shared_experts.down_proj": "ffn_down_shexp", "block_sparse_moe.gate": "ffn_gate_inp",
+    "block_sparse_moe.experts.w1": "ffn_gate_exps", "block_sparse_moe.experts.w3": "ffn_up_exps",
+    "block_sparse_moe.experts.w2": "ffn_down_exps",
 }
 
 
@@ -93,11 +99,16 @@ def keys(config):
     if config.get("head_dim"):
         result |= {f"{name}.{key}": config["head_dim"]
                    for key in ("rope.dimension_count", "attention.key_length", "attention.value_length")}
-    if config["model_type"] == "qwen2_moe":
-        result |= {f"{name}.expert_count": config["num_experts"],
-                   f"{name}.expert_used_count": config["num_experts_per_tok"],
-                   f"{name}.expert_feed_forward_length": config["moe_intermediate_size"],
-                   f"{name}.expert_shared_feed_forward_length": config["shared_expert_intermediate_size"]}
+    # the converters write the keys of the settings that a model has
+    for key, settings in {"expert_count": ("num_experts", "num_local_experts", "n_routed_experts"),
+                          "expert_used_count": ("num_experts_per_tok",),
+                          "expert_feed_forward_length": ("moe_intermediate_size",),
+                          "expert_shared_feed_forward_length": ("shared_expert_intermediate_size",),
+                          "leading_dense_block_count": ("first_k_dense_replace",),
+                          "expert_shared_count": ("n_shared_experts",)}.items():
+        result |= {f"{name}.{key}": config[s] for s in settings if config.get(s)}
+    if name == "deepseek":
+        result[f"{name}.expert_weights_scale"] = 1.0
     return result
 
 
@@ -111,19 +122,21 @@ def value(v):
     return struct.pack("<If", 6, v) if isinstance(v, float) else struct.pack("<II", 4, v)
 
 
-def write(path, config, weights, kinds):
-    """weights: {Hugging Face name: float32 array}; kinds: {GGUF name without 'blk.N.' and '.weight': type name, F32
+def write(path, config, weights, kinds, stacked=True):
+    """stacked False: a tensor for each expert, as the first files of Mixtral have. weights: {Hugging Face name: float32 array}; kinds: {GGUF name without 'blk.N.' and '.weight': type name, F32
     where it is not named}. Returns {Hugging Face name: matrix or vector} of what the file holds."""
     held, stored = {}, {}
     for name, tensor in weights.items():
         target, expert = gguf_name(name)
         part = target.removesuffix(".weight").split(".")[-1]
+        if expert is not None and not stacked:
+            target, expert = target.replace("_exps", f".{expert}"), None
         if tensor.ndim == 1 and not name.endswith("shared_expert_gate.weight"):
             held[name], raw, kind = flush(tensor), tensor.astype("<f4").tobytes(), "F32"
         else:
             kind = kinds.get(part, "F32")
             raw, held[name] = encode(tensor, kind)
-            if config["model_type"] == "llama" and part in ("attn_q", "attn_k"):
+            if ARCHITECTURES[config["model_type"]] in INTERLEAVED and part in ("attn_q", "attn_k"):
                 heads = config["num_attention_heads" if part == "attn_q" else "num_key_value_heads"]
                 rows = np.frombuffer(raw, np.uint8).reshape(len(tensor), -1)
                 raw = interleave(rows, heads).tobytes()
