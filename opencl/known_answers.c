@@ -6,6 +6,7 @@
 #include "opencl/device.h"
 #include "opencl/known_answers_check.h"
 #include "opencl/program.h"
+#include "opencl/sequence.h"
 
 enum moxie_error mx_known_answers(struct mx_cl *cl, cl_mem memory, uint64_t bytes, struct moxie_failure *failure) {
     if (memory && bytes < MX_KNOWN_ANSWERS_BYTES)
@@ -14,6 +15,19 @@ enum moxie_error mx_known_answers(struct mx_cl *cl, cl_mem memory, uint64_t byte
                        MX_KNOWN_ANSWERS_BYTES);
     cl->check_memory = memory;
     return MOXIE_OK;
+}
+
+/* The same as a list of one operation. */
+static enum moxie_error run_in_sequence(struct mx_cl *cl, const struct mx_program *p, const char *kernel,
+                                        const struct mx_case *c, struct moxie_failure *failure) {
+    struct mx_launch launch;
+    enum moxie_error e =
+        mx_sequence_case(cl, &launch, p, kernel, c, cl->scratch, MX_KNOWN_ANSWERS_BYTES, cl->check_memory, failure);
+    if (!e)
+        e = mx_cl_write(cl, cl->check_memory, 0, cl->scratch, MX_KNOWN_ANSWERS_BYTES, failure);
+    if (!e)
+        e = mx_sequence_run(cl, &launch, 0, 1, failure);
+    return e ? e : mx_cl_read(cl, cl->check_memory, 0, cl->scratch, c->image_bytes, failure);
 }
 
 /* Runs the case whose image is in scratch, on the device; the image afterwards is in scratch again. */
@@ -47,43 +61,44 @@ static const struct mx_known_answer *find(const struct mx_program_key *key, cons
     return a->kernel ? a : NULL;
 }
 
-static enum moxie_error check(struct mx_cl *cl, const struct mx_program *p, const char *kernel,
-                              struct moxie_failure *failure) {
+static enum moxie_error check(struct mx_cl *cl, const struct mx_program *p, const struct mx_program_key *key,
+                              const char *kernel, struct moxie_failure *failure) {
+    const bool own = strcmp(p->key.kernel_file, key->kernel_file) == 0;
     struct mx_case c;
     uint64_t digest = 0;
     enum moxie_error e = MOXIE_OK;
-    for (uint32_t run = 0; !e && mx_case_make(&p->key, kernel, run, cl->scratch, &c); run++) {
+    for (uint32_t run = 0; !e && mx_case_make(key, kernel, run, cl->scratch, &c); run++) {
         uint32_t mark = cl->n_objects;
-        e = run_case(cl, p, kernel, &c, failure);
+        e = own ? run_case(cl, p, kernel, &c, failure) : run_in_sequence(cl, p, kernel, &c, failure);
         mx_cl_release_to(cl, mark);
         digest = mx_case_digest(digest, cl->scratch, c.image_bytes);
     }
-    if (!e && digest != find(&p->key, kernel)->digest)
+    if (!e && digest != find(key, kernel)->digest)
         e = mx_fail(failure, MOXIE_ERROR_KNOWN_ANSWER, MX_NO_OFFSET,
                     "kernel %s (format %u, group %u, scales %u, KV %u, variant %u) gives wrong bits on device %s",
-                    kernel, p->key.format, p->key.group, p->key.scale, p->key.kv, p->dot, cl->facts.name);
+                    kernel, key->format, key->group, key->scale, key->kv, p->dot, cl->facts.name);
     return e;
 }
 
-enum moxie_error mx_check_kernel(struct mx_cl *cl, struct mx_program *p, const char *kernel,
-                                 struct moxie_failure *failure) {
+enum moxie_error mx_check_kernel(struct mx_cl *cl, struct mx_program *p, const struct mx_program_key *key,
+                                 const char *kernel, struct moxie_failure *failure) {
     if (!cl->check_memory)
         return MOXIE_OK;
     for (uint32_t i = 0; i < p->n_checked; i++)
         if (strcmp(p->checked[i], kernel) == 0)
             return MOXIE_OK;
-    if (!find(&p->key, kernel))
+    if (!find(key, kernel))
         return mx_fail(failure, MOXIE_ERROR_KNOWN_ANSWER, MX_NO_OFFSET,
                        "no known answer for kernel %s, format %u, group %u, scales %u, KV %u", kernel, p->key.format,
                        p->key.group, p->key.scale, p->key.kv);
     struct moxie_failure why;
-    enum moxie_error e = check(cl, p, kernel, &why);
+    enum moxie_error e = check(cl, p, key, kernel, &why);
     while (e == MOXIE_ERROR_KNOWN_ANSWER && mx_program_distrust(p)) {
         mx_cl_log(cl, why.what);
         mx_cl_log(cl, p->half_by_integer ? "trying it with halves converted by integers" : "trying the portable one");
         e = mx_program_build(cl, p, &why);
         if (!e)
-            e = check(cl, p, kernel, &why);
+            e = check(cl, p, key, kernel, &why);
     }
     if (e && failure)
         *failure = why;

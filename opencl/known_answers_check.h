@@ -15,10 +15,17 @@ struct mx_known_answer {
 /* All of them; ends with an entry whose kernel is NULL. */
 extern const struct mx_known_answer mx_known_answer_table[];
 
-/* Makes sure that `kernel` of `p` gives the known answer, once; a variant that does not is replaced in `p`.
- * Errors: KNOWN_ANSWER (names the kernel and the device), or those of a launch. */
-enum moxie_error mx_check_kernel(struct mx_cl *cl, struct mx_program *p, const char *kernel,
-                                 struct moxie_failure *failure);
+/* Makes sure that `kernel` of `p` gives the known answer of `key`, once; a variant that does not is replaced in `p`.
+ * `key` is the program's own, or the kernel is a part of mx_sequence. Errors: KNOWN_ANSWER (names the kernel and the
+ * device), or those of a launch. */
+enum moxie_error mx_check_kernel(struct mx_cl *cl, struct mx_program *p, const struct mx_program_key *key,
+                                 const char *kernel, struct moxie_failure *failure);
+
+/* The launch of one case by mx_sequence. `memory` holds `image` (image_max), whose bytes behind the case's own are
+ * written: they are to be copied to `memory` before the launch is run. Errors: MEMORY, or those of a launch. */
+enum moxie_error mx_sequence_case(struct mx_cl *cl, struct mx_launch *launch, const struct mx_program *program,
+                                  const char *kernel, const struct mx_case *c, uint8_t *image, size_t image_max,
+                                  cl_mem memory, struct moxie_failure *failure);
 
 /* A kernel with its arguments set, of a program that may be unchecked. */
 enum moxie_error mx_launch_create(struct mx_cl *cl, struct mx_launch *launch, const struct mx_program *program,

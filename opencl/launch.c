@@ -47,7 +47,7 @@ enum moxie_error mx_launch_bind(struct mx_cl *cl, struct mx_launch *launch, cons
     struct mx_program *p;
     enum moxie_error e = mx_program_get(cl, program, &p, failure);
     if (!e)
-        e = mx_check_kernel(cl, p, kernel, failure);
+        e = mx_check_kernel(cl, p, program, kernel, failure);
     return e ? e : mx_launch_create(cl, launch, p, kernel, args, n_args, failure);
 }
 
@@ -83,11 +83,14 @@ static uint32_t tile_units(const struct mx_cl *cl, uint32_t tiles, uint32_t lane
 }
 
 void mx_launch_grid(const struct mx_cl *cl, struct mx_launch *launch, const struct mx_grid *grid) {
-    const uint32_t lanes = mx_lane_group(cl);
+    const uint32_t lanes = mx_lane_group(&cl->facts);
     launch->dims = 0;
     launch->needs = (uint8_t)grid->count;
     launch->group = lanes ? lanes : 1;
     switch (grid->work) {
+    case MX_WORK_CORES:
+        side(launch, cl->facts.compute_units, MX_FIXED, 1);
+        break;
     case MX_WORK_ONE:
         side(launch, 1, MX_FIXED, 1);
         break;

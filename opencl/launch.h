@@ -44,6 +44,7 @@ enum mx_count {
 /* The shape of a grid, whatever the device. */
 enum mx_work {
     MX_WORK_ONE,    /* a single work-group */
+    MX_WORK_CORES,  /* one for each compute unit of the device */
     MX_WORK_ROWS,   /* one per row of `count` */
     MX_WORK_GRID,   /* rows of `count` x `items` */
     MX_WORK_LINEAR, /* `items` tiles of 16 rows (pairs of tiles for gate and up) x `jobs` of at most `count` entries */

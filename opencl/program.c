@@ -36,12 +36,16 @@ static void define(struct options *o, const char *name, uint32_t value) {
     add(o, digits + at);
 }
 
-uint32_t mx_lane_group(const struct mx_cl *cl) {
+uint32_t mx_lane_group(const struct moxie_device_facts *facts) {
     /* Mesa's driver for processors takes vectors apart; then a whole tile in one work-item compiles for minutes */
-    bool vectors = (cl->facts.type & CL_DEVICE_TYPE_CPU) && strcmp(cl->facts.platform, "rusticl") != 0;
-    if (vectors || cl->facts.max_work_group < 64)
+    bool vectors = (facts->type & CL_DEVICE_TYPE_CPU) && strcmp(facts->platform, "rusticl") != 0;
+    if (vectors || facts->max_work_group < 64)
         return 0;
-    return cl->facts.max_work_group >= 128 ? 128 : 64;
+    return facts->max_work_group >= 128 ? 128 : 64;
+}
+
+static bool is_sequence(const struct mx_program_key *key) {
+    return strcmp(key->kernel_file, "sequence") == 0;
 }
 
 /* Nothing that lets a compiler change a value may ever stand here. -w: a user can do nothing about warnings, and some
@@ -54,22 +58,29 @@ static struct options options_of(const struct mx_cl *cl, const struct mx_program
     define(&o, "MX_SCALE", p->key.scale);
     define(&o, "MX_KV", p->key.kv);
     define(&o, "MX_DOT", p->dot);
+    if (is_sequence(&p->key))
+        add(&o, " -DMX_SEQUENCE");
     if (p->half_by_integer)
         add(&o, " -DMX_HALF_BY_INTEGER");
-    if (mx_lane_group(cl)) {
+    if (mx_lane_group(&cl->facts)) {
         define(&o, "MX_LANES", 1);
-        define(&o, "MX_LOCAL", mx_lane_group(cl));
+        define(&o, "MX_LOCAL", mx_lane_group(&cl->facts));
     }
     return o;
 }
 
-enum { SOURCES = 3 };
+enum { SOURCES_MAX = 9 };
 
-/* The strings that make up a program: what all share, then its own file. */
-static enum moxie_error sources_of(const struct mx_program *p, const struct mx_kernel_source *source[SOURCES],
-                                   struct moxie_failure *failure) {
-    const char *const name[SOURCES] = {"arith", "weights", p->key.kernel_file};
-    for (int i = 0; i < SOURCES; i++) {
+/* The strings that make up a program: what all share, then its own file; a sequence has all that it may run. */
+static enum moxie_error sources_of(const struct mx_program *p, const struct mx_kernel_source *source[SOURCES_MAX],
+                                   uint32_t *n, struct moxie_failure *failure) {
+    static const char *const parts[] = {"norm", "rope", "attention", "route", "embed", "linear"};
+    const char *name[SOURCES_MAX] = {"arith", "weights"};
+    *n = 2;
+    for (uint32_t i = 0; is_sequence(&p->key) && i < sizeof parts / sizeof *parts; i++)
+        name[(*n)++] = parts[i];
+    name[(*n)++] = p->key.kernel_file;
+    for (uint32_t i = 0; i < *n; i++) {
         source[i] = mx_kernel_source(name[i]);
         if (!source[i])
             return mx_fail(failure, MOXIE_ERROR_COMPILE, MX_NO_OFFSET, "this library has no kernel source %s.cl",
@@ -84,12 +95,12 @@ enum { HASH_BYTES = 32 }; /* a stored binary stands behind its own hash: there a
 
 /* Fills the key under which the binary is kept: a hash of everything that could change it. */
 static bool cache_key(const struct mx_cl *cl, const struct mx_program *p,
-                      const struct mx_kernel_source *const source[SOURCES], uint8_t key[HASH_BYTES]) {
+                      const struct mx_kernel_source *const source[SOURCES_MAX], uint32_t n, uint8_t key[HASH_BYTES]) {
     struct {
         char platform[256]; /* its version names the compiler */
         struct moxie_device_facts facts;
         struct options options;
-        uint8_t source[SOURCES][HASH_BYTES];
+        uint8_t source[SOURCES_MAX][HASH_BYTES];
     } id;
     if (!cl->callbacks->sha256)
         return false;
@@ -98,7 +109,7 @@ static bool cache_key(const struct mx_cl *cl, const struct mx_program *p,
         return false;
     memcpy(&id.facts, &cl->facts, sizeof id.facts);
     id.options = options_of(cl, p);
-    for (int i = 0; i < SOURCES; i++)
+    for (uint32_t i = 0; i < n; i++)
         cl->callbacks->sha256(source[i]->source, source[i]->length, id.source[i]);
     cl->callbacks->sha256(&id, sizeof id, key);
     return true;
@@ -116,9 +127,10 @@ static void forget(struct mx_program *p) {
 }
 
 /* Builds from the cache's binary; leaves p->program NULL when there is none that the driver takes. */
-static void build_cached(struct mx_cl *cl, struct mx_program *p, const struct mx_kernel_source *const source[SOURCES]) {
+static void build_cached(struct mx_cl *cl, struct mx_program *p,
+                         const struct mx_kernel_source *const source[SOURCES_MAX], uint32_t sources) {
     uint8_t key[HASH_BYTES], hash[HASH_BYTES];
-    if (!cl->callbacks->cache_load || !cache_key(cl, p, source, key))
+    if (!cl->callbacks->cache_load || !cache_key(cl, p, source, sources, key))
         return;
     size_t n = cl->callbacks->cache_load(cl->callbacks->user, key, cl->scratch, cl->scratch_bytes);
     if (n <= HASH_BYTES || n > cl->scratch_bytes)
@@ -149,11 +161,13 @@ void mx_programs_store(struct mx_cl *cl) {
     struct moxie_failure failure;
     for (uint32_t i = 0; i < cl->n_programs && cl->callbacks->cache_store; i++) {
         struct mx_program *p = &cl->program[i];
-        const struct mx_kernel_source *source[SOURCES];
+        const struct mx_kernel_source *source[SOURCES_MAX];
+        uint32_t sources;
         uint8_t key[HASH_BYTES];
         size_t n = 0;
         unsigned char *binary = cl->scratch + HASH_BYTES;
-        if (p->from_cache || sources_of(p, source, &failure) != MOXIE_OK || !cache_key(cl, p, source, key))
+        if (p->from_cache || sources_of(p, source, &sources, &failure) != MOXIE_OK ||
+            !cache_key(cl, p, source, sources, key))
             continue;
         cl_int code = clGetProgramInfo(p->program, CL_PROGRAM_BINARY_SIZES, sizeof n, &n, NULL);
         if (code != CL_SUCCESS || n == 0 || n > cl->scratch_bytes - HASH_BYTES)
@@ -186,17 +200,17 @@ static enum moxie_error report(struct mx_cl *cl, struct mx_program *p, const str
 }
 
 static enum moxie_error build_source(struct mx_cl *cl, struct mx_program *p,
-                                     const struct mx_kernel_source *const source[SOURCES],
+                                     const struct mx_kernel_source *const source[SOURCES_MAX], uint32_t sources,
                                      struct moxie_failure *failure) {
-    const char *text[SOURCES];
-    size_t length[SOURCES];
-    for (int i = 0; i < SOURCES; i++) {
+    const char *text[SOURCES_MAX];
+    size_t length[SOURCES_MAX];
+    for (uint32_t i = 0; i < sources; i++) {
         text[i] = source[i]->source;
         length[i] = source[i]->length;
     }
     cl_int code;
     struct options options = options_of(cl, p);
-    p->program = clCreateProgramWithSource(cl->context, SOURCES, text, length, &code);
+    p->program = clCreateProgramWithSource(cl->context, sources, text, length, &code);
     if (code != CL_SUCCESS) {
         p->program = NULL;
         return mx_cl_failed(code, "clCreateProgramWithSource", p->key.kernel_file, failure);
@@ -212,15 +226,16 @@ static enum moxie_error build_source(struct mx_cl *cl, struct mx_program *p,
 }
 
 enum moxie_error mx_program_build(struct mx_cl *cl, struct mx_program *p, struct moxie_failure *failure) {
-    const struct mx_kernel_source *source[SOURCES];
+    const struct mx_kernel_source *source[SOURCES_MAX];
+    uint32_t sources;
     p->program = NULL;
     p->n_checked = 0;
     p->from_cache = false;
-    enum moxie_error e = sources_of(p, source, failure);
+    enum moxie_error e = sources_of(p, source, &sources, failure);
     if (!e)
-        build_cached(cl, p, source);
+        build_cached(cl, p, source, sources);
     if (!e && !p->program)
-        e = build_source(cl, p, source, failure);
+        e = build_source(cl, p, source, sources, failure);
     return e ? e : mx_cl_own(cl, MX_OBJECT_PROGRAM, p->program, failure);
 }
 

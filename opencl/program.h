@@ -8,7 +8,7 @@
 
 /* How kernels use a device: in the lane style 16 work-items are the 16 rows of a tile and a unit of work is a
  * work-group of this size; 0: a unit is one work-item that computes with vectors of 16, as processors want it. */
-uint32_t mx_lane_group(const struct mx_cl *cl);
+uint32_t mx_lane_group(const struct moxie_device_facts *facts);
 
 /* The program of `key`, built now if it is new; a variant that does not compile becomes the portable one.
  * Errors: COMPILE, OPENCL, DEVICE_MEMORY, MEMORY (more programs than MX_MAX_PROGRAMS). */

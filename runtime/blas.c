@@ -10,7 +10,7 @@ void mx_blas_bind(struct moxie *e, uint32_t launch, const struct mx_op *op) {
     *g = (struct moxie_gemm){.rows = 0};
     if (!e->blas || !t)
         return;
-    uint32_t w = mx_window_of(e, t->segment);
+    uint32_t w = mx_window_of(e->window_range, e->plan.facts.windows, t->segment);
     *g = (struct moxie_gemm){
         .a = e->window[w],
         .b = e->buffer[op->dense.in],

@@ -6,7 +6,7 @@
 
 #include <stdatomic.h>
 
-#include "runtime/plan.h"
+#include "runtime/lists.h"
 #include "runtime/tokenizer.h"
 
 #define MX_STEP_BYTES_MIN (1u << 20) /* room for the known answers and the hashes of init */
@@ -26,9 +26,11 @@ struct moxie {
     cl_mem window[MX_MAX_WINDOWS];
     struct mx_window window_range[MX_MAX_WINDOWS];
     cl_mem step, buffer[MX_BUFFERS];
+    cl_mem session;                /* all of it, with lists */
     cl_mem *kv_memory;             /* (layers, 2) */
     struct mx_launch *launch;      /* (launches) bound */
-    uint32_t *launch_layer;        /* (launches) */
+    struct mx_list *list;          /* (launches) what each runs of the walk's launches */
+    uint32_t *launch_layer;        /* (the walk's launches) */
     struct moxie_gemm *gemm;       /* (launches) what the caller's BLAS computes instead; rows 0: nothing */
     const struct moxie_blas *blas; /* NULL: none */
     uint32_t launches;
@@ -57,8 +59,8 @@ enum moxie_error mx_bundle_accept(const struct moxie_bundle *bundle, struct moxi
  * STEP as scratch. */
 enum moxie_error mx_verify_on_device(struct moxie *engine, struct moxie_failure *failure);
 
-/* Number of the window that holds `segment`. */
-uint32_t mx_window_of(const struct moxie *engine, uint32_t segment);
+/* Binds one launch of the walk as the engine's next. */
+enum moxie_error mx_bind_launch(struct moxie *engine, const struct mx_op *op, struct moxie_failure *failure);
 
 /* Sees whether launch `launch`, being bound, is one that the caller's BLAS computes. */
 void mx_blas_bind(struct moxie *engine, uint32_t launch, const struct mx_op *op);

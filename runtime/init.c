@@ -38,6 +38,7 @@ static uint64_t lay_out(const struct mx_bundle *bundle, const struct mx_plan *p,
     carve(&c, sizeof *e);
     e->kv_memory = carve(&c, sizeof(cl_mem) * 2 * bundle->manifest->model.layers);
     e->launch = carve(&c, sizeof *e->launch * (uint64_t)p->facts.launches);
+    e->list = carve(&c, sizeof *e->list * (uint64_t)p->facts.launches);
     e->launch_layer = carve(&c, sizeof *e->launch_layer * (uint64_t)p->facts.launches);
     e->gemm = carve(&c, sizeof *e->gemm * (uint64_t)p->facts.launches);
     e->appended = carve(&c, sizeof *e->appended * (uint64_t)p->sequences);
@@ -105,9 +106,14 @@ static enum moxie_error create_buffers(struct moxie *e, struct moxie_failure *fa
         err = mx_cl_window(&e->cl, e->bundle->bytes + e->window_range[i].offset, (size_t)e->window_range[i].bytes,
                            &e->window[i], failure);
     uint8_t *session = e->region[MOXIE_REGION_SESSION].pointer;
-    for (uint32_t i = 0; !err && i < 2 * m->layers; i++)
-        err = mx_cl_region(&e->cl, session + i * e->plan.kv_layer_bytes, (size_t)e->plan.kv_layer_bytes,
-                           &e->kv_memory[i], failure);
+    if (!err && e->plan.lists)
+        err = mx_cl_region(&e->cl, session, (size_t)e->plan.facts.region_bytes[MOXIE_REGION_SESSION], &e->session,
+                           failure);
+    for (uint32_t i = 0; !err && i < 2 * m->layers; i++) {
+        const uint64_t bytes = e->plan.kv_layer_bytes;
+        err = e->plan.lists ? mx_cl_sub(&e->cl, e->session, i * bytes, bytes, &e->kv_memory[i], failure)
+                            : mx_cl_region(&e->cl, session + i * bytes, (size_t)bytes, &e->kv_memory[i], failure);
+    }
     if (!err)
         err = mx_cl_region(&e->cl, e->region[MOXIE_REGION_STEP].pointer,
                            (size_t)e->plan.facts.region_bytes[MOXIE_REGION_STEP], &e->step, failure);
@@ -155,15 +161,7 @@ static enum moxie_error write_tables(struct moxie *e, struct moxie_failure *fail
 
 /* ---- Launches ---- */
 
-uint32_t mx_window_of(const struct moxie *e, uint32_t segment) {
-    uint32_t w = 0;
-    while (w + 1 < e->plan.facts.windows && e->window_range[w].last < segment)
-        w++;
-    return w;
-}
-
-static enum moxie_error bind_op(void *context, const struct mx_op *op, struct moxie_failure *failure) {
-    struct moxie *e = context;
+enum moxie_error mx_bind_launch(struct moxie *e, const struct mx_op *op, struct moxie_failure *failure) {
     struct mx_arg args[MX_OPERANDS];
     for (uint32_t i = 0; i < op->operands; i++) {
         const struct mx_operand *o = &op->operand[i];
@@ -172,10 +170,10 @@ static enum moxie_error bind_op(void *context, const struct mx_op *op, struct mo
             args[i] = mx_arg_mem(e->buffer[o->value]);
             break;
         case MX_OPERAND_WINDOW:
-            args[i] = mx_arg_mem(e->window[mx_window_of(e, o->value)]);
+            args[i] = mx_arg_mem(e->window[mx_window_of(e->window_range, e->plan.facts.windows, o->value)]);
             break;
         case MX_OPERAND_WINDOW_NUMBER:
-            args[i] = mx_arg_u32(mx_window_of(e, o->value));
+            args[i] = mx_arg_u32(mx_window_of(e->window_range, e->plan.facts.windows, o->value));
             break;
         case MX_OPERAND_KV:
             args[i] = mx_arg_mem(e->kv_memory[o->value]);
@@ -193,9 +191,41 @@ static enum moxie_error bind_op(void *context, const struct mx_op *op, struct mo
     if (err)
         return err;
     mx_launch_grid(&e->cl, launch, &op->grid);
-    mx_blas_bind(e, e->launches, op);
-    e->launch_layer[e->launches++] = op->layer;
-    return mx_progress(&e->cl, "build", e->launches, e->plan.facts.launches, failure);
+    mx_blas_bind(e, e->launches++, op);
+    return MOXIE_OK;
+}
+
+static enum moxie_error bind_op(void *context, const struct mx_op *op, struct moxie_failure *failure) {
+    struct moxie *e = context;
+    const uint32_t i = e->launches;
+    e->launch_layer[i] = op->layer;
+    e->list[i] = (struct mx_list){.first = i, .end = i + 1};
+    enum moxie_error err = mx_bind_launch(e, op, failure);
+    return err ? err : mx_progress(&e->cl, "build", e->launches, e->plan.facts.launches, failure);
+}
+
+/* Lists where the device runs them, unless another library takes part or they do not work. */
+static enum moxie_error bind_all(struct moxie *e, struct moxie_failure *failure) {
+    const uint32_t objects = e->cl.n_objects, programs = e->cl.n_programs;
+    enum moxie_error err = MOXIE_ERROR_COMPILE;
+    if (e->plan.lists && !e->blas) {
+        struct moxie_failure why;
+        err = mx_lists_bind(e, &why);
+        if (!err)
+            return MOXIE_OK;
+        if (err != MOXIE_ERROR_COMPILE && err != MOXIE_ERROR_KNOWN_ANSWER) {
+            if (failure)
+                *failure = why;
+            return err;
+        }
+        mx_cl_log(&e->cl, why.what);
+        mx_cl_log(&e->cl, "kernels are launched one by one");
+        mx_cl_release_to(&e->cl, objects);
+        e->cl.n_programs = programs;
+        e->launches = 0;
+    }
+    e->plan.lists = false;
+    return mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, bind_op, e, failure);
 }
 
 /* ---- Init and close ---- */
@@ -213,13 +243,15 @@ static enum moxie_error start(struct moxie *e, const struct moxie_bundle *handle
     if (!err)
         err = mx_known_answers(&e->cl, e->step, e->plan.facts.region_bytes[MOXIE_REGION_STEP], failure);
     if (!err)
-        err = mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, bind_op, e, failure);
+        err = bind_all(e, failure);
     if (!err && !config->no_verify)
         err = mx_verify_on_device(e, failure);
     if (!err)
         err = mx_bundle_accept(handle, failure);
     if (!err)
         err = write_tables(e, failure);
+    if (!err && e->plan.lists)
+        err = mx_lists_write(e, failure);
     if (!err)
         err = mx_blas_start(e, failure);
     if (!err)

@@ -18,9 +18,12 @@ enum mx_buffer {
     /* tables, written once by init */
     MX_BUFFER_SEGMENTS, /* (segments) uint2 {window, offset / 256} */
     MX_BUFFER_IOTA,     /* (max(E, T, L)) uint: 0, 1, 2, ... */
+    MX_BUFFER_OPS,      /* (launches, MX_OP_WORDS) uint: for devices that run lists (opencl/sequence.h) */
     /* parameters of a step, one write */
     MX_BUFFER_STATUS,      /* int: bits set by kernels */
     MX_BUFFER_COUNTS,      /* uint {T of this step} */
+    MX_BUFFER_STEP_COUNTS, /* (MX_COUNTS) uint; this and the next for lists */
+    MX_BUFFER_PROGRESS,    /* (launches, MX_PROGRESS_WORDS) uint: zeros */
     MX_BUFFER_JOBS_TOKENS, /* uint4 {0, 0, T of this step, 0} */
     MX_BUFFER_JOBS_LOGITS, /* uint4 {0, 0, L of this step, 0} */
     MX_BUFFER_TOKEN,       /* (T) int */

@@ -133,8 +133,9 @@ struct moxie_plan {
     uint64_t kv_bytes_per_token;
     uint32_t context, sequences, kv_blocks, step_tokens, step_logits; /* the values in force */
     uint32_t windows;                                                 /* device buffers over the weights */
-    uint32_t launches;                                                /* kernel launches of a step */
-    uint32_t programs;                                                /* programs built at init */
+    uint32_t launches;                                                /* kernels of a step, one after the other */
+    uint32_t enqueues; /* launches that the host asks the driver for: on a processor one can go through many kernels */
+    uint32_t programs; /* programs built at init */
 };
 enum moxie_error moxie_plan(const struct moxie_bundle *bundle, const struct moxie_device_facts *facts,
                             const struct moxie_config *config, struct moxie_plan *plan, struct moxie_failure *failure);

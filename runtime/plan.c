@@ -17,8 +17,11 @@ static const struct {
 } buffer_facts[MX_BUFFERS] = {
     [MX_BUFFER_SEGMENTS] = {"segment table", MX_PHASE_BEGIN, MX_PHASE_END},
     [MX_BUFFER_IOTA] = {"row numbers", MX_PHASE_BEGIN, MX_PHASE_END},
+    [MX_BUFFER_OPS] = {"list of launches", MX_PHASE_BEGIN, MX_PHASE_END},
     [MX_BUFFER_STATUS] = {"status", MX_PHASE_BEGIN, MX_PHASE_END},
     [MX_BUFFER_COUNTS] = {"counts", MX_PHASE_BEGIN, MX_PHASE_END},
+    [MX_BUFFER_STEP_COUNTS] = {"counts of lists", MX_PHASE_BEGIN, MX_PHASE_END},
+    [MX_BUFFER_PROGRESS] = {"progress of lists", MX_PHASE_BEGIN, MX_PHASE_END},
     [MX_BUFFER_JOBS_TOKENS] = {"job of all tokens", MX_PHASE_BEGIN, MX_PHASE_END},
     [MX_BUFFER_JOBS_LOGITS] = {"job of the logits", MX_PHASE_BEGIN, MX_PHASE_END},
     [MX_BUFFER_TOKEN] = {"token ids", MX_PHASE_BEGIN, MX_PHASE_END},
@@ -56,12 +59,15 @@ static void sizes(const struct mx_bundle *bundle, struct mx_plan *p) {
     const struct mx_shape *s = &p->shape;
     const uint64_t T = p->step_tokens, L = p->step_logits, entries = T * s->selected;
     const uint64_t qkv = (uint64_t)(m->heads + 2 * m->kv_heads) * m->head_dim, q = (uint64_t)m->heads * m->head_dim;
-    const uint64_t sparse = s->router_rows ? 1 : 0;
+    const uint64_t sparse = s->router_rows ? 1 : 0, listed = p->lists ? p->facts.launches : 0;
     const uint64_t bytes[MX_BUFFERS] = {
         [MX_BUFFER_SEGMENTS] = 8ull * bundle->manifest->segments,
         [MX_BUFFER_IOTA] = 4 * entries,
+        [MX_BUFFER_OPS] = listed * MX_OP_WORDS * 4,
         [MX_BUFFER_STATUS] = 4,
         [MX_BUFFER_COUNTS] = 4,
+        [MX_BUFFER_STEP_COUNTS] = listed ? 4 * MX_COUNTS : 0,
+        [MX_BUFFER_PROGRESS] = listed * MX_PROGRESS_WORDS * 4,
         [MX_BUFFER_JOBS_TOKENS] = 16,
         [MX_BUFFER_JOBS_LOGITS] = 16,
         [MX_BUFFER_TOKEN] = 4 * T,
@@ -187,12 +193,24 @@ enum moxie_error mx_plan_windows(const struct mx_bundle *bundle, const struct mo
     return MOXIE_OK;
 }
 
+uint32_t mx_window_of(const struct mx_window *window, uint32_t windows, uint32_t segment) {
+    uint32_t w = 0;
+    while (w + 1 < windows && window[w].last < segment)
+        w++;
+    return w;
+}
+
 /* ---- The whole plan ---- */
 
 enum { MX_VERIFY_PROGRAMS = 1 }; /* mx_verify_on_device builds one beside those of the steps */
 
 struct tally {
-    uint32_t launches, programs;
+    bool lists;
+    uint32_t windows;
+    const struct mx_window *window;
+    struct mx_list list; /* the one that is growing */
+    struct mx_program_key last;
+    uint32_t launches, enqueues, programs;
     struct mx_program_key seen[MX_MAX_PROGRAMS];
 };
 
@@ -201,17 +219,37 @@ static bool same_program(const struct mx_program_key *a, const struct mx_program
            a->scale == b->scale && a->kv == b->kv;
 }
 
-static enum moxie_error count_op(void *context, const struct mx_op *op, struct moxie_failure *failure) {
-    struct tally *t = context;
-    t->launches++;
+static enum moxie_error count_program(struct tally *t, const struct mx_program_key *key,
+                                      struct moxie_failure *failure) {
+    t->enqueues++;
     for (uint32_t i = 0; i < t->programs; i++)
-        if (same_program(&t->seen[i], &op->program))
+        if (same_program(&t->seen[i], key))
             return MOXIE_OK;
     if (t->programs == MX_MAX_PROGRAMS - MX_VERIFY_PROGRAMS)
         return mx_fail(failure, MOXIE_ERROR_MODEL, UINT64_MAX, "the model mixes more than %u kinds of kernels",
                        MX_MAX_PROGRAMS - MX_VERIFY_PROGRAMS);
-    t->seen[t->programs++] = op->program;
+    t->seen[t->programs++] = *key;
     return MOXIE_OK;
+}
+
+static enum moxie_error count_list(struct tally *t, struct moxie_failure *failure) {
+    bool alone = t->list.end - t->list.first == 1;
+    return count_program(t, alone ? &t->last : &t->list.program, failure);
+}
+
+static enum moxie_error count_op(void *context, const struct mx_op *op, struct moxie_failure *failure) {
+    struct tally *t = context;
+    enum moxie_error e = MOXIE_OK;
+    t->launches++;
+    if (!t->lists)
+        return count_program(t, &op->program, failure);
+    if (!mx_list_take(&t->list, op, t->window, t->windows)) {
+        e = count_list(t, failure);
+        t->list = mx_list_next(&t->list);
+        mx_list_take(&t->list, op, t->window, t->windows);
+    }
+    t->last = op->program;
+    return e;
 }
 
 static uint32_t or_default(uint32_t value, uint64_t otherwise) {
@@ -277,22 +315,26 @@ enum moxie_error mx_plan(const struct mx_bundle *bundle, const struct moxie_devi
 
     struct mx_window window[MX_MAX_WINDOWS];
     uint32_t windows = 0;
-    struct tally tally = {.launches = 0};
     e = mx_plan_windows(bundle, facts, window, &windows, failure);
     if (!e)
         e = check_spans(bundle, window, windows, failure);
+    const uint64_t element = m->kv_type == MX_KV_F16 ? 2 : 4;
+    p->kv_layer_bytes = align_up(element * m->kv_heads * m->head_dim * MX_KV_BLOCK * p->kv_blocks, MX_REGION_ALIGN);
+    /* a list has SESSION as one buffer */
+    p->lists = mx_sequence_device(facts) && 2 * p->kv_layer_bytes * m->layers <= facts->max_alloc_bytes;
+    struct tally tally = {.lists = p->lists, .window = window, .windows = windows};
     if (!e)
         e = mx_model_walk(bundle, p->kv_blocks, p->max_blocks, count_op, &tally, failure);
+    if (!e && p->lists)
+        e = count_list(&tally, failure);
     if (e)
         return e;
 
+    p->facts.launches = tally.launches;
     sizes(bundle, p);
     uint64_t step = place(p);
     if (step < MX_STEP_BYTES_MIN)
         step = MX_STEP_BYTES_MIN;
-    uint64_t element = m->kv_type == MX_KV_F16 ? 2 : 4;
-    p->kv_layer_bytes = align_up(element * m->kv_heads * m->head_dim * MX_KV_BLOCK * p->kv_blocks, MX_REGION_ALIGN);
-
     struct moxie_plan *f = &p->facts;
     f->region_bytes[MOXIE_REGION_SESSION] = 2 * p->kv_layer_bytes * m->layers;
     f->region_bytes[MOXIE_REGION_STEP] = align_up(step, MX_REGION_ALIGN);
@@ -306,7 +348,7 @@ enum moxie_error mx_plan(const struct mx_bundle *bundle, const struct moxie_devi
     f->step_tokens = p->step_tokens;
     f->step_logits = p->step_logits;
     f->windows = windows;
-    f->launches = tally.launches;
+    f->enqueues = tally.enqueues;
     f->programs = tally.programs + (config->no_verify ? 0 : MX_VERIFY_PROGRAMS);
     f->region_bytes[MOXIE_REGION_HOST] = align_up(mx_engine_bytes(bundle, p), MX_REGION_ALIGN);
     f->device_bytes = (facts->host_unified ? 0 : f->weight_bytes) + f->region_bytes[MOXIE_REGION_SESSION] +

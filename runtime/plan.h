@@ -28,6 +28,7 @@ struct mx_plan {
     struct moxie_plan facts; /* what the caller sees */
     struct mx_shape shape;
     uint32_t context, sequences, kv_blocks, max_blocks, step_tokens, step_logits;
+    bool lists;                                   /* launches are run as lists (runtime/lists.h) */
     uint64_t kv_layer_bytes;                      /* keys (or values) of one layer: half of its part of SESSION */
     uint64_t parameters_offset, parameters_bytes; /* MX_BUFFER_STATUS .. MX_BUFFER_BLOCKS, contiguous in STEP */
     struct mx_place place[MX_BUFFERS];
@@ -41,6 +42,9 @@ enum moxie_error mx_plan(const struct mx_bundle *bundle, const struct moxie_devi
 /* Cuts the bundle into windows: whole segments, whole layers where they fit. `window` may be NULL to count. */
 enum moxie_error mx_plan_windows(const struct mx_bundle *bundle, const struct moxie_device_facts *facts,
                                  struct mx_window *window, uint32_t *windows, struct moxie_failure *failure);
+
+/* Number of the window that holds `segment`, or would. */
+uint32_t mx_window_of(const struct mx_window *window, uint32_t windows, uint32_t segment);
 
 /* Name of a buffer, for people. */
 const char *mx_buffer_name(enum mx_buffer buffer);

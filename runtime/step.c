@@ -52,7 +52,8 @@ static enum moxie_error reserve(struct moxie *e, uint32_t *copies, struct moxie_
     return MOXIE_OK;
 }
 
-static void fill_parameters(struct moxie *e, const struct moxie_entry *entries, uint32_t count, uint32_t rows) {
+static void fill_parameters(struct moxie *e, const struct moxie_entry *entries, const uint32_t counts[MX_COUNTS]) {
+    const uint32_t count = counts[MX_TOKENS];
     int32_t *token = parameter(e, MX_BUFFER_TOKEN), *sequence = parameter(e, MX_BUFFER_SEQUENCE);
     int32_t *position = parameter(e, MX_BUFFER_POSITION);
     uint32_t *logit_rows = parameter(e, MX_BUFFER_LOGIT_ROWS);
@@ -66,23 +67,33 @@ static void fill_parameters(struct moxie *e, const struct moxie_entry *entries, 
     *(int32_t *)parameter(e, MX_BUFFER_STATUS) = 0;
     *(uint32_t *)parameter(e, MX_BUFFER_COUNTS) = count;
     ((uint32_t *)parameter(e, MX_BUFFER_JOBS_TOKENS))[2] = count;
-    ((uint32_t *)parameter(e, MX_BUFFER_JOBS_LOGITS))[2] = rows;
+    ((uint32_t *)parameter(e, MX_BUFFER_JOBS_LOGITS))[2] = counts[MX_LOGITS];
+    if (e->plan.lists)
+        memcpy(parameter(e, MX_BUFFER_STEP_COUNTS), counts, sizeof *counts * MX_COUNTS);
     memcpy(parameter(e, MX_BUFFER_BLOCKS), e->kv.table, (size_t)e->plan.place[MX_BUFFER_BLOCKS].bytes);
 }
 
 /* Enqueues the launch table. A long step waits once per layer, so that it can be cancelled there. */
 static enum moxie_error run(struct moxie *e, const uint32_t counts[MX_COUNTS], struct moxie_failure *failure) {
     const bool patient = counts[MX_TOKENS] >= 16;
-    for (uint32_t i = 0; i < e->launches; i++) {
+    for (uint32_t i = 0, op = 0; i < e->launches;) {
         if (atomic_load(&e->cancel))
-            return mx_fail(failure, MOXIE_ERROR_CANCELLED, MX_NO_OFFSET, "cancelled after %u of %u launches", i,
-                           e->launches);
+            return mx_fail(failure, MOXIE_ERROR_CANCELLED, MX_NO_OFFSET, "cancelled after %u of %u launches", op,
+                           e->plan.facts.launches);
+        const struct mx_list *list = &e->list[i];
+        const bool alone = list->end - list->first == 1;
+        uint32_t end = patient ? op + 1 : list->end; /* of what runs now */
+        while (end < list->end && e->launch_layer[end] == e->launch_layer[op])
+            end++;
         enum moxie_error err = e->gemm[i].rows ? mx_blas_run(e, i, counts[e->launch[i].needs], failure)
-                                               : mx_launch_run(&e->cl, &e->launch[i], counts, failure);
-        if (!err && patient && i + 1 < e->launches && e->launch_layer[i] != e->launch_layer[i + 1])
+                               : alone         ? mx_launch_run(&e->cl, &e->launch[i], counts, failure)
+                                               : mx_sequence_run(&e->cl, &e->launch[i], op, end, failure);
+        i += end == list->end;
+        if (!err && patient && i < e->launches && e->launch_layer[end - 1] != e->launch_layer[end])
             err = mx_cl_finish(&e->cl, failure);
         if (err)
             return err;
+        op = end;
     }
     return MOXIE_OK;
 }
@@ -130,11 +141,11 @@ static enum moxie_error step(struct moxie *e, const struct moxie_entry *entries,
         return err;
 
     const struct mx_shape *s = &e->plan.shape;
-    uint32_t counts[MX_COUNTS] = {[MX_TOKENS] = count, [MX_LOGITS] = rows, [MX_COPIES] = copies};
+    uint32_t counts[MX_COUNTS] = {[MX_FIXED] = 1, [MX_TOKENS] = count, [MX_LOGITS] = rows, [MX_COPIES] = copies};
     counts[MX_ENTRIES] = count * s->selected;
     counts[MX_JOBS] = s->experts < counts[MX_ENTRIES] ? s->experts : counts[MX_ENTRIES];
     e->rows = 0;
-    fill_parameters(e, entries, count, rows);
+    fill_parameters(e, entries, counts);
     err = mx_cl_write(&e->cl, e->step, e->plan.parameters_offset, e->parameters, (size_t)e->plan.parameters_bytes,
                       failure);
     if (!err)

@@ -58,7 +58,7 @@ class KernelsCheck(unittest.TestCase):
             self.skipTest("ptxas is missing")
         error, rows = kernels_check.check(target, Build("norm", lanes=1), self.folder)
         self.assertIsNone(error)
-        kernels = re.findall(r"__kernel void (\w+)\(", pathlib.Path("opencl/kernels/norm.cl").read_text())
+        kernels = re.findall(r"MX_KERNEL\((\w+),", pathlib.Path("opencl/kernels/norm.cl").read_text())
         self.assertIn("mx_norm", kernels)
         self.assertEqual({row[:2] for row in rows}, {(sm, k) for sm in kernels_check.SM for k in kernels})
         self.assertTrue(all(0 < row[2] <= 255 for row in rows))

@@ -11,6 +11,7 @@
 #include "opencl/device.h"
 #include "opencl/known_answers.h"
 #include "opencl/known_answers_check.h"
+#include "opencl/sequence.h"
 #include "tests/fake_opencl.h"
 #include "twin/kernels.h"
 #include "twin/twin.h"
@@ -77,8 +78,25 @@ static void log_line(void *user, const char *text) {
     strncat(log_text, text, sizeof log_text - strlen(log_text) - 1);
 }
 
-/* Every kernel, and a selection of the formats, as variant `dot` and in lanes or not; none may be replaced. */
-static void on_device(uint32_t dot, bool lanes) {
+enum style { ALONE, IN_LANES, IN_LISTS };
+
+/* Two programs are enough: their parts are compiled from the same text as the kernels themselves. */
+static void check_in_list(struct mx_cl *cl, const struct twin_kernel *w) {
+    static const struct mx_program_key programs[2] = {{.format = 1, .group = 32, .scale = 1, .kv = 1},
+                                                      {.format = 7, .kv = 2}};
+    for (int i = 0; i < 2; i++) {
+        struct mx_program_key all = {.kernel_file = NULL};
+        assert_true(mx_sequence_join(&all, &programs[i]));
+        if (!mx_sequence_join(&all, &w->key) || strcmp(w->kernel, "mx_hash_leaves") == 0)
+            continue; /* in the other program, or no part of a step */
+        check_ok(mx_sequence_check(cl, &all, &w->key, w->kernel, &failure), failure);
+        assert_string_equal(log_text, "");
+        return;
+    }
+}
+
+/* Every kernel, and a selection of the formats, as variant `dot`; none may be replaced. */
+static void on_device(uint32_t dot, enum style style) {
     static const struct mx_callbacks callbacks = {.log = log_line};
     static struct mx_cl cl;
     cl_mem region;
@@ -88,12 +106,16 @@ static void on_device(uint32_t dot, bool lanes) {
     check_ok(mx_cl_region(&cl, host, sizeof host, &region, &failure), failure);
     check_ok(mx_known_answers(&cl, region, sizeof host, &failure), failure);
     cl.facts.dot = dot;
-    if (lanes)
+    if (style == IN_LANES)
         cl.facts.type = CL_DEVICE_TYPE_GPU;
     for (size_t i = 0; twin_kernel(i, &w); i++) {
         struct mx_launch launch;
         struct mx_case c;
         struct mx_arg args[MX_MAX_ARGS];
+        if (style == IN_LISTS) {
+            check_in_list(&cl, &w);
+            continue;
+        }
         if (w.key.format && w.key.format <= 4 &&
             (w.key.group != 32u << w.key.format % 3 || w.key.scale == 1u + w.key.format % 2))
             continue; /* one of the six kinds of each integer format */
@@ -110,7 +132,13 @@ static void on_device(uint32_t dot, bool lanes) {
 
 static void test_portable(void **state) {
     (void)state;
-    on_device(MX_DOT_PORTABLE, false);
+    on_device(MX_DOT_PORTABLE, ALONE);
+}
+
+/* The same kernels as parts of the one that goes through lists of them. */
+static void test_lists(void **state) {
+    (void)state;
+    on_device(MX_DOT_PORTABLE, IN_LISTS);
 }
 
 /* PoCL 3.1 with several threads now and then miscomputes work-groups that wait at barriers inside of loops. */
@@ -120,7 +148,7 @@ static void test_lanes(void **state) {
     check_ok(moxie_device_facts(0, &facts, &failure), failure);
     if (strcmp(facts.platform, "Portable Computing Language") == 0)
         skip();
-    on_device(MX_DOT_PORTABLE, true);
+    on_device(MX_DOT_PORTABLE, IN_LANES);
 }
 
 static void test_variant(void **state) {
@@ -129,7 +157,8 @@ static void test_variant(void **state) {
     check_ok(moxie_device_facts(0, &facts, &failure), failure);
     if (facts.dot == MX_DOT_PORTABLE)
         skip();
-    on_device(facts.dot, false);
+    on_device(facts.dot, ALONE);
+    on_device(facts.dot, IN_LISTS);
 }
 
 int main(void) {
@@ -138,10 +167,8 @@ int main(void) {
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),
-        cmocka_unit_test(test_portable),
-        cmocka_unit_test(test_lanes),
-        cmocka_unit_test(test_variant),
+        cmocka_unit_test(test_table), cmocka_unit_test(test_portable), cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_lanes), cmocka_unit_test(test_variant),
     };
     return check_run(tests);
 }

@@ -38,7 +38,7 @@ static void test_pure(void **state) {
     check_ok(moxie_plan(&kit.bundle, &facts, &config, &first, &kit.failure), kit.failure);
     kit_start(&kit, &config);
     assert_memory_equal(&kit.plan, &first, sizeof first);
-    assert_int_equal(kit.engine->launches, first.launches);
+    assert_int_equal(kit.engine->launches, first.enqueues);
     assert_int_equal(kit.engine->cl.n_programs, first.programs);
     kit_stop(&kit);
     check_ok(moxie_plan(&kit.bundle, &facts, &config, &second, &kit.failure), kit.failure);
@@ -244,6 +244,7 @@ static void check_overlaps(const struct mx_bundle *bundle, const struct moxie_co
     memset(m.writer, 0xff, (size_t)m.plan.facts.region_bytes[MOXIE_REGION_STEP]);
     write_buffer(&m, MX_BUFFER_SEGMENTS);
     write_buffer(&m, MX_BUFFER_IOTA);
+    write_buffer(&m, MX_BUFFER_OPS);
     for (int step = 0; step < 2; step++) { /* the tables must outlive a step */
         for (uint32_t i = MX_BUFFER_STATUS; i <= MX_BUFFER_BLOCKS; i++) {
             write_buffer(&m, i);
@@ -251,6 +252,8 @@ static void check_overlaps(const struct mx_bundle *bundle, const struct moxie_co
         check_ok(mx_model_walk(bundle, m.plan.kv_blocks, m.plan.max_blocks, run_op, &m, &failure), failure);
         read_buffer(&m, MX_BUFFER_LOGITS, "the host");
         read_buffer(&m, MX_BUFFER_STATUS, "the host");
+        read_buffer(&m, MX_BUFFER_OPS, "a list");
+        read_buffer(&m, MX_BUFFER_PROGRESS, "a list");
     }
     for (uint32_t i = 0; i < MX_BUFFERS; i++) { /* no memory for what this model does not use */
         bool quant = i >= MX_BUFFER_QUANT && i <= MX_BUFFER_QUANT_SUM;

@@ -110,7 +110,7 @@ static int print(const struct bench *b, const char *bundle, uint32_t threads, bo
             "bytes_per_decoded_token", (json_int_t)p->bytes_per_token, "kv_bytes_per_token",
             (json_int_t)p->kv_bytes_per_token, "decode_bytes_per_s", decode_rate * (double)p->bytes_per_token,
             "raw_read_bytes_per_s", b->raw_read, "weight_bytes", (json_int_t)p->weight_bytes, "launches_per_step",
-            (json_int_t)p->launches, "init_seconds", b->init_s);
+            (json_int_t)p->enqueues, "init_seconds", b->init_s);
         // several sequences share what they read, so only one alone can be compared
         json_object_set_new(object, "share_of_raw_read", b->batch == 1 ? json_real(share) : json_null());
         return json_print(object);

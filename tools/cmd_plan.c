@@ -63,20 +63,21 @@ static void print_summary(const struct view *v, const struct moxie_device_facts 
            (unsigned long long)p->device_bytes);
     printf("  a token reads %llu bytes of weights and adds %llu bytes of keys and values\n",
            (unsigned long long)p->bytes_per_token, (unsigned long long)p->kv_bytes_per_token);
-    printf("  %u launches a step, %u programs, %u KV blocks\n", p->launches, p->programs, p->kv_blocks);
+    printf("  %u kernels a step in %u launches, %u programs, %u KV blocks\n", p->launches, p->enqueues, p->programs,
+           p->kv_blocks);
 }
 
 static json_t *summary_json(const struct view *v) {
     const struct moxie_plan *p = &v->plan;
     json_t *object =
-        json_pack("{s:s, s:{s:I, s:I, s:I}, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "model",
+        json_pack("{s:s, s:{s:I, s:I, s:I}, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "model",
                   v->engine.model.id, "region_bytes", region_names[0], (json_int_t)p->region_bytes[0], region_names[1],
                   (json_int_t)p->region_bytes[1], region_names[2], (json_int_t)p->region_bytes[2], "weight_bytes",
                   (json_int_t)p->weight_bytes, "device_bytes", (json_int_t)p->device_bytes, "bytes_per_token",
                   (json_int_t)p->bytes_per_token, "kv_bytes_per_token", (json_int_t)p->kv_bytes_per_token, "context",
                   (int)p->context, "sequences", (int)p->sequences, "kv_blocks", (int)p->kv_blocks, "step_tokens",
                   (int)p->step_tokens, "step_logits", (int)p->step_logits, "windows", (int)p->windows, "launches",
-                  (int)p->launches, "programs", (int)p->programs);
+                  (int)p->launches, "programs", (int)p->programs, "enqueues", (int)p->enqueues);
     return object;
 }
 

@@ -9,6 +9,7 @@ KERNELS = pathlib.Path("opencl/kernels")
 SHARED = "arith", "weights"  # the first strings of every program
 MATRIX = "linear", "embed"
 KV = "rope", "attention"
+PARTS = "norm", "rope", "attention", "route", "embed", "linear"  # what sequence.cl runs
 INTEGER_FORMATS, FLOAT_FORMATS = (1, 2, 3, 4), (5, 6, 7)
 DOT_NAMES = "portable", "avx2", "vnni512"  # enum mx_dot
 DOT_FLAGS = [], ["-mavx2"], ["-mavx2", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"]
@@ -24,10 +25,14 @@ class Build(typing.NamedTuple):
     lanes: int = 0
     half_by_integer: bool = False
 
+    def files(self):
+        return *SHARED, *(PARTS if self.file == "sequence" else ()), self.file
+
     def defines(self):
         values = {"FORMAT": self.format, "GROUP": self.group, "SCALE": self.scale, "KV": self.kv, "DOT": self.dot,
                   "LANES": self.lanes, "LOCAL": 128}
-        return [f"-DMX_{k}={v}" for k, v in values.items()] + ["-DMX_HALF_BY_INTEGER"] * self.half_by_integer
+        return [f"-DMX_{k}={v}" for k, v in values.items()] + ["-DMX_HALF_BY_INTEGER"] * self.half_by_integer + \
+            ["-DMX_SEQUENCE"] * (self.file == "sequence")
 
     def __str__(self):
         parts = [f"{k} {getattr(self, k)}" for k in ("format", "group", "scale", "kv") if getattr(self, k)]
@@ -47,6 +52,10 @@ def keys(groups):
                     yield Build(name, fmt, group, scale)
             for fmt in FLOAT_FORMATS:
                 yield Build(name, fmt)
+        if name == "sequence":  # of parts that are listed by themselves
+            yield Build(name, INTEGER_FORMATS[0], *groups[0], kv=1)
+            yield Build(name, FLOAT_FORMATS[0], kv=2)
+            continue
         # rope.cl without a KV type is the program of the tables
         for kv in (1, 2) if name == "attention" else (0, 1, 2) if name in KV else (0,):
             if name not in MATRIX:
@@ -69,7 +78,7 @@ class Source(typing.NamedTuple):
 def source(build, folder=KERNELS):
     """The text of a program, and where its lines come from."""
     text, lines = "", []
-    for name in (*SHARED, build.file):
+    for name in build.files():
         lines.append((str(pathlib.Path(folder) / f"{name}.cl"), text.count("\n") + 1))
         text += (pathlib.Path(folder) / f"{name}.cl").read_text()
     return Source(text, lines)

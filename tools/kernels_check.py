@@ -51,12 +51,15 @@ class Target:
             for dot in self.dots:
                 # the group and the type of scales change how much is unrolled: all of them once, a few elsewhere
                 for build in keys(ALL_GROUPS if self.name == "spir64" else FEW_GROUPS):
+                    if lanes and build.file == "sequence":
+                        continue  # for processors
                     if not dot or build.file == "linear" and build.format in (1, 2, 3, 4):
                         yield build._replace(lanes=lanes, dot=dot)
         if self.name == "spir64":
             for lanes in self.styles:
                 for build in keys(FEW_GROUPS[:1]):
-                    yield build._replace(lanes=lanes, half_by_integer=True)
+                    if not (lanes and build.file == "sequence"):
+                        yield build._replace(lanes=lanes, half_by_integer=True)
 
 
 NV = ["-target", "nvptx64-nvidia-nvcl", "-O2", "-Xclang", "-target-cpu", "-Xclang", "sm_80", "-Xclang",

@@ -39,8 +39,13 @@ typedef uint mx_u;
 typedef float16 mx_f;
 typedef int16 mx_i;
 typedef uint16 mx_u;
+#ifdef MX_SEQUENCE
+#define MX_UNIT(dim) unit_.s##dim
+#define MX_UNITS(dim) units_.s##dim
+#else
 #define MX_UNIT(dim) get_global_id(dim)
 #define MX_UNITS(dim) get_global_size(dim)
+#endif
 #define MX_ITEM 0u
 #define MX_ITEMS 1u
 #define MX_SHARED
@@ -48,6 +53,13 @@ typedef uint16 mx_u;
 #define MX_TO_F(i) convert_float16(i)
 #define MX_TO_I(u) convert_int16(u)
 #define as_mx_i as_int16
+#endif
+
+/* In the program of sequence.cl the kernels are functions, which are told the unit that they are. */
+#ifdef MX_SEQUENCE
+#define MX_KERNEL(name, ...) MX_FN void name(uint3 unit_, uint3 units_, __VA_ARGS__)
+#else
+#define MX_KERNEL(name, ...) __kernel void name(__VA_ARGS__)
 #endif
 #endif
 

@@ -5,11 +5,9 @@
  * Grid: units are (token, head). */
 
 #if MX_KV == 1
-typedef ushort mx_kv;
 #define MX_KV_ONE(p, i) mx_half(p, i)
 #define MX_KV_16(p, i) mx_half16((p) + (i), 0)
 #else
-typedef float mx_kv;
 #define MX_KV_ONE(p, i) ((p)[i])
 #define MX_KV_16(p, i) vload16(0, (p) + (i))
 #endif
@@ -30,7 +28,7 @@ MX_FN float2 mx_merge(struct mx_running *r, float m, float l) {
 }
 
 #if MX_LANES
-__kernel void mx_attention(__global const float *restrict q, __global const uchar *restrict k_cache,
+MX_KERNEL(mx_attention, __global const float *restrict q, __global const uchar *restrict k_cache,
                            __global const uchar *restrict v_cache, __global const int *restrict position,
                            __global const int *restrict sequence, __global const int *restrict blocks,
                            __global float *restrict out, uint heads, uint kv_heads, uint d, uint pool_blocks,
@@ -214,7 +212,7 @@ MX_INLINE void mx_attend(const uint T, struct mx_query *y, __global const mx_kv 
 
 /* Queries that share what they read are computed side by side, up to 4: heads of one token that have one KV head when
  * there is one token, else tokens of one sequence that follow each other. One unit does them all, the others nothing. */
-__kernel void mx_attention(__global const float *restrict q, __global const uchar *restrict k_cache,
+MX_KERNEL(mx_attention, __global const float *restrict q, __global const uchar *restrict k_cache,
                            __global const uchar *restrict v_cache, __global const int *restrict position,
                            __global const int *restrict sequence, __global const int *restrict blocks,
                            __global float *restrict out, uint heads, uint kv_heads, uint d, uint pool_blocks,

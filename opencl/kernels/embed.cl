@@ -29,7 +29,7 @@ MX_FN float mx_element(__global const uchar *base, uint data, uint scale, uint e
 #endif
 }
 
-__kernel void mx_embed(MX_WEIGHTS, __global const int *restrict token, __global float *restrict x,
+MX_KERNEL(mx_embed, MX_WEIGHTS, __global const int *restrict token, __global float *restrict x,
                        __global int *restrict status, uint H, uint row_offset, uint rows) {
     const uint t = MX_UNIT(0), r = (uint)token[t] - row_offset;
     if (MX_ITEM == 0 && token[t] < 0)

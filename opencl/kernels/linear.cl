@@ -224,7 +224,7 @@ MX_INLINE void mx_entries(const uint T, uint entry, uint tile, MX_ARGUMENTS) {
     }
 }
 
-__kernel void mx_linear(MX_WEIGHTS, __global const uint4 *restrict jobs, __global const uint *restrict rows,
+MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global const uint *restrict rows,
                         __global const mx_x *restrict x, __global const float *restrict xs,
                         __global const int *restrict xsum, __global float *restrict out, uint K, uint rows_out,
                         uint ldo, uint out_row, uint mode) {

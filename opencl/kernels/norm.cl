@@ -117,7 +117,7 @@ MX_FN void mx_quantise_row(__global const float *x, __global char *xq, __global 
         atomic_or(status, MX_NOT_FINITE);
 }
 
-__kernel void mx_norm(MX_WEIGHTS, __global const uint *restrict rows, __global const float *restrict x,
+MX_KERNEL(mx_norm, MX_WEIGHTS, __global const uint *restrict rows, __global const float *restrict x,
                       __global float *restrict n, __global char *restrict xq, __global float *restrict xs,
                       __global int *restrict xsum, __global int *restrict status, uint H, uint group, float inv_hidden,
                       float eps) {
@@ -142,7 +142,7 @@ __kernel void mx_norm(MX_WEIGHTS, __global const uint *restrict rows, __global c
     }
 }
 
-__kernel void mx_quantise(__global const float *restrict x, __global char *restrict xq, __global float *restrict xs,
+MX_KERNEL(mx_quantise, __global const float *restrict x, __global char *restrict xq, __global float *restrict xs,
                           __global int *restrict xsum, __global int *restrict status, uint K, uint group) {
     const ulong row = MX_UNIT(0), kp = (K + 31) / 32 * 32, groups = (K + group - 1) / group;
     mx_quantise_row(x + row * K, xq + row * kp, xs + row * groups, xsum + row * groups, K, group, status);
@@ -150,7 +150,7 @@ __kernel void mx_quantise(__global const float *restrict x, __global char *restr
 
 /* qkv (T, ld): vectors of q, then of k, normed in place: q_vectors of q_cols values each, weights (q_cols), then vectors
  * of k_cols values, weights (k_cols) behind. Grid: units are (token, vector). */
-__kernel void mx_qk_norm(MX_WEIGHTS, __global float *restrict qkv, uint ld, uint q_vectors, uint q_cols, uint k_cols,
+MX_KERNEL(mx_qk_norm, MX_WEIGHTS, __global float *restrict qkv, uint ld, uint q_vectors, uint q_cols, uint k_cols,
                          float inv_q, float inv_k, float eps) {
 #if MX_LANES
     __local float parts[MX_LOCAL];

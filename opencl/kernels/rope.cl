@@ -4,19 +4,17 @@
  * V [kv_head][pool block][64 positions][d], half (MX_KV 1, saturated) or float (MX_KV 2). */
 
 #if MX_KV == 1
-typedef half mx_kv;
 MX_FN void mx_put(__global mx_kv *cache, ulong i, float v) {
-    vstore_half_rte(clamp(v, -65504.0f, 65504.0f), i, cache);
+    vstore_half_rte(clamp(v, -65504.0f, 65504.0f), i, (__global half *)cache);
 }
 #else
-typedef float mx_kv;
 MX_FN void mx_put(__global mx_kv *cache, ulong i, float v) {
     cache[i] = v;
 }
 #endif
 
 /* cs (T, half_dim) = (cosine, sine) of position * inv_freq. Grid: units are tokens. */
-__kernel void mx_rope_table(MX_WEIGHTS, __global const int *restrict position, __global float2 *restrict cs,
+MX_KERNEL(mx_rope_table, MX_WEIGHTS, __global const int *restrict position, __global float2 *restrict cs,
                             uint half_dim) {
     const uint t = MX_UNIT(0);
     __global const float *inv_freq = (__global const float *)(MX_BASE(segment) + data);
@@ -37,7 +35,7 @@ MX_FN float mx_biased(__global const float *y, __global const float *bias, bool 
 
 /* qkv (T, (heads + 2 kv_heads) d) to q (T, heads d), rotated, and into the cache at the token's position, found through
  * blocks (sequences, max_blocks). No bias when `data` is MX_NONE. Grid: units are (token, head of q, k, v). */
-__kernel void mx_rope_kv(__global const float *restrict qkv, MX_WEIGHTS, __global const float2 *restrict cs,
+MX_KERNEL(mx_rope_kv, __global const float *restrict qkv, MX_WEIGHTS, __global const float2 *restrict cs,
                          __global const int *restrict position, __global const int *restrict sequence,
                          __global const int *restrict blocks, __global float *restrict q, __global uchar *restrict k_cache,
                          __global uchar *restrict v_cache, __global int *restrict status, uint heads, uint kv_heads,
@@ -84,7 +82,7 @@ __kernel void mx_rope_kv(__global const float *restrict qkv, MX_WEIGHTS, __globa
 }
 
 /* Copies block pairs[i].x of the pool to block pairs[i].y. Grid: units are (pair, kv_head). */
-__kernel void mx_kv_copy(__global uchar *restrict k_cache, __global uchar *restrict v_cache,
+MX_KERNEL(mx_kv_copy, __global uchar *restrict k_cache, __global uchar *restrict v_cache,
                          __global const uint2 *restrict pairs, uint kv_heads, uint d, uint pool_blocks) {
     const uint2 pair = pairs[MX_UNIT(0)];
     const ulong words = (ulong)d * MX_KV_BLOCK * sizeof(mx_kv) / 4, head = (ulong)MX_UNIT(1) * pool_blocks;

@@ -46,7 +46,7 @@ MX_FN void mx_put_job(__global uint4 *job, uint expert, uint first, uint count) 
 
 /* g (T, ldg) to selected and weight (T, top_k + shared), experts ascending, the shared parts last. Probabilities are not
  * negative, so their bits are in their order; equal ones: the lower index first. Grid: units are tokens. */
-__kernel void mx_route(__global const float *restrict g, __global int *restrict selected,
+MX_KERNEL(mx_route, __global const float *restrict g, __global int *restrict selected,
                        __global float *restrict weight, uint routed, uint top_k, uint shared, uint flags, uint ldg) {
     MX_SHARED float p[MX_ROUTED_MAX];
     MX_SHARED uint chosen[MX_ROUTED_MAX];
@@ -87,7 +87,7 @@ __kernel void mx_route(__global const float *restrict g, __global int *restrict 
 /* Stable counting sort of the entries (token, slot) of selected (T, n) by expert. params: {T}. jobs (min(experts, T n)):
  * {expert, first entry, count, 0} of the experts that have entries, then zeros. rows (T n): token of each entry;
  * entry (T, n): where each went. Grid: one unit. */
-__kernel void mx_sort(__global const int *restrict selected, __global const uint *restrict params,
+MX_KERNEL(mx_sort, __global const int *restrict selected, __global const uint *restrict params,
                       __global uint4 *restrict jobs, __global uint *restrict rows, __global uint *restrict entry, uint n,
                       uint experts) {
     MX_SHARED uint count[MX_EXPERTS_MAX];
@@ -139,7 +139,7 @@ __kernel void mx_sort(__global const int *restrict selected, __global const uint
 
 /* x (T, H) += sum over the token's entries, ascending, of weight (T, n) * out (entries, H). Grid: units are tokens times
  * any number of shares of H. */
-__kernel void mx_combine(__global const float *restrict out, __global const uint *restrict entry,
+MX_KERNEL(mx_combine, __global const float *restrict out, __global const uint *restrict entry,
                          __global const float *restrict weight, __global float *restrict x, uint H, uint n) {
     const ulong t = MX_UNIT(0);
     entry += t * n;

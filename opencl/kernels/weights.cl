@@ -15,6 +15,13 @@
 
 #define MX_NONE 0xffffffffu
 
+/* Elements of the KV cache. */
+#if MX_KV == 1
+typedef ushort mx_kv;
+#else
+typedef float mx_kv;
+#endif
+
 /* A tensor in one of two windows. An expert's segment is `segment` + its number. */
 #define MX_WEIGHTS                                                                                                     \
     __global const uchar *w0, __global const uchar *w1, uint first_window, __global const uint2 *segments,             \
