@@ -19,6 +19,9 @@
 #include "runtime/bundle_format.h"
 
 #define LEAVES 64 /* hashed at once */
+/* Written at once: pages of the system's cache are then as large as a processor's large pages, and a mapping of the file
+ * costs a reader few look-ups of addresses. */
+#define CHUNK (2u << 20)
 
 struct pk_writer {
     char *path, *temporary;
@@ -26,6 +29,7 @@ struct pk_writer {
     int failed; /* errno of the first write that did not work, or ECANCELED: nothing is written any more */
     uint64_t position;
     struct archive *archive;
+    uint8_t *chunk; /* [CHUNK], what is at position % CHUNK bytes is not written yet */
     uint8_t *leaves; /* where the next digests go */
     unsigned threads;
     uint8_t *buffer; /* [LEAVES * MX_LEAF_BYTES] of the segment, not yet written */
@@ -42,21 +46,35 @@ static bool check(const struct pk_writer *w, bool ok, struct pk_error *e) {
     return (ok && !w->failed) || fail_write(w, e);
 }
 
-/* libarchive's way to the file. Failures are kept here: told of one, libarchive forgets to free what it holds. */
-static la_ssize_t write_some(struct archive *a, void *user, const void *data, size_t n) {
-    (void)a;
-    struct pk_writer *w = user;
-    const char *p = data;
-    for (size_t left = n; left > 0 && !w->failed;) {
-        ssize_t done = write(w->fd, p, left);
+/* Writes the first `n` bytes of the chunk. */
+static void write_chunk(struct pk_writer *w, size_t n) {
+    const uint8_t *p = w->chunk;
+    while (n > 0 && !w->failed) {
+        ssize_t done = write(w->fd, p, n);
         if (done > 0) {
             p += done;
-            left -= (size_t)done;
+            n -= (size_t)done;
         } else if (done == 0 || errno != EINTR) {
             w->failed = done == 0 ? EIO : errno;
         }
     }
-    w->position += n;
+}
+
+/* libarchive's way to the file. Failures are kept here: told of one, libarchive forgets to free what it holds. */
+static la_ssize_t write_some(struct archive *a, void *user, const void *data, size_t n) {
+    (void)a;
+    struct pk_writer *w = user;
+    const uint8_t *p = data;
+    for (size_t left = n; left > 0;) {
+        size_t at = w->position % CHUNK, some = left < CHUNK - at ? left : CHUNK - at;
+        memcpy(w->chunk + at, p, some);
+        p += some;
+        left -= some;
+        w->position += some;
+        if (w->position % CHUNK == 0) {
+            write_chunk(w, CHUNK);
+        }
+    }
     return (la_ssize_t)n;
 }
 
@@ -77,8 +95,9 @@ struct pk_writer *pk_writer_open(const char *path, uint8_t *leaves, unsigned thr
     w->threads = threads;
     w->path = strdup(path);
     w->buffer = calloc(LEAVES, MX_LEAF_BYTES);
+    w->chunk = malloc(CHUNK);
     w->archive = archive_write_new();
-    if (!w->path || !w->buffer || !w->archive || asprintf(&w->temporary, "%s.XXXXXX", path) < 0) {
+    if (!w->path || !w->buffer || !w->chunk || !w->archive || asprintf(&w->temporary, "%s.XXXXXX", path) < 0) {
         w->temporary = NULL;
         pk_writer_close(w);
         return pk_fail_memory(e);
@@ -181,7 +200,9 @@ uint64_t pk_writer_position(const struct pk_writer *w) {
 }
 
 bool pk_writer_end(struct pk_writer *w, struct pk_error *e) {
-    return check(w, archive_write_close(w->archive) == ARCHIVE_OK, e);
+    bool ok = archive_write_close(w->archive) == ARCHIVE_OK;
+    write_chunk(w, w->position % CHUNK);
+    return check(w, ok, e);
 }
 
 bool pk_writer_patch(struct pk_writer *w, uint64_t offset, const void *data, uint64_t n, struct pk_error *e) {
@@ -241,5 +262,6 @@ void pk_writer_close(struct pk_writer *w) {
     free(w->temporary);
     free(w->path);
     free(w->buffer);
+    free(w->chunk);
     free(w);
 }

@@ -77,6 +77,19 @@ enum moxie_error mx_file_size(const char *path, uint64_t *size, struct moxie_fai
     return MOXIE_OK;
 }
 
+/* Weights are read at the speed of memory only if few addresses have to be looked up. A wish: systems may not know it. */
+static void want_large_pages(void *memory, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+    int error = errno;
+    if (bytes)
+        madvise(memory, bytes, MADV_HUGEPAGE);
+    errno = error;
+#else
+    (void)memory;
+    (void)bytes;
+#endif
+}
+
 enum moxie_error mx_map_file(const char *path, struct mx_mapping *m, struct moxie_failure *f) {
     *m = (struct mx_mapping){0};
     uint64_t size = 0;
@@ -98,6 +111,7 @@ enum moxie_error mx_map_file(const char *path, struct mx_mapping *m, struct moxi
         return mx_fail(f, MOXIE_ERROR_MAP, MX_NO_OFFSET, "%s: cannot map %llu bytes: %s (errno %d)", path,
                        (unsigned long long)size, reason(error), error);
     }
+    want_large_pages(data, (size_t)size);
     *m = (struct mx_mapping){.data = data, .size = size};
     return MOXIE_OK;
 }
@@ -124,6 +138,7 @@ enum moxie_error mx_region_map(uint64_t bytes, void **region, struct moxie_failu
         return mx_fail(f, MOXIE_ERROR_MAP, MX_NO_OFFSET, "cannot map %llu bytes of memory: %s (errno %d)",
                        (unsigned long long)bytes, reason(error), error);
     }
+    want_large_pages(memory, (size_t)bytes);
     *region = memory;
     return MOXIE_OK;
 }
