@@ -22,7 +22,7 @@ CONVERT = re.compile(r"(convert|as)_(u?char|u?short|u?int|u?long|float)\d*(_sat|
 INTEGER_ONLY = {"min", "max", "bitselect", "atomic_or", "atomic_add", "atomic_inc"}
 INTRINSICS = re.compile(r"llvm\.(dbg|lifetime|mem(cpy|set|move)|[su](min|max)|abs|fsh[lr]|assume|experimental|"
                         r"vector\.reduce\.(add|or|and|xor|[su](min|max))|[us](add|sub)\.sat|bswap|ctpop|ctlz)\b")
-MNEMONICS = {"vpdpbusd", "vpmaddubsw", "vpmaddwd"}  # integer, exact: opencl/kernels/linear.cl says when
+MNEMONICS = {"vpdpbusd", "vpmaddubsw", "vpmaddwd", "prefetcht0"}  # integer, exact: opencl/kernels/linear.cl says when
 OPTIONS = {"-cl-std=CL1.2", "-w"}
 
 WHY = {

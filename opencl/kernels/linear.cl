@@ -41,6 +41,16 @@ struct mx_operands {
 #define MX_ATOM (MX_FORMAT == MX_I8 ? 512u : 256u) /* bytes of 16 rows x 32 k */
 #define MX_ATOMS (MX_GROUP / 32u)                  /* in a group */
 
+/* Asks for the cache line at p, which need not be memory. */
+#if MX_DOT
+#define MX_PREFETCH(p) __asm__ volatile("prefetcht0 %0" : : "m"(*(p)))
+#else
+#define MX_PREFETCH(p)
+#endif
+#ifndef MX_AHEAD
+#define MX_AHEAD 4096u /* bytes */
+#endif
+
 /* sum + the four unsigned bytes of each w times the four signed bytes at x. Exact, so any way to do it is right. */
 #if MX_DOT == 2
 MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
@@ -114,8 +124,18 @@ MX_INLINE void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_
         mx_i sum[MX_T_MAX];
         MX_EACH_T(sum[t] = mx_start(o->extra, g, o->xsum[t][g]))
         const uint last = min(atoms, (g + 1) * MX_ATOMS);
-        for (uint a = g * MX_ATOMS; a < last; a++)
+        for (uint a = g * MX_ATOMS; a < last; a++) {
+            if (T == 1)
+                for (uint line = 0; line < MX_ATOM; line += 64)
+                    MX_PREFETCH(o->data + a * MX_ATOM + MX_AHEAD + line);
             mx_atom(T, o, o->data + a * MX_ATOM, a * 32, sum);
+        }
+        if (T == 1)
+            MX_PREFETCH(o->scale + g * 16 + MX_AHEAD / MX_ATOM / MX_ATOMS * 16);
+#if MX_FORMAT == MX_I4M
+        if (T == 1)
+            MX_PREFETCH((__global const mx_scale *)o->extra + g * 16 + MX_AHEAD / MX_ATOM / MX_ATOMS * 16);
+#endif
         const mx_f scale = MX_SCALE_ROW(o->scale, g);
         MX_EACH_T(acc[t] = fma(scale * o->xs[t][g], MX_TO_F(sum[t]), acc[t]))
 #if MX_FORMAT == MX_I4M

@@ -397,6 +397,7 @@ int main(int argc, char **argv) {
         linear("GEMV", MX_KF_I4, group, 131072, 2048, 1, 0, 64);
     linear("GEMV", MX_KF_I4Z, 128, 131072, 2048, 1, 0, 64);
     linear("GEMV", MX_KF_I4M, 32, 131072, 2048, 1, 0, 64);
+    linear("GEMV", MX_KF_I4M, 32, 196608, 576, 1, 0, 64);
     linear("GEMV", MX_KF_I8, 32, 65536, 2048, 1, 0, 64);
     linear("GEMV", MX_KF_BF16, 0, 65536, 2048, 1, 0, 64);
     linear("GEMV", MX_KF_F16, 0, 65536, 2048, 1, 0, 64);
