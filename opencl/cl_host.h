@@ -56,9 +56,9 @@ struct mx_program_key {
 struct mx_program {
     struct mx_program_key key;
     cl_program program;
-    bool half_by_integer;   /* the device's own conversion of halves is wrong */
-    uint32_t dot;           /* variant in force, 0 portable */
-    bool from_cache;        /* built from a stored binary: nothing new to store */
+    bool half_by_integer;    /* the device's own conversion of halves is wrong */
+    uint32_t dot;            /* variant in force, 0 portable */
+    bool from_cache;         /* built from a stored binary: nothing new to store */
     const char *checked[16]; /* kernels of it that have given the known answer; static memory */
     uint32_t n_checked;
 };

@@ -19,8 +19,8 @@
 #include "runtime/bundle_format.h"
 
 #define LEAVES 64 /* hashed at once */
-/* Written at once: pages of the system's cache are then as large as a processor's large pages, and a mapping of the file
- * costs a reader few look-ups of addresses. */
+/* Written at once: pages of the system's cache are then as large as a processor's large pages, and a mapping of the
+ * file costs a reader few look-ups of addresses. */
 #define CHUNK (2u << 20)
 
 struct pk_writer {
@@ -29,7 +29,7 @@ struct pk_writer {
     int failed; /* errno of the first write that did not work, or ECANCELED: nothing is written any more */
     uint64_t position;
     struct archive *archive;
-    uint8_t *chunk; /* [CHUNK], what is at position % CHUNK bytes is not written yet */
+    uint8_t *chunk;  /* [CHUNK], what is at position % CHUNK bytes is not written yet */
     uint8_t *leaves; /* where the next digests go */
     unsigned threads;
     uint8_t *buffer; /* [LEAVES * MX_LEAF_BYTES] of the segment, not yet written */

@@ -77,7 +77,8 @@ enum moxie_error mx_file_size(const char *path, uint64_t *size, struct moxie_fai
     return MOXIE_OK;
 }
 
-/* Weights are read at the speed of memory only if few addresses have to be looked up. A wish: systems may not know it. */
+/* Weights are read at the speed of memory only if few addresses have to be looked up. A wish: systems may not know it.
+ */
 static void want_large_pages(void *memory, size_t bytes) {
 #ifdef MADV_HUGEPAGE
     int error = errno;
