@@ -103,6 +103,7 @@ def from_gguf(path):
             splits + [digits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     else:
         sys.exit(f"no rule for pre-tokenizer {pre}")
+    t.decoder = decoders.ByteLevel()
     t.add_special_tokens([AddedToken(s, normalized=False) for s, k in zip(tokens, types) if k in (2, 3)])
     t.add_tokens([AddedToken(s, normalized=False) for s, k in zip(tokens, types) if k == 4])
     return t
@@ -229,6 +230,8 @@ def main():
     put = lambda name, data: pathlib.Path(folder.name, name).write_bytes(data)
     reference, source = make_reference(a, put)
     source = source or folder.name
+    if a.specials and isinstance(reference, SentencePiece):
+        p.error("sentencepiece reads control tokens as text: --specials needs --as")
     reference.encode_special_tokens = not a.specials
     r = random.Random(a.seed)
     status = (compare_decoding if a.decode else compare_encoding)(a, r, reference, source)
@@ -331,7 +334,8 @@ def compare_decoding(a, r, reference, source):
         if got != expected:
             # Of bytes that are not UTF-8 all of a run become U+FFFD there, here only those that are wrong. And the package
             # sentencepiece keeps a first space that is a byte token, which encoding never makes.
-            if "\ufffd" in expected or ids[0] == space:
+            shown = [i for i in ids if i > 2]  # not <s>, </s>
+            if "\ufffd" in expected or shown[:1] == [space]:
                 invalid += 1
                 continue
             different += 1
