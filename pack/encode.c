@@ -214,9 +214,44 @@ static void round_floats(uint32_t format, const float *values, size_t n, uint16_
     }
 }
 
+/* A row of 16-bit floats that are stored as they are, but for what is flushed: below `least` in magnitude. False: one
+ * is `infinite` or more, which the long way tells about. In pieces of a fixed length, which compilers turn into
+ * vectors. */
+static bool copy_floats(const struct row *r, unsigned i, uint16_t least, uint16_t infinite, uint8_t *data,
+                        struct pk_tally *tally) {
+    const uint8_t *from = r->raw + 2 * r->slice->first_col;
+    uint64_t flushed = 0;
+    bool finite = true;
+    for (size_t at = 0; at < r->cols; at += PK_BLOCK) {
+        const size_t n = r->cols - at < PK_BLOCK ? r->cols - at : PK_BLOCK;
+        uint16_t bits[PK_BLOCK] = {0}, largest = 0, small = 0;
+        memcpy(bits, from + 2 * at, 2 * n); // little-endian, checked by pk_pack
+        for (unsigned k = 0; k < PK_BLOCK; k++) {
+            const uint16_t magnitude = bits[k] & 0x7fff;
+            largest = magnitude > largest ? magnitude : largest;
+            small = (uint16_t)(small + ((magnitude != 0) & (magnitude < least)));
+            bits[k] = magnitude < least ? 0 : bits[k];
+        }
+        for (size_t k = 0; k < n; k++) {
+            memcpy(data + 2 * ((at + k) * PK_TILE + i), &bits[k], 2);
+        }
+        flushed += small;
+        finite = finite && largest < infinite;
+    }
+    tally->flushed += finite ? flushed : 0;
+    return finite;
+}
+
 static bool place_floats(const struct pk_encoder *n, struct row *r, unsigned i, uint8_t *data, struct pk_tally *tally,
                          struct pk_error *e) {
     const uint32_t format = n->tensor.format;
+    const enum pk_type type = r->slice->tensor->type;
+    if (format == MX_FORMAT_BF16 && type == PK_BF16 && copy_floats(r, i, (127 - 40) << 7, 0x7f80, data, tally)) {
+        return true;
+    }
+    if (format == MX_FORMAT_F16 && type == PK_F16 && copy_floats(r, i, 1, 0x7c00, data, tally)) { // 2^-24 is its least
+        return true;
+    }
     if (!dequantise(r, e)) {
         return false;
     }
@@ -275,7 +310,8 @@ static bool encode_rows(const struct pk_encoder *n, uint64_t tile, struct row *r
             const struct pk_tensor *t = r->slice->tensor;
             if (i >= read) {
                 unsigned length = run_length(n, tile, i);
-                if (!pk_source_read_rows(n->source, t, r->number, length, raw, e)) {
+                if (!pk_source_read_columns(n->source, t, r->number, length, r->slice->first_col, r->slice->cols, raw,
+                                            e)) {
                     return false;
                 }
                 base = r->number;

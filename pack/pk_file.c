@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define READ_MAX (1u << 30) // Linux moves at most 2 GiB - 4 KiB a call
+#define EXPECT_PIECE (1u << 20) // Linux reads ahead about that much a call
+#define READ_MAX (1u << 30)     // Linux moves at most 2 GiB - 4 KiB a call
 
 static bool fail_errno(struct pk_error *e, const char *path, const char *what) {
     const char *why = strerrordesc_np(errno);
@@ -95,6 +96,14 @@ bool pk_file_read(const struct pk_file *f, uint64_t offset, void *dst, uint64_t 
         n -= (uint64_t)got;
     }
     return true;
+}
+
+void pk_file_expect(const struct pk_file *f, uint64_t offset, uint64_t n) {
+    const uint64_t end = offset <= f->bytes && n < f->bytes - offset ? offset + n : f->bytes;
+    for (; offset < end; offset += EXPECT_PIECE) {
+        const uint64_t piece = end - offset < EXPECT_PIECE ? end - offset : EXPECT_PIECE;
+        posix_fadvise(f->fd, (off_t)(f->start + offset), (off_t)piece, POSIX_FADV_WILLNEED); // an advice: may fail
+    }
 }
 
 char *pk_file_text(const struct pk_file *f, uint64_t max, uint64_t *bytes, struct pk_error *e) {

@@ -28,6 +28,9 @@ bool pk_file_part(struct pk_file *f, const struct pk_file *whole, uint64_t start
 /* Exactly `n` bytes from `offset`; past the end of the file is MOXIE_ERROR_TRUNCATED. */
 bool pk_file_read(const struct pk_file *f, uint64_t offset, void *dst, uint64_t n, struct pk_error *e);
 
+/* Says that these bytes will be read soon; what lies behind the file's end is left out. */
+void pk_file_expect(const struct pk_file *f, uint64_t offset, uint64_t n);
+
 /* A whole file of at most `max` bytes, NUL-terminated, to be freed by the caller; NULL: see `e`. `bytes` may be NULL.
  */
 char *pk_file_load(const char *path, uint64_t max, uint64_t *bytes, struct pk_error *e);

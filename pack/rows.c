@@ -102,3 +102,21 @@ const struct pk_slice *pk_rows_find(const struct pk_rows *rows, uint64_t row, ui
     }
     return NULL;
 }
+
+void pk_rows_expect(const struct pk_source *s, const struct pk_rows *rows, uint64_t first, uint64_t n) {
+    uint64_t from[3] = {0}, to[3] = {0}; // of each slice
+    for (uint64_t row = first; row - first < n; row += PK_TILE) {
+        uint64_t at;
+        const struct pk_slice *slice = pk_rows_find(rows, row, &at);
+        if (slice) {
+            const size_t i = (size_t)(slice - rows->slice);
+            from[i] = to[i] ? from[i] : at;
+            to[i] = at + PK_TILE;
+        }
+    }
+    for (unsigned i = 0; i < rows->n; i++) {
+        if (to[i]) {
+            pk_source_expect(s, rows->slice[i].tensor, from[i], to[i] - from[i]);
+        }
+    }
+}

@@ -29,4 +29,7 @@ bool pk_rows_of(const struct pk_source *s, uint32_t role, uint32_t layer, uint32
 /* Slice and row (of its tensor) of row `row`; NULL: padding, all zero. */
 const struct pk_slice *pk_rows_find(const struct pk_rows *rows, uint64_t row, uint64_t *source_row);
 
+/* Says that rows [first, first + n) will be read soon; those behind the last one are left out. */
+void pk_rows_expect(const struct pk_source *s, const struct pk_rows *rows, uint64_t first, uint64_t n);
+
 #endif

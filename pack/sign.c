@@ -14,9 +14,9 @@
 #include <mbedtls/entropy.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/platform_util.h>
-#include <mbedtls/sha256.h>
 
 #include "pack/pk_file.h"
+#include "runtime/crypto.h"
 
 #define PEM_MAX 16384u
 
@@ -237,11 +237,9 @@ bool pk_sign(const struct pk_key *key, const uint8_t digest[32], uint8_t rs[64],
 }
 
 void pk_sha256(const void *a, size_t a_bytes, const void *b, size_t b_bytes, uint8_t digest[32]) {
-    mbedtls_sha256_context h;
-    mbedtls_sha256_init(&h);
-    mbedtls_sha256_starts_ret(&h, 0); // cannot fail: it only computes
-    mbedtls_sha256_update_ret(&h, a, a_bytes);
-    mbedtls_sha256_update_ret(&h, b, b_bytes);
-    mbedtls_sha256_finish_ret(&h, digest);
-    mbedtls_sha256_free(&h);
+    struct mx_sha256 h;
+    mx_sha256_init(&h);
+    mx_sha256_update(&h, a, a_bytes);
+    mx_sha256_update(&h, b, b_bytes);
+    mx_sha256_finish(&h, digest);
 }

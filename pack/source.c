@@ -261,6 +261,28 @@ bool pk_source_read_rows(const struct pk_source *s, const struct pk_tensor *t, u
     return true;
 }
 
+bool pk_source_read_columns(const struct pk_source *s, const struct pk_tensor *t, uint64_t first_row, uint64_t n_rows,
+                            uint64_t first_col, uint64_t cols, void *dst, struct pk_error *e) {
+    if (cols == t->cols || t->module || t->head_rows) {
+        return pk_source_read_rows(s, t, first_row, n_rows, dst, e);
+    }
+    const uint64_t block = pk_type_elements(t->type), bytes = pk_type_bytes(t->type);
+    const uint64_t start = first_col / block * bytes, end = (first_col + cols + block - 1) / block * bytes;
+    for (uint64_t i = 0; i < n_rows; i++) {
+        if (!pk_file_read(&s->files[t->file], t->offset + (first_row + i) * t->row_bytes + start,
+                          (uint8_t *)dst + i * t->row_bytes + start, end - start, e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void pk_source_expect(const struct pk_source *s, const struct pk_tensor *t, uint64_t first_row, uint64_t n_rows) {
+    if (!t->module) { // whose matrices are loaded whole
+        pk_file_expect(&s->files[t->file], t->offset + first_row * t->row_bytes, n_rows * t->row_bytes);
+    }
+}
+
 bool pk_check_finite(const struct pk_tensor *t, uint64_t row, const float *values, struct pk_error *e) {
     for (uint64_t i = 0; i < t->cols; i++) {
         if (!isfinite(values[i])) {

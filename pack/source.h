@@ -106,6 +106,14 @@ struct pk_tensor *pk_source_take(struct pk_source *s, const char *name, struct p
 bool pk_source_read_rows(const struct pk_source *s, const struct pk_tensor *t, uint64_t first_row, uint64_t n_rows,
                          void *dst, struct pk_error *e);
 
+/* The same, of which only columns [first_col, first_col + cols) will be looked at: elsewhere `dst` may be left as it
+ * is. */
+bool pk_source_read_columns(const struct pk_source *s, const struct pk_tensor *t, uint64_t first_row, uint64_t n_rows,
+                            uint64_t first_col, uint64_t cols, void *dst, struct pk_error *e);
+
+/* Says that rows [first_row, first_row + n_rows) will be read soon. */
+void pk_source_expect(const struct pk_source *s, const struct pk_tensor *t, uint64_t first_row, uint64_t n_rows);
+
 /* Fails when one of `values` [cols], row `row` of `t`, is NaN or infinite; names tensor, row and column. */
 bool pk_check_finite(const struct pk_tensor *t, uint64_t row, const float *values, struct pk_error *e);
 

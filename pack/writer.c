@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,13 +28,18 @@ struct pk_writer {
     char *path, *temporary;
     int fd;
     int failed; /* errno of the first write that did not work, or ECANCELED: nothing is written any more */
-    uint64_t position;
+    _Atomic uint64_t position;
     struct archive *archive;
     uint8_t *chunk;  /* [CHUNK], what is at position % CHUNK bytes is not written yet */
     uint8_t *leaves; /* where the next digests go */
     unsigned threads;
-    uint8_t *buffer; /* [LEAVES * MX_LEAF_BYTES] of the segment, not yet written */
+    uint8_t *buffer; /* [LEAVES * MX_LEAF_BYTES] of the segment, to be hashed and written */
     size_t filled;
+    uint8_t *other;   /* likewise; what is hashed and written while `buffer` is filled */
+    pthread_t thread; /* that does it */
+    bool writing;
+    size_t to_write;
+    bool written; /* whether it could be, once the thread has ended */
 };
 
 static bool fail_write(const struct pk_writer *w, struct pk_error *e) {
@@ -95,9 +101,11 @@ struct pk_writer *pk_writer_open(const char *path, uint8_t *leaves, unsigned thr
     w->threads = threads;
     w->path = strdup(path);
     w->buffer = calloc(LEAVES, MX_LEAF_BYTES);
+    w->other = calloc(LEAVES, MX_LEAF_BYTES);
     w->chunk = malloc(CHUNK);
     w->archive = archive_write_new();
-    if (!w->path || !w->buffer || !w->chunk || !w->archive || asprintf(&w->temporary, "%s.XXXXXX", path) < 0) {
+    if (!w->path || !w->buffer || !w->other || !w->chunk || !w->archive ||
+        asprintf(&w->temporary, "%s.XXXXXX", path) < 0) {
         w->temporary = NULL;
         pk_writer_close(w);
         return pk_fail_memory(e);
@@ -120,7 +128,20 @@ struct pk_writer *pk_writer_open(const char *path, uint8_t *leaves, unsigned thr
     return w;
 }
 
+/* Waits until all of the archive's data so far is written. */
+static bool settle(struct pk_writer *w, struct pk_error *e) {
+    if (!w->writing) {
+        return true;
+    }
+    pthread_join(w->thread, NULL);
+    w->writing = false;
+    return check(w, w->written, e);
+}
+
 bool pk_writer_member(struct pk_writer *w, const char *name, uint64_t bytes, struct pk_error *e) {
+    if (!settle(w, e)) {
+        return false;
+    }
     struct archive_entry *entry = archive_entry_new();
     if (!entry) {
         return pk_fail_memory(e) != NULL;
@@ -136,7 +157,7 @@ bool pk_writer_member(struct pk_writer *w, const char *name, uint64_t bytes, str
 }
 
 static bool write_bytes(struct pk_writer *w, const void *data, size_t n, struct pk_error *e) {
-    return n == 0 || check(w, archive_write_data(w->archive, data, n) == (la_ssize_t)n, e);
+    return n == 0 || (settle(w, e) && check(w, archive_write_data(w->archive, data, n) == (la_ssize_t)n, e));
 }
 
 bool pk_writer_plain(struct pk_writer *w, const void *data, uint64_t n, struct pk_error *e) {
@@ -157,19 +178,39 @@ bool pk_writer_plain(struct pk_writer *w, const void *data, uint64_t n, struct p
 static bool hash_leaf(void *user, size_t i) {
     static const uint8_t domain[64] = MX_DOMAIN_LEAF;
     struct pk_writer *w = user;
-    size_t at = i * MX_LEAF_BYTES, left = w->filled - at;
-    pk_sha256(domain, sizeof(domain), w->buffer + at, left < MX_LEAF_BYTES ? left : MX_LEAF_BYTES, w->leaves + 32 * i);
+    size_t at = i * MX_LEAF_BYTES, left = w->to_write - at;
+    pk_sha256(domain, sizeof(domain), w->other + at, left < MX_LEAF_BYTES ? left : MX_LEAF_BYTES, w->leaves + 32 * i);
     return true;
 }
 
-/* Hashes and writes what the buffer holds: whole leaves, or the end of a segment. */
-static bool empty_buffer(struct pk_writer *w, struct pk_error *e) {
-    size_t leaves = (w->filled + MX_LEAF_BYTES - 1) / MX_LEAF_BYTES;
+static void *write_other(void *user) {
+    struct pk_writer *w = user;
+    const size_t leaves = (w->to_write + MX_LEAF_BYTES - 1) / MX_LEAF_BYTES;
     pk_parallel(leaves, w->threads, hash_leaf, w);
-    bool ok = write_bytes(w, w->buffer, w->filled, e);
     w->leaves += 32 * leaves;
+    w->written = archive_write_data(w->archive, w->other, w->to_write) == (la_ssize_t)w->to_write;
+    return NULL;
+}
+
+/* Hashes and writes what the buffer holds: whole leaves, or the end of a segment. That goes on after the return; a
+ * failure is then one of the next call. */
+static bool empty_buffer(struct pk_writer *w, struct pk_error *e) {
+    if (!settle(w, e)) {
+        return false;
+    }
+    if (w->filled == 0) { // a segment's end that fell on a full buffer
+        return true;
+    }
+    uint8_t *full = w->buffer;
+    w->buffer = w->other;
+    w->other = full;
+    w->to_write = w->filled;
     w->filled = 0;
-    return ok;
+    w->writing = pthread_create(&w->thread, NULL, write_other, w) == 0;
+    if (!w->writing) { // a thread that cannot be had is done without
+        write_other(w);
+    }
+    return w->writing || check(w, w->written, e);
 }
 
 bool pk_writer_put(struct pk_writer *w, const void *data, uint64_t n, struct pk_error *e) {
@@ -200,6 +241,9 @@ uint64_t pk_writer_position(const struct pk_writer *w) {
 }
 
 bool pk_writer_end(struct pk_writer *w, struct pk_error *e) {
+    if (!settle(w, e)) {
+        return false;
+    }
     bool ok = archive_write_close(w->archive) == ARCHIVE_OK;
     write_chunk(w, w->position % CHUNK);
     return check(w, ok, e);
@@ -249,6 +293,8 @@ void pk_writer_close(struct pk_writer *w) {
     if (!w) {
         return;
     }
+    struct pk_error unheard = {0};
+    settle(w, &unheard);
     if (w->archive) {
         w->failed = ECANCELED;
         archive_write_free(w->archive);
@@ -261,6 +307,7 @@ void pk_writer_close(struct pk_writer *w) {
     }
     free(w->temporary);
     free(w->path);
+    free(w->other);
     free(w->buffer);
     free(w->chunk);
     free(w);

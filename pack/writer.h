@@ -12,7 +12,8 @@
 
 struct pk_writer;
 
-/* Creates a temporary file beside `path`. `leaves`: 32 bytes for every leaf that will be written, filled in order.
+/* Creates a temporary file beside `path`. `leaves`: 32 bytes for every leaf that will be written, filled in order
+ * until pk_writer_end.
  * NULL: see `e`. */
 struct pk_writer *pk_writer_open(const char *path, uint8_t *leaves, unsigned threads, struct pk_error *e);
 
@@ -26,7 +27,7 @@ bool pk_writer_plain(struct pk_writer *w, const void *data, uint64_t n, struct p
 bool pk_writer_put(struct pk_writer *w, const void *data, uint64_t n, struct pk_error *e);
 bool pk_writer_end_segment(struct pk_writer *w, struct pk_error *e);
 
-/* Bytes written so far, headers and all. */
+/* Bytes written so far, headers and all; what was put last may still be on its way until pk_writer_end. */
 uint64_t pk_writer_position(const struct pk_writer *w);
 
 /* Overwrites `n` bytes at `offset` of the file, which were written as zeros. After pk_writer_end. */

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Includes point only leftwards: platform <- opencl <- runtime <- twin <- tools. What pack writes and runtime reads is in two
-# headers that both include: the bundle's format and the compiled tokenizer's. The error codes belong to everybody. The
-# arithmetic is written once, for devices (opencl/kernels/arith.cl); runtime/arith.h compiles that very text for the host.
+# headers that both include: the bundle's format and the compiled tokenizer's. SHA-256, whose fast form is there once, and the
+# error codes belong to everybody. The arithmetic is written once, for devices (opencl/kernels/arith.cl); runtime/arith.h compiles
+# that very text for the host.
 . tests/check.sh
 
 # includes_of FOLDER: "file: included path" of every project header that its files include
@@ -20,8 +21,8 @@ is "platform includes only platform" "$(wrong_includes platform 'platform/[a-z0-
 is "opencl includes only platform and opencl" "$(wrong_includes opencl '(platform|opencl)/[a-z0-9_]+\.h')" ""
 is "runtime includes only platform, opencl and runtime" \
     "$(wrong_includes runtime '(platform|opencl|runtime)/[a-z0-9_]+\.h|opencl/kernels/arith\.cl')" ""
-is "pack includes only pack, the two formats and the error codes" \
-    "$(wrong_includes pack 'pack/[a-z0-9_]+\.h|runtime/(bundle|tokenizer)_format\.h|platform/moxie_error\.h')" ""
+is "pack includes only pack, the two formats, SHA-256 and the error codes" \
+    "$(wrong_includes pack 'pack/[a-z0-9_]+\.h|runtime/((bundle|tokenizer)_format|crypto)\.h|platform/moxie_error\.h')" ""
 is "twin includes only twin and what it is held against" \
     "$(wrong_includes twin '(platform|opencl|twin)/[a-z0-9_]+\.h|runtime/(arith|bundle_format)\.h')" ""
 is "tools include no test, and nothing of the library but its public headers and the bundle's format" \

@@ -24,7 +24,7 @@ static int on_progress(void *user, uint64_t done, uint64_t total) {
 static int make(uint32_t shape, uint32_t group, const char *path, const struct pk_key *key) {
     struct pk_error e = {0};
     struct pk_summary summary;
-    struct progress progress = {0};
+    struct progress progress = {.bytes = true};
     struct pk_pack_options options = {.output = path, .key = key, .weights = PK_WEIGHTS_KEEP};
     struct pk_source *source = synthetic_open(shape, group, &e);
     bool ok = source && pk_pack_source(source, &options, on_progress, &progress, &summary, &e);

@@ -134,7 +134,7 @@ static void report_oddities(const struct pk_source *source) {
 static int pack(struct pk_pack_options *options, const char *key_path, bool json) {
     struct pk_error e = {0};
     struct pk_summary summary;
-    struct progress progress = {0};
+    struct progress progress = {.bytes = true};
     struct pk_key key = {{0}, {0}};
     int status = options->dry_run ? STATUS_OK : signing_key_read(&key, key_path);
     if (status != STATUS_OK) {

@@ -23,22 +23,29 @@ void progress_end(struct progress *p) {
     if (p->visible) {
         fputs("\r\033[K", stderr);
     }
-    *p = (struct progress){0};
+    *p = (struct progress){.bytes = p->bytes};
 }
 
 void progress_update(struct progress *p, const char *what, uint64_t done, uint64_t total) {
     double now = seconds_now();
     if (!p->what || strcmp(p->what, what) != 0) {
         progress_end(p);
-        *p = (struct progress){.what = what, .began = now};
+        p->what = what;
+        p->began = now;
     }
     if (now - p->began < SHOW_AFTER || now - p->shown < SHOW_EVERY || !total || !isatty(STDERR_FILENO)) {
         return;
     }
-    double share = done < total ? (double)done / (double)total : 1;
-    int full = (int)(share * BAR);
+    double share = done < total ? (double)done / (double)total : 1, seconds = now - p->began;
+    int full = (int)(share * BAR), left = share > 0 ? (int)(seconds / share - seconds + 0.5) : 0;
     fprintf(stderr, "\r\033[K%s [%.*s%*s] %3d %%", what, full, "##############################", BAR - full, "",
             (int)(share * 100));
+    if (p->bytes) {
+        fprintf(stderr, ", %.0f MB/s", (double)done / seconds / 1e6);
+    }
+    if (share > 0) {
+        fprintf(stderr, ", %d:%02d left", left / 60, left % 60);
+    }
     fflush(stderr);
     p->shown = now;
     p->visible = true;

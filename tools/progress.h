@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A bar on standard error, when that is a terminal and the work takes more than a second. */
+ * A bar with the time left on standard error, when that is a terminal and the work takes more than a second. */
 #ifndef TOOL_PROGRESS_H
 #define TOOL_PROGRESS_H
 
@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct progress {
+    bool bytes;       /* what is counted: then MB/s are told too */
     const char *what; /* the work in hand; its strings are compared by text */
     double began, shown;
     bool visible;

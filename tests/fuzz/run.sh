@@ -15,7 +15,7 @@ mkdir -p "$out/obj"
 "${PYTHON:-/usr/bin/python3}" tests/fuzz/seeds.py "$out/seeds"
 flags="-std=c11 -g -O1 -I. -ffp-contract=off -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
 objects=
-for source in tests/fuzz/fuzz_file.c pack/*.c; do
+for source in tests/fuzz/fuzz_file.c pack/*.c runtime/crypto.c runtime/sha256_x86.c runtime/third_party.c platform/fail.c; do
     object=$out/obj/$(basename "$source" .c).o
     # shellcheck disable=SC2086
     [ "$object" -nt "$source" ] || clang $flags -c "$source" -o "$object"
