@@ -239,23 +239,25 @@ static bool kv_copy(struct mx_maker *m, uint32_t run) {
     return true;
 }
 
-/* 19 leaves of different lengths that overlap, one of them empty. */
+/* Run 0: 19 leaves of different lengths that overlap, one of them empty. Run 1: one as long as leaves are: there are
+ * drivers that end long loops early. */
 static bool hash_leaves(struct mx_maker *m, uint32_t run) {
-    enum { LEAVES = 19, PAGES = 6 };
-    uint32_t leaf[2 * LEAVES];
-    if (run > 0)
+    enum { LEAVES = 19, PAGES = 6, LONG_PAGES = 16 };
+    const uint32_t pages = run == 0 ? PAGES : LONG_PAGES, n = run == 0 ? LEAVES : 1;
+    uint32_t leaf[2 * LEAVES] = {0, LONG_PAGES * 4096};
+    if (run > 1)
         return false;
-    uint32_t *window = mx_make_zeros(m, PAGES * 4096);
-    for (uint32_t i = 0; i < PAGES * 1024; i++)
+    uint32_t *window = mx_make_zeros(m, pages * 4096);
+    for (uint32_t i = 0; i < pages * 1024; i++)
         window[i] = mx_make_random(m);
-    for (uint32_t i = 0; i < LEAVES; i++) {
+    for (uint32_t i = 0; run == 0 && i < LEAVES; i++) {
         leaf[2 * i] = i % PAGES;
         leaf[2 * i + 1] = i == 3 ? 0 : (1 + i / PAGES % (PAGES - i % PAGES)) * 4096;
     }
-    mx_make_words(m, 2 * LEAVES, leaf);
-    mx_make_output(m, LEAVES * 32);
-    mx_make_u32(m, LEAVES);
-    mx_make_grid(m, MX_WORK_ROWS, MX_LEAVES, (LEAVES + 15) / 16, 1);
+    mx_make_words(m, 2 * n, leaf);
+    mx_make_output(m, n * 32);
+    mx_make_u32(m, n);
+    mx_make_grid(m, MX_WORK_ROWS, MX_LEAVES, (n + 15) / 16, 1);
     return true;
 }
 

@@ -42,20 +42,42 @@ MX_FN void mx_transpose(uint16 *a) {
 
 #define MX_ROTATE(x, n) rotate(x, (mx_u)(32u - (n)))
 
+/* Statements for j = 0 .. 15, written out: indices are constants from the start, and a leaf takes few rounds of loops
+ * (Mesa's llvmpipe ends a work-item's loops without a word after 65535 rounds in all). */
+#define MX_ROUND(i, ...)                                                                                               \
+    {                                                                                                                  \
+        enum { j = i };                                                                                                \
+        __VA_ARGS__;                                                                                                   \
+    }
+#define MX_ROUNDS(...)                                                                                                 \
+    MX_ROUND(0, __VA_ARGS__)                                                                                           \
+    MX_ROUND(1, __VA_ARGS__)                                                                                           \
+    MX_ROUND(2, __VA_ARGS__)                                                                                           \
+    MX_ROUND(3, __VA_ARGS__)                                                                                           \
+    MX_ROUND(4, __VA_ARGS__)                                                                                           \
+    MX_ROUND(5, __VA_ARGS__)                                                                                           \
+    MX_ROUND(6, __VA_ARGS__)                                                                                           \
+    MX_ROUND(7, __VA_ARGS__)                                                                                           \
+    MX_ROUND(8, __VA_ARGS__)                                                                                           \
+    MX_ROUND(9, __VA_ARGS__)                                                                                           \
+    MX_ROUND(10, __VA_ARGS__)                                                                                          \
+    MX_ROUND(11, __VA_ARGS__)                                                                                          \
+    MX_ROUND(12, __VA_ARGS__)                                                                                          \
+    MX_ROUND(13, __VA_ARGS__)                                                                                          \
+    MX_ROUND(14, __VA_ARGS__)                                                                                          \
+    MX_ROUND(15, __VA_ARGS__)
+
 /* state after the block w, which is used up. */
 MX_FN void mx_compress(mx_u *state, mx_u *w) {
     mx_u a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f = state[5], g = state[6], h = state[7];
     for (uint i = 0; i < 64; i += 16) {
-#pragma unroll
-        for (uint j = 0; j < 16; j++) {
-            const mx_u t1 = h + (MX_ROTATE(e, 6) ^ MX_ROTATE(e, 11) ^ MX_ROTATE(e, 25)) + bitselect(g, f, e) +
-                            mx_sha_k[i + j] + w[j];
-            const mx_u t2 = (MX_ROTATE(a, 2) ^ MX_ROTATE(a, 13) ^ MX_ROTATE(a, 22)) + bitselect(a, b, c ^ a);
-            h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
-            const mx_u v = w[(j + 1) & 15], u = w[(j + 14) & 15];
-            w[j] = w[j] + (MX_ROTATE(v, 7) ^ MX_ROTATE(v, 18) ^ (v >> 3)) + w[(j + 9) & 15] +
-                   (MX_ROTATE(u, 17) ^ MX_ROTATE(u, 19) ^ (u >> 10));
-        }
+        MX_ROUNDS(const mx_u t1 = h + (MX_ROTATE(e, 6) ^ MX_ROTATE(e, 11) ^ MX_ROTATE(e, 25)) + bitselect(g, f, e) +
+                                  mx_sha_k[i + j] + w[j];
+                  const mx_u t2 = (MX_ROTATE(a, 2) ^ MX_ROTATE(a, 13) ^ MX_ROTATE(a, 22)) + bitselect(a, b, c ^ a);
+                  h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
+                  const mx_u v = w[(j + 1) & 15]; const mx_u u = w[(j + 14) & 15];
+                  w[j] = w[j] + (MX_ROTATE(v, 7) ^ MX_ROTATE(v, 18) ^ (v >> 3)) + w[(j + 9) & 15] +
+                         (MX_ROTATE(u, 17) ^ MX_ROTATE(u, 19) ^ (u >> 10)))
     }
     state[0] += a, state[1] += b, state[2] += c, state[3] += d, state[4] += e, state[5] += f, state[6] += g,
         state[7] += h;
@@ -75,16 +97,12 @@ struct mx_leaves {
 /* Words of block b; a leaf that has ended gives any. */
 MX_FN void mx_read_block(__global const uchar *window, const struct mx_leaves *l, uint b, mx_u *w) {
 #if MX_LANES
-    for (uint j = 0; j < 16; j++)
-        w[j] = mx_big_endian(((__global const uint *)(window + l->from[0]))[b * 16 + j]);
+    __global const uint *block = (__global const uint *)(window + l->from[0]) + b * 16;
+    MX_ROUNDS(w[j] = mx_big_endian(block[j]))
 #else
-#pragma unroll
-    for (uint i = 0; i < 16; i++)
-        w[i] = vload16(0, (__global const uint *)(window + (b < l->blocks[i] ? l->from[i] + b * 64 : 0)));
+    MX_ROUNDS(w[j] = vload16(0, (__global const uint *)(window + (b < l->blocks[j] ? l->from[j] + b * 64 : 0))))
     mx_transpose(w);
-#pragma unroll
-    for (uint j = 0; j < 16; j++)
-        w[j] = mx_big_endian(w[j]);
+    MX_ROUNDS(w[j] = mx_big_endian(w[j]))
 #endif
 }
 
