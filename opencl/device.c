@@ -119,6 +119,16 @@ static void text(struct query *q, cl_device_info property, char *to, size_t n, c
 }
 #define TEXT(q, property, to) text(q, property, to, sizeof(to), #property)
 
+/* cl_nv_device_attribute_query; 0 where the driver does not know it. */
+static uint32_t compute_capability(cl_device_id device) {
+    enum { MAJOR = 0x4000, MINOR = 0x4001 }; /* CL_DEVICE_COMPUTE_CAPABILITY_…_NV */
+    cl_uint major = 0, minor = 0;
+    if (clGetDeviceInfo(device, MAJOR, sizeof major, &major, NULL) != CL_SUCCESS ||
+        clGetDeviceInfo(device, MINOR, sizeof minor, &minor, NULL) != CL_SUCCESS || major > 1000 || minor > 9)
+        return 0;
+    return major * 10 + minor;
+}
+
 enum moxie_error mx_device_read(cl_platform_id platform, cl_device_id device, struct moxie_device_facts *facts,
                                 struct moxie_failure *failure) {
     struct query q = {.device = device, .code = CL_SUCCESS};
@@ -147,6 +157,8 @@ enum moxie_error mx_device_read(cl_platform_id platform, cl_device_id device, st
     if (code != CL_SUCCESS)
         return mx_cl_failed(code, "clGetPlatformInfo", "CL_PLATFORM_NAME", failure);
     clean(facts->platform, sizeof facts->platform, name);
+    if (strcmp(facts->platform, "NVIDIA CUDA") == 0)
+        facts->compute_capability = compute_capability(device);
     if (!available || !compiler)
         return mx_fail(failure, MOXIE_ERROR_DEVICE_UNFIT, MX_NO_OFFSET, "device %s: %s", facts->name,
                        available ? "it has no compiler" : "the driver says it is not available");

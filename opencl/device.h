@@ -15,6 +15,8 @@ enum mx_dot {
     MX_DOT_PORTABLE = 0,
     MX_DOT_AVX2 = 1,
     MX_DOT_VNNI512 = 2, /* x86 AVX-512 with VNNI: vpdpbusd on 64 bytes */
+    MX_DOT_DP4A = 3,    /* NVIDIA from compute capability 6.1 on */
+    MX_DOT_MMA = 4,     /* NVIDIA from 8.0 on: mma.m16n8k32 where there are many entries, else dp4a */
 };
 
 /* Device `index`, counted over platforms and their devices. A platform that cannot be asked has no devices.
@@ -30,8 +32,8 @@ enum moxie_error mx_device_read(cl_platform_id platform, cl_device_id device, st
  * says that it is fast, and the known answers of the kernels find one that does not. Pure. Errors: DEVICE_UNFIT. */
 enum moxie_error mx_device_accept(const struct moxie_device_facts *facts, struct moxie_failure *failure);
 
-/* The fastest variant that a device with these facts can run: by the name of the platform and the processor's own word,
- * never by trying (some compilers crash on code they do not know). */
+/* The fastest variant that a device with these facts can run: by the name of the platform, the processor's own word and
+ * the compute capability, never by trying (some compilers crash on code they do not know). */
 enum mx_dot mx_device_dot(const struct moxie_device_facts *facts);
 
 #endif

@@ -27,7 +27,8 @@ struct moxie_device_facts {
     uint32_t host_unified;     /* 1: weights are used where they are mapped; 0: uploaded once */
     uint32_t fp_config;        /* CL_DEVICE_SINGLE_FP_CONFIG */
     uint32_t little_endian;
-    uint32_t dot; /* filled by the library: dot product variant chosen (0 portable) */
+    uint32_t compute_capability; /* NVIDIA's, major * 10 + minor; 0: another device */
+    uint32_t dot;                /* filled by the library: dot product variant chosen (0 portable) */
     char platform[64], name[96], driver[64], version[64];
 };
 #define MOXIE_DEVICE_FACTS                                                                                             \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Which kernel variant a device can run. Only PoCL compiles for the processor that this code itself runs on, so only
- * there does the processor's own word count. */
+ * there does the processor's own word count. NVIDIA's compiler takes inline PTX; Mesa's dies of inline assembler. */
 #include "opencl/device.h"
 
 #include <string.h>
@@ -42,6 +42,10 @@ static enum mx_dot processor_dot(void) {
 #endif
 
 enum mx_dot mx_device_dot(const struct moxie_device_facts *facts) {
+    if (strcmp(facts->platform, "NVIDIA CUDA") == 0)
+        return facts->compute_capability >= 80   ? MX_DOT_MMA
+               : facts->compute_capability >= 61 ? MX_DOT_DP4A
+                                                 : MX_DOT_PORTABLE;
     bool pocl = strcmp(facts->platform, "Portable Computing Language") == 0;
     return pocl && (facts->type & CL_DEVICE_TYPE_CPU) ? processor_dot() : MX_DOT_PORTABLE;
 }

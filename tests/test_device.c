@@ -216,6 +216,18 @@ static void test_variant_choice(void **state) {
     assert_int_equal(mx_device_dot(&facts), MX_DOT_PORTABLE);
     facts = (struct moxie_device_facts){.type = CL_DEVICE_TYPE_CPU, .platform = "rusticl"};
     assert_int_equal(mx_device_dot(&facts), MX_DOT_PORTABLE);
+    static const struct {
+        uint32_t capability;
+        enum mx_dot dot;
+    } nvidia[] = {{0, MX_DOT_PORTABLE}, {60, MX_DOT_PORTABLE}, {61, MX_DOT_DP4A}, {75, MX_DOT_DP4A},
+                  {80, MX_DOT_MMA},     {86, MX_DOT_MMA},      {90, MX_DOT_MMA},  {120, MX_DOT_MMA}};
+    for (size_t i = 0; i < sizeof nvidia / sizeof nvidia[0]; i++) {
+        facts = (struct moxie_device_facts){
+            .type = CL_DEVICE_TYPE_GPU, .platform = "NVIDIA CUDA", .compute_capability = nvidia[i].capability};
+        assert_int_equal(mx_device_dot(&facts), nvidia[i].dot);
+        strcpy(facts.platform, "Another");
+        assert_int_equal(mx_device_dot(&facts), MX_DOT_PORTABLE);
+    }
 }
 
 /* ---- Memory ---- */

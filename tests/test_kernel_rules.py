@@ -10,7 +10,8 @@ import sys
 import unittest
 
 sys.path.insert(0, "tools")
-from kernel_builds import DOT_FLAGS, FEW_GROUPS, Build, Source, compile_build, keys, source  # noqa: E402
+from kernel_builds import (DOT_FLAGS, FEW_GROUPS, NVIDIA_DOTS, X86_DOTS, Build, Source, compile_build, keys,  # noqa: E402
+                           source)
 
 # What a kernel may call. Everything else is refused, so a new built-in needs a decision here.
 CALLS = set("""get_group_id get_global_id get_global_size get_local_id get_local_size get_num_groups barrier mem_fence
@@ -22,7 +23,9 @@ CONVERT = re.compile(r"(convert|as)_(u?char|u?short|u?int|u?long|float)\d*(_sat|
 INTEGER_ONLY = {"min", "max", "bitselect", "atomic_or", "atomic_add", "atomic_inc"}
 INTRINSICS = re.compile(r"llvm\.(dbg|lifetime|mem(cpy|set|move)|[su](min|max)|abs|fsh[lr]|assume|experimental|"
                         r"vector\.reduce\.(add|or|and|xor|[su](min|max))|[us](add|sub)\.sat|bswap|ctpop|ctlz)\b")
-MNEMONICS = {"vpdpbusd", "vpmaddubsw", "vpmaddwd", "prefetcht0"}  # integer, exact: opencl/kernels/linear.cl says when
+# integer, exact: opencl/kernels/linear.cl says when
+MNEMONICS = {"vpdpbusd", "vpmaddubsw", "vpmaddwd", "prefetcht0", "dp4a.u32.s32",
+             "mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32"}
 OPTIONS = {"-cl-std=CL1.2", "-w"}
 
 WHY = {
@@ -133,7 +136,8 @@ def clang():
 
 
 def target_of(build):
-    # the variants are instructions of x86; the default header, because some clangs leave vload_half16 out elsewhere
+    # x86 serves for NVIDIA's instructions too, no code is made; the default header, because some clangs leave
+    # vload_half16 out elsewhere
     return ["-target", "x86_64", "-Xclang", "-finclude-default-header", *DOT_FLAGS[build.dot]] if build.dot else \
         ["-target", "spir64"]
 
@@ -168,9 +172,9 @@ def builds():
         for key in keys(FEW_GROUPS[1:]):
             if key.format in (3, 6) and key.file != "sequence":
                 yield key._replace(lanes=lanes, half_by_integer=True)
-    for dot in (1, 2):
-        yield Build("linear", 1, 64, 1, dot=dot)
-        yield Build("linear", 4, 64, 1, dot=dot)
+    for dot in X86_DOTS + NVIDIA_DOTS:
+        yield Build("linear", 1, 64, 1, dot=dot, lanes=int(dot in NVIDIA_DOTS))
+        yield Build("linear", 4, 64, 1, dot=dot, lanes=int(dot in NVIDIA_DOTS))
 
 
 PLANTED = {  # rule: (name of it, statements of a kernel with float *p, half *h, int *n)

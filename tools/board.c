@@ -38,6 +38,7 @@ static const struct fact {
     FACT(host_unified, FACT_U32),
     FACT(fp_config, FACT_U32),
     FACT(little_endian, FACT_U32),
+    FACT(compute_capability, FACT_U32),
 };
 #define FACTS (sizeof(facts_table) / sizeof(facts_table[0]))
 

@@ -11,8 +11,10 @@ MATRIX = "linear", "embed"
 KV = "rope", "attention"
 PARTS = "norm", "rope", "attention", "route", "embed", "linear"  # what sequence.cl runs
 INTEGER_FORMATS, FLOAT_FORMATS = (1, 2, 3, 4), (5, 6, 7)
-DOT_NAMES = "portable", "avx2", "vnni512"  # enum mx_dot
-DOT_FLAGS = [], ["-mavx2"], ["-mavx2", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"]
+DOT_NAMES = "portable", "avx2", "vnni512", "dp4a", "mma"  # enum mx_dot
+DOT_FLAGS = [], ["-mavx2"], ["-mavx2", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"], \
+    [], []
+X86_DOTS, NVIDIA_DOTS = (1, 2), (3, 4)
 
 
 class Build(typing.NamedTuple):

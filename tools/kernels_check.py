@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-from kernel_builds import ALL_GROUPS, DOT_FLAGS, FEW_GROUPS, compile_build, keys, source
+from kernel_builds import ALL_GROUPS, DOT_FLAGS, FEW_GROUPS, NVIDIA_DOTS, compile_build, keys, source
 
 LIBCLC = pathlib.Path("/usr/lib/clc/nvptx64--nvidiacl.bc")  # the built-in functions, for code that ptxas can take
 PTXAS = shutil.which("ptxas") or next(
@@ -69,7 +69,7 @@ ARM = ["-fsyntax-only", "-Xclang", "-cl-ext=+all", "-target"]
 X86 = ["-target", "x86_64", "-O1", "-Xclang", "-finclude-default-header"]
 TARGETS = [
     Target("spir64", ["-target", "spir64", "-fsyntax-only"]),
-    Target("nvptx64", NV, styles=(1,), clang=15, needs=LIBCLC),
+    Target("nvptx64", NV, styles=(1,), dots=(0, *NVIDIA_DOTS), clang=15, needs=LIBCLC),
     Target("gfx90a", [*AMD, "-mcpu=gfx90a"], styles=(1,), clang=15),
     Target("gfx1100", [*AMD, "-mcpu=gfx1100"], styles=(1,), clang=15),
     Target("aarch64", [*ARM, "aarch64-linux-gnu"], styles=(0,)),

@@ -9,7 +9,8 @@
  *
  * Grid: dim 0 tiles of 16 rows (pairs of tiles in mode 2), dim 1 jobs, dim 2 blocks of MX_TOKENS_PER_ITEM entries. The
  * host may make sides 0 and 2 shorter: a unit then does several tiles or blocks; only speed depends on it.
- * In the lane style a unit is a work-group whose sets of 16 lanes take the segments of one tile in turn. */
+ * In the lane style a unit is a work-group whose sets of 16 lanes take the segments of one tile in turn; where NVIDIA's
+ * tensor cores compute 8 entries at once, a set is a warp of 32. */
 
 #ifndef MX_TOKENS_PER_ITEM
 #define MX_TOKENS_PER_ITEM 64u /* entries for which one unit reads a tile: they share it in the cache */
@@ -17,6 +18,11 @@
 #ifndef MX_T
 #define MX_T (MX_LANES ? 4u : 8u) /* entries computed side by side; 4 to 8 */
 #endif
+
+#define MX_AVX2 1 /* MX_DOT: enum mx_dot of opencl/device.h */
+#define MX_VNNI512 2
+#define MX_DP4A 3
+#define MX_MMA 4 /* and dp4a where there are few entries */
 
 #define MX_RESIDUAL 1u
 #define MX_GLU 2u
@@ -42,7 +48,7 @@ struct mx_operands {
 #define MX_ATOMS (MX_GROUP / 32u)                  /* in a group */
 
 /* Asks for the cache line at p, which need not be memory. */
-#if MX_DOT
+#if MX_DOT == MX_AVX2 || MX_DOT == MX_VNNI512
 #define MX_PREFETCH(p) __asm__ volatile("prefetcht0 %0" : : "m"(*(p)))
 #else
 #define MX_PREFETCH(p)
@@ -52,12 +58,12 @@ struct mx_operands {
 #endif
 
 /* sum + the four unsigned bytes of each w times the four signed bytes at x. Exact, so any way to do it is right. */
-#if MX_DOT == 2
+#if MX_DOT == MX_VNNI512
 MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
     __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*x));
     return sum;
 }
-#elif MX_DOT == 1
+#elif MX_DOT == MX_AVX2
 /* Two products are added in 16 bits with saturation: nothing is lost while the bytes of w are below 128. */
 MX_INLINE int8 mx_dot4_half(uint8 w, int8 x) {
     short16 pairs;
@@ -75,6 +81,14 @@ MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
     sum += (mx_i)(mx_dot4_half(top.lo, v), mx_dot4_half(top.hi, v)) << 7;
 #endif
     return sum + (mx_i)(mx_dot4_half(w.lo, v), mx_dot4_half(w.hi, v));
+}
+#elif MX_DOT >= MX_DP4A
+#ifndef MX_PTX_DP4A /* tests put a model of the instruction here */
+#define MX_PTX_DP4A(sum, w, x) __asm__("dp4a.u32.s32 %0, %1, %2, %0;" : "+r"(sum) : "r"(w), "r"(x))
+#endif
+MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
+    MX_PTX_DP4A(sum, w, *x);
+    return sum;
 }
 #else
 MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
@@ -104,17 +118,14 @@ MX_INLINE void mx_atom(const uint T, const struct mx_operands *o, __global const
 }
 
 /* The start of a sum: what was added to make weights unsigned, or the zero-point, is taken off. */
-MX_INLINE mx_i mx_start(__global const uchar *extra, uint g, int xsum) {
-#if MX_FORMAT == MX_I4
-    return (mx_i)(xsum * -8);
-#elif MX_FORMAT == MX_I4Z
-    return MX_TO_I(MX_ROW(extra, g)) * -xsum;
-#elif MX_FORMAT == MX_I4M
-    return (mx_i)(0);
+#if MX_FORMAT == MX_I4Z
+#define MX_START_ROW(extra, g, xsum) (MX_TO_I(MX_ROW(extra, g)) * -(xsum))
+#define MX_START_ONE(extra, i, xsum) ((extra)[i] * -(xsum))
 #else
-    return (mx_i)(xsum * -128);
+#define MX_ADDED (MX_FORMAT == MX_I4 ? 8 : MX_FORMAT == MX_I8 ? 128 : 0)
+#define MX_START_ROW(extra, g, xsum) ((mx_i)((xsum) * -MX_ADDED))
+#define MX_START_ONE(extra, i, xsum) ((xsum) * -MX_ADDED)
 #endif
-}
 
 /* acc[t] += terms of segment s. */
 MX_INLINE void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_f *acc) {
@@ -122,7 +133,7 @@ MX_INLINE void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_
     const uint first = s * (MX_SEGMENT / MX_GROUP), end = min(groups, first + MX_SEGMENT / MX_GROUP);
     for (uint g = first; g < end; g++) {
         mx_i sum[MX_T_MAX];
-        MX_EACH_T(sum[t] = mx_start(o->extra, g, o->xsum[t][g]))
+        MX_EACH_T(sum[t] = MX_START_ROW(o->extra, g, o->xsum[t][g]))
         const uint last = min(atoms, (g + 1) * MX_ATOMS);
         for (uint a = g * MX_ATOMS; a < last; a++) {
             if (T == 1)
@@ -144,6 +155,64 @@ MX_INLINE void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_
 #endif
     }
 }
+
+#if MX_DOT == MX_MMA
+/* ---- Eight entries by the tensor cores of a warp ----
+ * mma.m16n8k32 multiplies an atom with the 32 k of 8 entries. Thread 4 g + q of the warp holds A of rows g and g + 8, k
+ * 4 q .. and 16 + 4 q .., B of entry g at the same k, and the sums of rows g, g + 8 and entries 2 q, 2 q + 1 (PTX ISA,
+ * matrix fragments of mma.m16n8k32): the words of an atom as they lie. */
+#define MX_MMA_T 8u
+#define MX_MMA_ROW(thread, v) (((thread) >> 2 & 7u) + 8u * ((v) >> 1)) /* of sum v = 0 .. 3 */
+#define MX_MMA_ENTRY(thread, v) (((thread) & 3u) * 2u + ((v) & 1u))
+
+/* Word i = 0 .. 3 of a thread's share of A, unsigned bytes. */
+MX_INLINE uint mx_mma_a(__global const uchar *data, uint thread, uint i) {
+    const uint row = MX_MMA_ROW(thread, (i & 1u) * 2u), q = thread & 3u;
+#if MX_FORMAT == MX_I8
+    return ((__global const uint *)data)[16 * (q + (i >> 1) * 4) + row] ^ 0x80808080u;
+#else
+    return ((__global const uint *)data)[16 * q + row] >> (i >> 1) * 4 & 0x0f0f0f0fu;
+#endif
+}
+
+#ifndef MX_PTX_MMA
+#define MX_PTX_MMA(sum, a, b)                                                                                          \
+    __asm__("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "           \
+            "{%0, %1, %2, %3};"                                                                                        \
+            : "+r"(sum[0]), "+r"(sum[1]), "+r"(sum[2]), "+r"(sum[3])                                                   \
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]))
+#endif
+
+/* sum[v] += products of the atom at `data` with x, the 32 k of this thread's entry of B. */
+MX_INLINE void mx_mma(__global const uchar *data, __global const int *x, int *sum) {
+    const uint thread = get_local_id(0), q = thread & 3u;
+    const uint a[4] = {mx_mma_a(data, thread, 0), mx_mma_a(data, thread, 1), mx_mma_a(data, thread, 2),
+                       mx_mma_a(data, thread, 3)};
+    const int b[2] = {x[q], x[4 + q]};
+    MX_PTX_MMA(sum, a, b);
+}
+
+/* acc[v] += terms of segment s; o as mx_mma_entries fills it. */
+MX_INLINE void mx_mma_segment(const struct mx_operands *o, uint s, float *acc) {
+    enum { T = 4 };
+    const uint groups = (o->K + MX_GROUP - 1) / MX_GROUP, atoms = (o->K + 31) / 32, thread = get_local_id(0);
+    const uint first = s * (MX_SEGMENT / MX_GROUP), end = min(groups, first + MX_SEGMENT / MX_GROUP);
+    for (uint g = first; g < end; g++) {
+        int sum[T];
+        MX_EACH_T(sum[t] = MX_START_ONE(o->extra, 16 * g + MX_MMA_ROW(thread, t), o->xsum[t & 1][g]))
+        const uint last = min(atoms, (g + 1) * MX_ATOMS);
+        for (uint a = g * MX_ATOMS; a < last; a++)
+            mx_mma(o->data + a * MX_ATOM, (__global const int *)(o->x[0] + a * 32), sum);
+        MX_EACH_T(const float scale = MX_SCALE_ONE(o->scale, 16 * g + MX_MMA_ROW(thread, t));
+                  acc[t] = fma(scale * o->xs[t & 1][g], convert_float(sum[t]), acc[t]))
+#if MX_FORMAT == MX_I4M
+        __global const mx_scale *extra = (__global const mx_scale *)o->extra;
+        MX_EACH_T(const float least = MX_SCALE_ONE(extra, 16 * g + MX_MMA_ROW(thread, t));
+                  acc[t] = fma(least * o->xs[t & 1][g], convert_float(o->xsum[t & 1][g]), acc[t]))
+#endif
+    }
+}
+#endif
 
 #define MX_TILE_BYTES(K) ((K + 31) / 32 * MX_ATOM)
 #define MX_TILE_SCALES(K) ((K + MX_GROUP - 1) / MX_GROUP * 16)
@@ -167,21 +236,29 @@ MX_INLINE void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_
 #define MX_TILE_EXTRA(K) 0
 #endif
 
-/* y[t] = rows of one tile times the activations. In the lane style only slot 0 has the result. */
-MX_INLINE void mx_tile(const uint T, const struct mx_operands *o, MX_SHARED mx_f *parts, mx_f *y) {
+/* y[t] = rows of one tile times the activations. In the lane style `set` lanes share a segment, and only the first set
+ * has the result. */
+MX_INLINE void mx_tile(const uint T, const uint set, const struct mx_operands *o, MX_SHARED mx_f *parts, mx_f *y) {
     const uint segments = (o->K + MX_SEGMENT - 1) / MX_SEGMENT;
     MX_EACH_T(y[t] = (mx_f)(0.0f))
 #if MX_LANES
-    for (uint s0 = 0; s0 < segments; s0 += MX_SLOTS) {
+    const uint slot = get_local_id(0) / set, slots = get_local_size(0) / set, lane = get_local_id(0) % set;
+    for (uint s0 = 0; s0 < segments; s0 += slots) {
         mx_f acc[MX_T_MAX];
         MX_EACH_T(acc[t] = 0.0f)
-        if (s0 + MX_SLOT < segments)
-            mx_segment(T, o, s0 + MX_SLOT, acc);
+        if (s0 + slot < segments) {
+#if MX_INTEGER && MX_DOT == MX_MMA
+            if (set == 32)
+                mx_mma_segment(o, s0 + slot, acc);
+            else
+#endif
+                mx_segment(T, o, s0 + slot, acc);
+        }
         MX_EACH_T(parts[t * get_local_size(0) + get_local_id(0)] = acc[t])
         MX_SYNC();
-        if (MX_SLOT == 0)
-            for (uint s = 0; s < MX_SLOTS && s0 + s < segments; s++) {
-                MX_EACH_T(y[t] = y[t] + parts[t * get_local_size(0) + 16 * s + MX_LANE])
+        if (slot == 0)
+            for (uint s = 0; s < slots && s0 + s < segments; s++) {
+                MX_EACH_T(y[t] = y[t] + parts[t * get_local_size(0) + set * s + lane])
             }
         MX_SYNC();
     }
@@ -195,13 +272,21 @@ MX_INLINE void mx_tile(const uint T, const struct mx_operands *o, MX_SHARED mx_f
 #endif
 }
 
+#if MX_LANES
+/* One result. */
+MX_INLINE void mx_put(__global float *out, float y, uint mode) {
+    y = mx_flush(y);
+    *out = mode == MX_RESIDUAL ? mx_flush(*out + y) : y;
+}
+#endif
+
 /* Row of results: the first n of 16 columns. */
 MX_INLINE void mx_put_row(__global float *out, mx_f y, uint n, uint mode) {
-    y = mx_flush_f(y);
 #if MX_LANES
     if (MX_SLOT == 0 && MX_LANE < n)
-        out[MX_LANE] = mode == MX_RESIDUAL ? mx_flush(out[MX_LANE] + y) : y;
+        mx_put(out + MX_LANE, y, mode);
 #else
+    y = mx_flush_f(y);
     if (mode == MX_RESIDUAL)
         y = mx_flush_f(mx_load(out, n) + y);
     mx_store(out, y, n);
@@ -213,9 +298,32 @@ MX_INLINE void mx_put_row(__global float *out, mx_f y, uint n, uint mode) {
         __global const float *xs, __global const int *xsum, __global float *out, uint K, uint rows_out, uint ldo,      \
         uint out_row, uint mode, MX_SHARED mx_f *parts
 
-/* T entries from `entry` on, tile (or pair of tiles) `tile`. */
+/* Tile `tile` times the activations in o: results in y; with MX_GLU a pair of tiles, the first one's in gate. */
+MX_INLINE void mx_tiles(const uint T, const uint set, struct mx_operands *o, uint tile, __global const uchar *base,
+                        uint data, uint scale, uint extra, uint mode, MX_SHARED mx_f *parts, mx_f *y,
+                        mx_f *gate) {
+    const uint parts_of_row = mode == MX_GLU ? 2 : 1;
+    MX_EACH_T(y[t] = (mx_f)(0.0f))
+    for (uint part = 0; part < parts_of_row; part++) {
+        const ulong i = tile * parts_of_row + part;
+        o->data = base + data + i * MX_TILE_BYTES(o->K);
+        o->scale = (__global const mx_scale *)(base + scale) + i * MX_TILE_SCALES(o->K);
+        o->extra = base + extra + i * MX_TILE_EXTRA(o->K);
+        MX_EACH_T(gate[t] = y[t])
+        mx_tile(T, set, o, parts, y);
+    }
+}
+
+/* Columns of the output from those of `tile` on. */
+MX_INLINE uint mx_columns(uint tile, uint rows_out, uint ldo, uint mode) {
+    const uint all = mode == MX_GLU ? ldo : rows_out;
+    return all - min(all, tile * 16);
+}
+
+/* T entries from `entry` on. */
 MX_INLINE void mx_entries(const uint T, uint entry, uint tile, MX_ARGUMENTS) {
     struct mx_operands o;
+    mx_f y[MX_T_MAX], gate[MX_T_MAX];
     o.K = K;
 #if MX_INTEGER
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, stride = (K + 31) / 32 * 32;
@@ -224,25 +332,42 @@ MX_INLINE void mx_entries(const uint T, uint entry, uint tile, MX_ARGUMENTS) {
 #else
     MX_EACH_T(o.x[t] = x + (ulong)rows[entry + t] * K)
 #endif
-    mx_f y[MX_T_MAX], gate[MX_T_MAX];
-    MX_EACH_T(y[t] = (mx_f)(0.0f))
-    const uint parts_of_row = mode == MX_GLU ? 2 : 1;
-    for (uint part = 0; part < parts_of_row; part++) {
-        const ulong i = tile * parts_of_row + part;
-        o.data = base + data + i * MX_TILE_BYTES(K);
-        o.scale = (__global const mx_scale *)(base + scale) + i * MX_TILE_SCALES(K);
-        o.extra = base + extra + i * MX_TILE_EXTRA(K);
-        MX_EACH_T(gate[t] = y[t])
-        mx_tile(T, &o, parts, y);
-    }
+    mx_tiles(T, 16, &o, tile, base, data, scale, extra, mode, parts, y, gate);
+    const uint n = mx_columns(tile, rows_out, ldo, mode);
     out += (ulong)entry * ldo + tile * 16;
     if (mode == MX_GLU) {
-        const uint n = ldo - min(ldo, tile * 16);
         MX_EACH_T(mx_put_row(out + t * ldo, mx_silu_f(mx_flush_f(gate[t])) * mx_flush_f(y[t]), n, mode))
     } else {
-        MX_EACH_T(mx_put_row(out + out_row + t * ldo, y[t], rows_out - tile * 16, mode))
+        MX_EACH_T(mx_put_row(out + out_row + t * ldo, y[t], n, mode))
     }
 }
+
+#if MX_INTEGER && MX_DOT == MX_MMA
+/* n entries, at most 8, from `entry` on; behind the last it stands in for others, whose results are left out. */
+MX_INLINE void mx_mma_entries(uint entry, uint n, uint tile, MX_ARGUMENTS) {
+    enum { T = 4 };
+    const uint groups = (K + MX_GROUP - 1) / MX_GROUP, stride = (K + 31) / 32 * 32, thread = get_local_id(0);
+    struct mx_operands o;
+    float y[MX_T_MAX], gate[MX_T_MAX];
+    o.K = K;
+    o.x[0] = x + (ulong)rows[entry + min(n - 1, thread >> 2 & 7u)] * stride;
+    for (uint i = 0; i < 2; i++) {
+        const ulong row = rows[entry + min(n - 1, MX_MMA_ENTRY(thread, i))];
+        o.xs[i] = xs + row * groups;
+        o.xsum[i] = xsum + row * groups;
+    }
+    mx_tiles(T, 32, &o, tile, base, data, scale, extra, mode, parts, y, gate);
+    const uint columns = thread < 32 ? mx_columns(tile, rows_out, ldo, mode) : 0; /* the first warp has the results */
+    out += (ulong)entry * ldo + tile * 16;
+    MX_EACH_T(if (MX_MMA_ENTRY(thread, t) < n && MX_MMA_ROW(thread, t) < columns) {
+        __global float *to = out + MX_MMA_ENTRY(thread, t) * ldo + MX_MMA_ROW(thread, t);
+        if (mode == MX_GLU)
+            mx_put(to, mx_silu(mx_flush(gate[t])) * mx_flush(y[t]), mode);
+        else
+            mx_put(to + out_row, y[t], mode);
+    })
+}
+#endif
 
 MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global const uint *restrict rows,
                         __global const mx_x *restrict x, __global const float *restrict xs,
@@ -265,7 +390,14 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
     mx_entries(T, job.y + i, tile, base, data, scale, extra, rows, x, xs, xsum, out, K, rows_out, ldo, out_row, mode,  \
                parts);                                                                                                 \
     i += T
-#if MX_T > 4
+#if MX_INTEGER && MX_DOT == MX_MMA
+                if (end - i > 4) {
+                    const uint n = min(end - i, MX_MMA_T);
+                    mx_mma_entries(job.y + i, n, tile, base, data, scale, extra, rows, x, xs, xsum, out, K, rows_out,
+                                   ldo, out_row, mode, parts);
+                    i += n;
+                } else
+#elif MX_T > 4
                 if (end - i >= MX_T) {
                     MX_RUN(MX_T);
                 } else
