@@ -143,6 +143,10 @@ $(B)/libtwin.a: $(call obj,$(TWIN_C)) $(B)/sources
 $(B)/moxie: $(call obj,$(TOOL_C)) $(B)/libtwin.a $(B)/libpack.a $(B)/libmoxie_internal.a
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
+# The tool on no OpenCL at all: the scalar twins are its device. What the fingerprints of drivers are compared with.
+$(B)/moxie-twin: $(call obj,$(wildcard twin/device/*.c) $(TOOL_C)) $(B)/libtwin.a $(B)/libpack.a $(B)/libmoxie_internal.a
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
 $(B)/tests/%: $(B)/obj/tests/%.o $(call obj,$(HELPER_C)) $(B)/libtwin.a $(B)/libpack.a $(B)/libmoxie_clblast.a $(B)/libmoxie_internal.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
@@ -156,7 +160,7 @@ run: ## chat with a real model: installs, builds, fetches it once (or MODEL=path
 	@$(MAKE) --no-print-directory -s $(JOBS) tool
 	@MOXIE=$(B)/moxie tools/run.sh $(if $(MODEL),"$(MODEL)")
 
-build-tests: $(TESTS) $(if $(TOOL_C),$(B)/moxie) $(B)/libmoxie.a $(B)/libmoxie_clblast.a
+build-tests: $(TESTS) $(B)/moxie $(B)/moxie-twin $(B)/libmoxie.a $(B)/libmoxie_clblast.a
 .PHONY: build-tests
 
 test: setup-test ## build and run every test; the last line counts them
@@ -175,7 +179,7 @@ kernels-check: ## compile every kernel for devices that are not here: SPIR, NVID
 lint: setup-lint ## format, static analysis, layers, shell scripts
 	@$(MAKE) --no-print-directory -s $(JOBS) lint-all
 
-LINT_C := $(LIB_C) platform/minimal.c $(CLBLAST_C) $(PACK_C) $(TWIN_C) $(TOOL_C) $(TEST_C) $(HELPER_C)
+LINT_C := $(LIB_C) platform/minimal.c $(CLBLAST_C) $(PACK_C) $(TWIN_C) $(wildcard twin/device/*.c) $(TOOL_C) $(TEST_C) $(HELPER_C)
 LINT_H := $(wildcard platform/*.h opencl/*.h runtime/*.h pack/*.h twin/*.h tools/*.h tests/*.h)
 LINT_S := $(wildcard tools/*.sh tests/*.sh .ci/run)
 lint-all: lint-format lint-shell lint-cppcheck $(patsubst %.c,build/lint/%.tidy,$(LINT_C))

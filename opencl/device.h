@@ -36,4 +36,7 @@ enum moxie_error mx_device_accept(const struct moxie_device_facts *facts, struct
  * the compute capability, never by trying (some compilers crash on code they do not know). */
 enum mx_dot mx_device_dot(const struct moxie_device_facts *facts);
 
+/* "AVX2"; "portable" for a number that is none. Static memory. */
+const char *mx_dot_name(uint32_t dot);
+
 #endif

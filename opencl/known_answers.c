@@ -18,30 +18,29 @@ enum moxie_error mx_known_answers(struct mx_cl *cl, cl_mem memory, uint64_t byte
 }
 
 /* The same as a list of one operation. */
-static enum moxie_error run_in_sequence(struct mx_cl *cl, const struct mx_program *p, const char *kernel,
-                                        const struct mx_case *c, struct moxie_failure *failure) {
+static enum moxie_error run_in_sequence(struct mx_cl *cl, cl_mem memory, const struct mx_program *p, const char *kernel,
+                                        const struct mx_case *c, uint8_t *image, size_t image_max,
+                                        struct moxie_failure *failure) {
     struct mx_launch launch;
-    enum moxie_error e =
-        mx_sequence_case(cl, &launch, p, kernel, c, cl->scratch, MX_KNOWN_ANSWERS_BYTES, cl->check_memory, failure);
+    enum moxie_error e = mx_sequence_case(cl, &launch, p, kernel, c, image, image_max, memory, failure);
     if (!e)
-        e = mx_cl_write(cl, cl->check_memory, 0, cl->scratch, MX_KNOWN_ANSWERS_BYTES, failure);
+        e = mx_cl_write(cl, memory, 0, image, c->image_bytes + MX_SEQUENCE_CASE_BYTES, failure);
     if (!e)
         e = mx_sequence_run(cl, &launch, 0, 1, failure);
-    return e ? e : mx_cl_read(cl, cl->check_memory, 0, cl->scratch, c->image_bytes, failure);
+    return e ? e : mx_cl_read(cl, memory, 0, image, c->image_bytes, failure);
 }
 
-/* Runs the case whose image is in scratch, on the device; the image afterwards is in scratch again. */
-static enum moxie_error run_case(struct mx_cl *cl, const struct mx_program *p, const char *kernel,
-                                 const struct mx_case *c, struct moxie_failure *failure) {
+static enum moxie_error run_alone(struct mx_cl *cl, cl_mem memory, const struct mx_program *p, const char *kernel,
+                                  const struct mx_case *c, uint8_t *image, struct moxie_failure *failure) {
     struct mx_arg args[MX_MAX_ARGS];
     struct mx_launch launch;
-    enum moxie_error e = mx_cl_write(cl, cl->check_memory, 0, cl->scratch, c->image_bytes, failure);
+    enum moxie_error e = mx_cl_write(cl, memory, 0, image, c->image_bytes, failure);
     for (uint32_t i = 0; !e && i < c->n_args; i++) {
         const struct mx_case_arg *a = &c->arg[i];
         args[i] = a->kind == MX_ARG_F32 ? mx_arg_f32(a->f) : mx_arg_u32(a->u);
         if (a->kind == MX_ARG_MEM) {
             args[i].kind = MX_ARG_MEM;
-            e = mx_cl_sub(cl, cl->check_memory, a->offset, a->bytes, &args[i].mem, failure);
+            e = mx_cl_sub(cl, memory, a->offset, a->bytes, &args[i].mem, failure);
         }
     }
     if (!e)
@@ -50,7 +49,18 @@ static enum moxie_error run_case(struct mx_cl *cl, const struct mx_program *p, c
         mx_launch_grid(cl, &launch, &c->grid);
         e = mx_launch_run(cl, &launch, c->counts, failure);
     }
-    return e ? e : mx_cl_read(cl, cl->check_memory, 0, cl->scratch, c->image_bytes, failure);
+    return e ? e : mx_cl_read(cl, memory, 0, image, c->image_bytes, failure);
+}
+
+enum moxie_error mx_case_run(struct mx_cl *cl, cl_mem memory, const struct mx_program *p, const char *kernel,
+                             const struct mx_case *c, uint8_t *image, size_t image_max,
+                             struct moxie_failure *failure) {
+    const uint32_t mark = cl->n_objects;
+    enum moxie_error e = strcmp(p->key.kernel_file, "sequence") == 0
+                             ? run_in_sequence(cl, memory, p, kernel, c, image, image_max, failure)
+                             : run_alone(cl, memory, p, kernel, c, image, failure);
+    mx_cl_release_to(cl, mark);
+    return e;
 }
 
 static const struct mx_known_answer *find(const struct mx_program_key *key, const char *kernel) {
@@ -63,14 +73,11 @@ static const struct mx_known_answer *find(const struct mx_program_key *key, cons
 
 static enum moxie_error check(struct mx_cl *cl, const struct mx_program *p, const struct mx_program_key *key,
                               const char *kernel, struct moxie_failure *failure) {
-    const bool own = strcmp(p->key.kernel_file, key->kernel_file) == 0;
     struct mx_case c;
     uint64_t digest = 0;
     enum moxie_error e = MOXIE_OK;
     for (uint32_t run = 0; !e && mx_case_make(key, kernel, run, cl->scratch, &c); run++) {
-        uint32_t mark = cl->n_objects;
-        e = own ? run_case(cl, p, kernel, &c, failure) : run_in_sequence(cl, p, kernel, &c, failure);
-        mx_cl_release_to(cl, mark);
+        e = mx_case_run(cl, cl->check_memory, p, kernel, &c, cl->scratch, MX_KNOWN_ANSWERS_BYTES, failure);
         digest = mx_case_digest(digest, cl->scratch, c.image_bytes);
     }
     if (!e && digest != find(key, kernel)->digest)

@@ -110,18 +110,26 @@ void mx_launch_grid(const struct mx_cl *cl, struct mx_launch *launch, const stru
     }
 }
 
-enum moxie_error mx_launch_run(struct mx_cl *cl, const struct mx_launch *launch, const uint32_t counts[MX_COUNTS],
-                               struct moxie_failure *failure) {
-    const size_t local[3] = {launch->group, 1, 1};
-    size_t global[3];
+uint32_t mx_launch_range(const struct mx_launch *launch, const uint32_t counts[MX_COUNTS], size_t global[3],
+                         size_t local[3]) {
     if (launch->needs != MX_FIXED && counts[launch->needs] == 0)
-        return MOXIE_OK;
+        return 0;
     for (uint32_t i = 0; i < launch->dims && i < 3; i++) {
         uint64_t n = (uint64_t)launch->base[i] * (launch->scale[i] == MX_FIXED ? 1 : counts[launch->scale[i]]);
+        local[i] = i == 0 ? launch->group : 1;
         global[i] = (size_t)((n + launch->divide[i] - 1) / launch->divide[i]) * local[i];
         if (global[i] == 0)
-            return MOXIE_OK;
+            return 0;
     }
-    cl_int code = clEnqueueNDRangeKernel(cl->queue, launch->kernel, launch->dims, NULL, global, local, 0, NULL, NULL);
+    return launch->dims;
+}
+
+enum moxie_error mx_launch_run(struct mx_cl *cl, const struct mx_launch *launch, const uint32_t counts[MX_COUNTS],
+                               struct moxie_failure *failure) {
+    size_t global[3], local[3];
+    const uint32_t dims = mx_launch_range(launch, counts, global, local);
+    if (!dims)
+        return MOXIE_OK;
+    cl_int code = clEnqueueNDRangeKernel(cl->queue, launch->kernel, dims, NULL, global, local, 0, NULL, NULL);
     return code == CL_SUCCESS ? MOXIE_OK : mx_cl_queue_failed(code, "clEnqueueNDRangeKernel", launch->name, failure);
 }

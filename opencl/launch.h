@@ -81,6 +81,12 @@ void mx_launch_grid(const struct mx_cl *cl, struct mx_launch *launch, const stru
 enum moxie_error mx_launch_set(struct mx_cl *cl, struct mx_launch *launch, uint32_t index, struct mx_arg arg,
                                struct moxie_failure *failure);
 
+/* The work-items of a launch with these counts, and those of a work-group. Returns the number of sides, 0 when one is
+ * 0.
+ */
+uint32_t mx_launch_range(const struct mx_launch *launch, const uint32_t counts[MX_COUNTS], size_t global[3],
+                         size_t local[3]);
+
 /* Enqueues; creates nothing. A grid with a side of 0 is skipped. */
 enum moxie_error mx_launch_run(struct mx_cl *cl, const struct mx_launch *launch, const uint32_t counts[MX_COUNTS],
                                struct moxie_failure *failure);

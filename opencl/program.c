@@ -69,7 +69,7 @@ static struct options options_of(const struct mx_cl *cl, const struct mx_program
     return o;
 }
 
-enum { SOURCES_MAX = 9 };
+enum { SOURCES_MAX = MX_PROGRAM_SOURCES };
 
 /* The strings that make up a program: what all share, then its own file; a sequence has all that it may run. */
 static enum moxie_error sources_of(const struct mx_program *p, const struct mx_kernel_source *source[SOURCES_MAX],
@@ -87,6 +87,17 @@ static enum moxie_error sources_of(const struct mx_program *p, const struct mx_k
                            name[i]);
     }
     return MOXIE_OK;
+}
+
+enum moxie_error mx_program_text(const struct mx_cl *cl, const struct mx_program *p, struct mx_program_text *text,
+                                 struct moxie_failure *failure) {
+    const struct mx_kernel_source *source[SOURCES_MAX];
+    const struct options options = options_of(cl, p);
+    enum moxie_error e = sources_of(p, source, &text->sources, failure);
+    for (uint32_t i = 0; !e && i < text->sources; i++)
+        text->source[i] = source[i]->source;
+    memcpy(text->options, options.text, sizeof text->options);
+    return e;
 }
 
 /* ---- Cache ---- */

@@ -15,6 +15,16 @@ uint32_t mx_lane_group(const struct moxie_device_facts *facts);
 enum moxie_error mx_program_get(struct mx_cl *cl, const struct mx_program_key *key, struct mx_program **out,
                                 struct moxie_failure *failure);
 
+/* What a program is built from and with: the texts in their order, and the options. */
+#define MX_PROGRAM_SOURCES 9u /* at most */
+struct mx_program_text {
+    const char *source[MX_PROGRAM_SOURCES];
+    uint32_t sources;
+    char options[184];
+};
+enum moxie_error mx_program_text(const struct mx_cl *cl, const struct mx_program *p, struct mx_program_text *text,
+                                 struct moxie_failure *failure);
+
 /* Makes `p` trust less of the device: the portable primitive in the place of a variant, then its own conversion of
  * halves. False when nothing is left to distrust. mx_program_build then builds it anew; kernels already made stay as
  * they are. */

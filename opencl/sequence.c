@@ -114,7 +114,7 @@ enum moxie_error mx_sequence_case(struct mx_cl *cl, struct mx_launch *launch, co
                                   const char *kernel, const struct mx_case *c, uint8_t *image, size_t image_max,
                                   cl_mem memory, struct moxie_failure *failure) {
     uint32_t args[MX_OP_ARGS], number = kernel_number(kernel), page = (uint32_t)(c->image_bytes / MX_PAGE);
-    if (c->n_args > MX_OP_ARGS || c->image_bytes + 3ull * MX_PAGE > image_max)
+    if (c->n_args > MX_OP_ARGS || c->image_bytes + MX_SEQUENCE_CASE_BYTES > image_max)
         return mx_fail(failure, MOXIE_ERROR_MEMORY, MX_NO_OFFSET, "the known answer of kernel %s has no room", kernel);
     for (uint32_t i = 0; i < c->n_args; i++) {
         const struct mx_case_arg *a = &c->arg[i];
@@ -124,7 +124,7 @@ enum moxie_error mx_sequence_case(struct mx_cl *cl, struct mx_launch *launch, co
             args[i] = a->offset / MX_PAGE * (window ? MX_SEQUENCE_WINDOWS : 1);
     }
     uint32_t *record = (uint32_t *)(image + c->image_bytes);
-    memset(record, 0, 3ull * MX_PAGE);
+    memset(record, 0, MX_SEQUENCE_CASE_BYTES);
     mx_launch_grid(cl, launch, &c->grid);
     mx_sequence_record(kernel, launch, args, c->n_args, record);
     memcpy(record + MX_PAGE / 4, c->counts, sizeof c->counts);

@@ -49,3 +49,14 @@ enum mx_dot mx_device_dot(const struct moxie_device_facts *facts) {
     bool pocl = strcmp(facts->platform, "Portable Computing Language") == 0;
     return pocl && (facts->type & CL_DEVICE_TYPE_CPU) ? processor_dot() : MX_DOT_PORTABLE;
 }
+
+const char *mx_dot_name(uint32_t dot) {
+    switch (dot) {
+    case MX_DOT_AVX2:
+        return "AVX2";
+    case MX_DOT_VNNI512:
+        return "AVX-512 VNNI";
+    default:
+        return "portable";
+    }
+}

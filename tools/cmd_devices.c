@@ -2,7 +2,6 @@
  *
  * moxie devices: what OpenCL offers here, and what of it can be used. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "tools/board.h"
 #include "tools/commands.h"
@@ -10,17 +9,13 @@
 #include "tools/json_out.h"
 #include "tools/report.h"
 
-static void add_fact(void *user, const char *key, const char *text, bool is_number) {
-    json_object_set_new(user, key, is_number ? json_integer((json_int_t)strtoull(text, NULL, 10)) : json_string(text));
-}
-
 static void list_one(uint32_t index, const struct moxie_device_facts *facts, const struct moxie_failure *failure,
                      json_t *list) {
     bool accepted = failure->code == MOXIE_OK;
     if (list) {
         json_t *device = json_pack("{s:i, s:b}", "index", (int)index, "accepted", (int)accepted);
         json_object_set_new(device, "reason", accepted ? json_null() : json_string(failure->what));
-        board_visit(facts, add_fact, device);
+        board_visit(facts, json_fact, device);
         json_array_append_new(list, device);
         return;
     }

@@ -2,6 +2,7 @@
 #include "tools/json_out.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "tools/report.h"
 
@@ -13,4 +14,8 @@ int json_print(json_t *value) {
     json_decref(value);
     putchar('\n');
     return finish_output(failed ? STATUS_FAILED : STATUS_OK);
+}
+
+void json_fact(void *user, const char *key, const char *text, bool is_number) {
+    json_object_set_new(user, key, is_number ? json_integer((json_int_t)strtoull(text, NULL, 10)) : json_string(text));
 }

@@ -5,9 +5,13 @@
 #define TOOL_JSON_OUT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /* Prints `value` and a line end, and releases it; NULL (out of memory, text that is not UTF-8) is reported. An exit
  * status. */
 int json_print(json_t *value);
+
+/* For board_visit: a device's fact, into the object `user`. */
+void json_fact(void *user, const char *key, const char *text, bool is_number);
 
 #endif
