@@ -135,9 +135,14 @@ $(B)/libmoxie_clblast.a: $(call obj,$(CLBLAST_C))
 $(B)/libpack.a: $(call obj,$(PACK_C)) $(B)/sources
 	rm -f $@ && ar rcs $@ $(call obj,$(PACK_C))
 
-# The kernels' scalar twins, and what holds a device against them.
-$(B)/libtwin.a: $(call obj,$(TWIN_C)) $(B)/sources
-	rm -f $@ && ar rcs $@ $(call obj,$(TWIN_C))
+# The kernels' scalar twins, and what holds a device against them; the reproducer's host program is a text in it.
+$(B)/reproduce_text.c: twin/reproduce/reproduce.c
+	@mkdir -p $(@D)
+	{ echo 'extern const char twin_reproduce_text[];'; echo 'const char twin_reproduce_text[] ='; \
+	  sed 's/[\\"?]/\\&/g; s/.*/    "&\\n"/' $<; echo '    "";'; } > $@
+
+$(B)/libtwin.a: $(call obj,$(TWIN_C)) $(B)/obj/reproduce_text.raw.o $(B)/sources
+	rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
 # The public interface has to be enough for the tool itself (tests/test_symbols.sh); only twin/ looks behind it.
 $(B)/moxie: $(call obj,$(TOOL_C)) $(B)/libtwin.a $(B)/libpack.a $(B)/libmoxie_internal.a

@@ -260,6 +260,10 @@ bool mx_program_distrust(struct mx_program *p) {
     return more;
 }
 
+const char *mx_form_name(uint32_t dot, bool half_by_integer) {
+    return half_by_integer ? "portable, halves by integers" : mx_dot_name(dot);
+}
+
 static bool same(const struct mx_program_key *a, const struct mx_program_key *b) {
     return a->format == b->format && a->group == b->group && a->scale == b->scale && a->kv == b->kv &&
            strcmp(a->kernel_file, b->kernel_file) == 0;
@@ -276,12 +280,13 @@ enum moxie_error mx_program_get(struct mx_cl *cl, const struct mx_program_key *k
         return mx_fail(failure, MOXIE_ERROR_MEMORY, MX_NO_OFFSET, "more than %u programs", MX_MAX_PROGRAMS);
     struct moxie_failure why;
     struct mx_program *p = &cl->program[cl->n_programs];
-    *p = (struct mx_program){.key = *key, .dot = cl->facts.dot};
+    *p = (struct mx_program){.key = *key, .dot = cl->facts.dot, .first_dot = cl->facts.dot};
     enum moxie_error e = mx_program_build(cl, p, &why);
     if (e == MOXIE_ERROR_COMPILE && why.cl != 0 && p->dot != MX_DOT_PORTABLE) {
         mx_cl_log(cl, why.what);
         log_replacement(cl, p, "the variant for this processor does not compile, the portable kernel takes its place",
                         why.cl);
+        p->why = MOXIE_ERROR_COMPILE;
         p->dot = MX_DOT_PORTABLE;
         e = mx_program_build(cl, p, &why);
     }

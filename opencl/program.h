@@ -29,6 +29,9 @@ enum moxie_error mx_program_text(const struct mx_cl *cl, const struct mx_program
  * halves. False when nothing is left to distrust. mx_program_build then builds it anew; kernels already made stay as
  * they are. */
 bool mx_program_distrust(struct mx_program *p);
+
+/* "AVX2", "portable", "portable, halves by integers". Static memory. */
+const char *mx_form_name(uint32_t dot, bool half_by_integer);
 enum moxie_error mx_program_build(struct mx_cl *cl, struct mx_program *p, struct moxie_failure *failure);
 
 #endif

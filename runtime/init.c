@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "opencl/known_answers.h"
+#include "opencl/program.h"
 #include "platform/platform.h"
 #include "runtime/crypto.h"
 #include "runtime/engine.h"
@@ -334,4 +335,23 @@ void moxie_engine_plan(const struct moxie *engine, struct moxie_plan *plan, stru
         *plan = engine->plan.facts;
     if (facts)
         *facts = engine->cl.facts;
+}
+
+int moxie_engine_replacement(const struct moxie *engine, uint32_t index, struct moxie_replacement *replacement) {
+    for (uint32_t i = 0; engine && replacement && i < engine->cl.n_programs; i++) {
+        const struct mx_program *p = &engine->cl.program[i];
+        if (p->why == MOXIE_OK || index-- > 0)
+            continue;
+        *replacement = (struct moxie_replacement){.program = p->key.kernel_file,
+                                                  .kernel = p->why_kernel,
+                                                  .format = p->key.format,
+                                                  .group = p->key.group,
+                                                  .scales = p->key.scale,
+                                                  .kv = p->key.kv,
+                                                  .was = mx_form_name(p->first_dot, false),
+                                                  .is = mx_form_name(p->dot, p->half_by_integer),
+                                                  .why = (enum moxie_error)p->why};
+        return 1;
+    }
+    return 0;
 }

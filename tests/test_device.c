@@ -406,24 +406,28 @@ static void test_known_answer(void **state) {
     assert_non_null(strstr(failure.what, "no known answer"));
 }
 
-static void replaced_variant(uint32_t dot, const char *words) {
+static void replaced_variant(uint32_t dot, enum moxie_error why, const char *words) {
     struct mx_launch launch;
     open_checked(&callbacks, dot);
     check_ok(bind_copy(&launch, 1, &failure), failure);
     assert_int_equal(cl.n_programs, 1);
     assert_int_equal(cl.program[0].dot, MX_DOT_PORTABLE);
+    assert_int_equal(cl.program[0].first_dot, dot);
+    assert_int_equal(cl.program[0].why, why);
     assert_non_null(strstr(product.log, words));
     assert_non_null(strstr(product.log, "portable"));
 }
 
 static void test_wrong_variant(void **state) {
     (void)state;
-    replaced_variant(1, "wrong bits");
+    replaced_variant(1, MOXIE_ERROR_KNOWN_ANSWER, "wrong bits");
+    assert_string_equal(cl.program[0].why_kernel, "mx_kv_copy");
 }
 
 static void test_variant_does_not_compile(void **state) {
     (void)state;
-    replaced_variant(2, "does not compile");
+    replaced_variant(2, MOXIE_ERROR_COMPILE, "does not compile");
+    assert_null(cl.program[0].why_kernel);
 }
 
 /* ---- Cache ---- */

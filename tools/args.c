@@ -89,7 +89,7 @@ static const struct arg *row(const struct args *a, size_t i) {
 }
 
 static bool is_place(const struct arg *arg) {
-    return arg->kind == ARG_PLACE || arg->kind == ARG_PLACE_OPTIONAL;
+    return arg->kind == ARG_PLACE || arg->kind == ARG_PLACE_OPTIONAL || arg->kind == ARG_PLACES;
 }
 
 /* The option that `text` ("--name", "--name=value", "-n") names; NULL: none. */
@@ -120,7 +120,7 @@ static void print_help(const struct args *a, const char *command) {
     printf("usage: moxie %s", command);
     for (size_t i = 0; (arg = row(a, i)); i++) {
         if (is_place(arg)) {
-            printf(arg->kind == ARG_PLACE ? " %s" : " [%s]", arg->name);
+            printf(arg->kind == ARG_PLACE ? " %s" : arg->kind == ARG_PLACES ? " [%s]..." : " [%s]", arg->name);
         } else if (arg->required) {
             printf(" %s %s", arg->alias ? arg->alias : arg->name, arg->value);
         }
@@ -152,7 +152,13 @@ static bool complete(const struct args *a, const bool *seen, int *status) {
 static bool take_place(const struct args *a, bool *seen, const char *text, int *status) {
     const struct arg *arg;
     for (size_t i = 0; (arg = row(a, i)); i++) {
-        if (is_place(arg) && !seen[i]) {
+        if (arg->kind == ARG_PLACES) {
+            struct arg_places *places = arg->out;
+            if (places->count < sizeof(places->text) / sizeof(places->text[0])) {
+                places->text[places->count++] = text;
+                return true;
+            }
+        } else if (is_place(arg) && !seen[i]) {
             seen[i] = true;
             return set_value(arg, text, status);
         }

@@ -17,6 +17,12 @@ enum arg_kind {
     ARG_CHOICE, /* uint32_t *: index of one of `choices` */
     ARG_PLACE,  /* const char **: a positional argument, called by its name */
     ARG_PLACE_OPTIONAL,
+    ARG_PLACES, /* struct arg_places *: any number of them, the last row of places */
+};
+
+struct arg_places {
+    const char *text[16];
+    uint32_t count;
 };
 
 struct arg {

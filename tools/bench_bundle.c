@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L // unlink, getpid
+#define _POSIX_C_SOURCE 200809L // unlink
 #include "tools/bench_bundle.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "pack/pack.h"
@@ -33,26 +32,16 @@ static int make(uint32_t shape, uint32_t group, const char *path, const struct p
     return ok ? STATUS_OK : report_error(e.code, "%s", e.text);
 }
 
-/* Is there room for `bytes` and as much again? */
-static bool has_room(const char *folder, uint64_t bytes) {
-    struct statvfs st;
-    return statvfs(folder, &st) == 0 && (uint64_t)st.f_bavail * st.f_frsize / 2 > bytes;
-}
-
-/* A file name that no other run uses: in memory where there is room, else in the cache folder. */
-static int temporary_path(char path[PATH_BYTES], uint64_t bytes) {
-    char name[64], folder[PATH_BYTES] = "/dev/shm";
-    snprintf(name, sizeof(name), "moxie-bench-%ld", (long)getpid());
-    bool ok = has_room(folder, bytes) || (path_cache(folder, "bench") && path_make_folder(folder));
-    return ok && path_join(path, folder, name) ? STATUS_OK
-                                               : report_tool("there is no cache folder: %s", strerror(errno));
-}
-
 int bench_bundle_open(struct engine *engine, uint32_t shape, uint32_t group, const char *keep) {
     struct pk_error e = {0};
     char path[PATH_BYTES];
     struct pk_key key = {{0}, {0}};
-    int status = keep ? signing_key_read(&key, NULL) : temporary_path(path, synthetic_bytes(shape));
+    int status = STATUS_OK;
+    if (keep) {
+        status = signing_key_read(&key, NULL);
+    } else if (!path_scratch(path, "bench", synthetic_bytes(shape))) {
+        status = report_tool("there is no cache folder: %s", strerror(errno));
+    }
     if (status == STATUS_OK && !keep && !pk_key_generate(&key, &e)) {
         status = report_error(e.code, "%s", e.text);
     }

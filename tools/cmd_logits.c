@@ -2,12 +2,12 @@
  *
  * moxie logits: the logits at every position, as a NumPy array. */
 #include <errno.h>
-#include <mbedtls/sha256.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tools/commands.h"
+#include "tools/digest.h"
 #include "tools/engine.h"
 #include "tools/input.h"
 #include "tools/interrupt.h"
@@ -24,7 +24,7 @@ struct logits {
     uint32_t chunk, batch;
     struct moxie_entry *entries; /* (batch * chunk) */
     struct out_file out;
-    mbedtls_sha256_context sha;
+    struct digest digest;
 };
 
 /* NumPy format 1.0: magic, version, length of the header; the header ends at a multiple of 64 bytes. */
@@ -70,10 +70,11 @@ static bool write_row(struct logits *l, const float *row) {
                 bytes[n + k] = (uint8_t)(v >> (8 * k));
             }
         }
-        if (fwrite(bytes, 1, n, l->out.file) != n || mbedtls_sha256_update_ret(&l->sha, bytes, n) != 0) {
+        if (fwrite(bytes, 1, n, l->out.file) != n) {
             return false;
         }
     }
+    digest_row(&l->digest, row, l->engine.model.vocab);
     return true;
 }
 
@@ -110,16 +111,12 @@ static int write_file(struct logits *l) {
         out_file_discard(&l->out);
         return status;
     }
-    uint8_t digest[32];
-    mbedtls_sha256_finish_ret(&l->sha, digest);
+    char hex[65];
+    digest_end(&l->digest, hex);
     if (!out_file_commit(&l->out)) {
         return report_tool("%s: %s", l->out_path, strerror(errno));
     }
-    printf("%s: %zu x %u, SHA-256 of the data ", l->out_path, l->count, l->engine.model.vocab);
-    for (int i = 0; i < 32; i++) {
-        printf("%02x", digest[i]);
-    }
-    printf("\n");
+    printf("%s: %zu x %u, SHA-256 of the data %s\n", l->out_path, l->count, l->engine.model.vocab, hex);
     return finish_output(STATUS_OK);
 }
 
@@ -181,11 +178,9 @@ int cmd_logits(int argc, char **argv) {
         return status;
     }
     interrupt_install();
-    mbedtls_sha256_init(&l.sha);
-    mbedtls_sha256_starts_ret(&l.sha, 0);
+    digest_begin(&l.digest);
     status = logits(&l, &options);
     engine_close(&l.engine);
-    mbedtls_sha256_free(&l.sha);
     free(l.entries);
     free(l.tokens);
     return status;

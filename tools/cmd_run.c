@@ -34,22 +34,31 @@ static int encode(struct writer *w, const char *text, size_t bytes, bool special
     return STATUS_OK;
 }
 
-static int run(struct engine *e, const char *prompt, bool specials, bool ids, bool stats,
-               const struct sampling_options *sampling) {
+/* What the options of this command say. */
+struct wishes {
+    const char *prompt;
+    bool specials, ids, stats, fingerprint;
+};
+
+static int run(struct engine *e, const struct wishes *o, const struct sampling_options *sampling) {
     struct writer w;
+    struct digest digest;
+    char hex[65];
     int status = STATUS_FAILED;
-    size_t bytes = strlen(prompt);
-    char *read = strcmp(prompt, "-") == 0 ? input_read(prompt, &bytes, &status) : NULL;
-    if (strcmp(prompt, "-") == 0 && !read) {
+    size_t bytes = strlen(o->prompt);
+    char *read = strcmp(o->prompt, "-") == 0 ? input_read(o->prompt, &bytes, &status) : NULL;
+    if (strcmp(o->prompt, "-") == 0 && !read) {
         return status;
     }
     if (!writer_open(&w, e, sampling)) {
         free(read);
         return STATUS_FAILED;
     }
-    w.print_ids = ids;
+    digest_begin(&digest);
+    w.logits = o->fingerprint ? &digest : NULL;
+    w.print_ids = o->ids;
     w.continues = true;
-    status = encode(&w, read ? read : prompt, bytes, specials);
+    status = encode(&w, read ? read : o->prompt, bytes, o->specials);
     if (status == STATUS_OK) {
         enum written why = writer_run(&w, sampling->limit, &status);
         if (w.written) {
@@ -58,10 +67,14 @@ static int run(struct engine *e, const char *prompt, bool specials, bool ids, bo
         if (why == WRITTEN_FULL) {
             report_note("stopped: the context of %u tokens is full (see --context)", e->plan.context);
         }
-        if (stats && w.read_s > 0) {
+        if (o->stats && w.read_s > 0) {
             writer_print_speed(&w);
         }
         status = finish_output(status);
+    }
+    digest_end(&digest, hex);
+    if (o->fingerprint) {
+        fprintf(stderr, "SHA-256 of the logits of %u tokens: %s\n", w.rows, hex);
     }
     writer_close(&w);
     free(read);
@@ -72,16 +85,17 @@ int cmd_run(int argc, char **argv) {
     struct engine_options options = {0};
     struct sampling_options sampling = SAMPLING_UNSET;
     sampling.limit = DEFAULT_TOKENS;
-    const char *prompt = NULL;
-    bool ids = false, specials = false, stats = false;
+    struct wishes wishes = {.prompt = NULL};
     const struct arg table[] = {
         {"BUNDLE", .kind = ARG_PLACE, .out = &options.bundle, .help = "a file made by moxie pack"},
-        {"--prompt", .alias = "-p", .kind = ARG_TEXT, .out = &prompt, .value = "TEXT", .required = true,
+        {"--prompt", .alias = "-p", .kind = ARG_TEXT, .out = &wishes.prompt, .value = "TEXT", .required = true,
          .help = "what to continue; - reads standard input"},
-        {"--ids", .kind = ARG_FLAG, .out = &ids, .help = "print token ids, the end token too, instead of text"},
-        {"--specials", .kind = ARG_FLAG, .out = &specials,
+        {"--ids", .kind = ARG_FLAG, .out = &wishes.ids, .help = "print token ids, the end token too, instead of text"},
+        {"--specials", .kind = ARG_FLAG, .out = &wishes.specials,
          .help = "recognise control tokens such as <|im_end|> in TEXT"},
-        {"--stats", .kind = ARG_FLAG, .out = &stats, .help = "tell tokens per second"},
+        {"--stats", .kind = ARG_FLAG, .out = &wishes.stats, .help = "tell tokens per second"},
+        {"--fingerprint", .kind = ARG_FLAG, .out = &wishes.fingerprint,
+         .help = "tell the SHA-256 of the logits that the tokens were chosen from"},
         {.kind = ARG_END},
     };
     struct sampling_args shared = sampling_args(&sampling, &options);
@@ -100,7 +114,7 @@ int cmd_run(int argc, char **argv) {
     struct moxie_config config = MOXIE_CONFIG;
     status = engine_open(&engine, &options, &config);
     if (status == STATUS_OK) {
-        status = run(&engine, prompt, specials, ids, stats, &sampling);
+        status = run(&engine, &wishes, &sampling);
     }
     engine_close(&engine);
     return status;

@@ -14,6 +14,7 @@ int cmd_chat(int argc, char **argv);
 int cmd_logits(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_selftest(int argc, char **argv);
+int cmd_conform(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 
 #endif

@@ -89,6 +89,17 @@ int engine_open(struct engine *e, const struct engine_options *o, struct moxie_c
     return status ? status : engine_start(e, o, config);
 }
 
+/* The bits are right in spite of them, but somebody may wonder about the speed. */
+static void tell_replacements(const struct engine *e) {
+    struct moxie_replacement r;
+    for (uint32_t i = 0; moxie_engine_replacement(e->moxie, i, &r); i++) {
+        report_note(
+            "kernel %s: the form for %s %s on this device, the one called %s takes its place (moxie selftest tells "
+            "more)",
+            r.kernel ? r.kernel : r.program, r.was, r.kernel ? "gives wrong bits" : "does not compile", r.is);
+    }
+}
+
 int engine_start(struct engine *e, const struct engine_options *o, struct moxie_config *config) {
     engine_threads(o->threads);
     config->device = o->device;
@@ -102,15 +113,15 @@ int engine_start(struct engine *e, const struct engine_options *o, struct moxie_
     callbacks.cache_store = on_cache_store;
     callbacks.progress = on_progress;
     callbacks.log = on_log;
-    struct moxie_failure failure = {0};
-    enum moxie_error code = moxie_init(&e->moxie, &e->bundle, config, NULL, &callbacks, &failure);
+    enum moxie_error code = moxie_init(&e->moxie, &e->bundle, config, NULL, &callbacks, &e->failure);
     progress_end(&e->progress);
     if (code != MOXIE_OK) {
         e->moxie = NULL;
         fputs(e->log, stderr);
-        return report_failure(&failure);
+        return report_failure(&e->failure);
     }
     moxie_engine_plan(e->moxie, &e->plan, &e->facts);
+    tell_replacements(e);
     interrupt_engine(e->moxie);
     return STATUS_OK;
 }

@@ -36,7 +36,8 @@ struct engine {
     struct kernel_cache cache;
     struct progress progress;
     bool opened, verbose;
-    char log[16384]; /* the library's diagnostics, shown when init fails */
+    char log[16384];              /* the library's diagnostics, shown when init fails */
+    struct moxie_failure failure; /* of init */
 };
 
 /* Opens the bundle only. An exit status, reported; to be closed in any case. */

@@ -97,6 +97,10 @@ static enum written read_new(struct writer *w, int *status) {
     uint32_t length = moxie_sequence_length(moxie, 0);
     enum moxie_error code = moxie_prefill(moxie, 0, w->ids + length, w->count - length, &failure);
     if (code == MOXIE_OK) {
+        if (w->logits) {
+            digest_row(w->logits, moxie_logits(moxie, 0), w->engine->model.vocab);
+            w->rows++;
+        }
         return WRITTEN_GOING;
     }
     *status = code == MOXIE_ERROR_CANCELLED ? STATUS_INTERRUPTED : report_failure(&failure);

@@ -5,6 +5,7 @@
 #define TOOL_GENERATE_H
 
 #include "tools/args.h"
+#include "tools/digest.h"
 #include "tools/engine.h"
 
 /* Options of sampling, as on the command line; negative or UNSET = the bundle's own default. */
@@ -35,6 +36,8 @@ struct writer {
     double read_s, written_s; /* their time in seconds */
     double first_s;           /* until the first token: of the program the first time, then of writer_run */
     double since;             /* what first_s counts from; 0: now */
+    struct digest *logits;    /* of the rows that tokens are chosen from; NULL: none is made */
+    uint32_t rows;            /* in it */
 };
 
 enum written {

@@ -25,6 +25,7 @@ static const struct {
     {"logits", "write the logits at every position of a list of tokens", cmd_logits},
     {"bench", "measure tokens per second beside the machine's read bandwidth", cmd_bench},
     {"selftest", "compare every kernel of a device with its scalar twin", cmd_selftest},
+    {"conform", "run all that shows whether a device gives the right bits, and report it", cmd_conform},
     {"devices", "list the OpenCL devices and whether they can be used", cmd_devices},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L // mkstemp, fsync, fdopen
+#define _POSIX_C_SOURCE 200809L // mkstemp, fsync, fdopen, getpid
 #include "tools/paths.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static bool fits(int printed) {
@@ -48,6 +49,18 @@ bool path_make_folder(const char *path) {
             return true;
         }
     }
+}
+
+static bool has_room(const char *folder, uint64_t bytes) {
+    struct statvfs st;
+    return statvfs(folder, &st) == 0 && (uint64_t)st.f_bavail * st.f_frsize / 2 > bytes;
+}
+
+bool path_scratch(char out[PATH_BYTES], const char *name, uint64_t bytes) {
+    char file[96], folder[PATH_BYTES] = "/dev/shm";
+    snprintf(file, sizeof(file), "moxie-%s-%ld", name, (long)getpid());
+    bool ok = has_room(folder, bytes) || (path_cache(folder, name) && path_make_folder(folder));
+    return ok && path_join(out, folder, file);
 }
 
 bool out_file_open(struct out_file *f, const char *path) {

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #define PATH_BYTES 4096
@@ -19,6 +20,10 @@ bool path_join(char out[PATH_BYTES], const char *folder, const char *name);
 
 /* Makes a folder and those above it, for this user only (0700). False: see errno. */
 bool path_make_folder(const char *path);
+
+/* A file name that no other run uses, for something of about `bytes` that is soon gone: in memory where there is room
+ * for twice as much, else in the cache folder. False: see errno. */
+bool path_scratch(char out[PATH_BYTES], const char *name, uint64_t bytes);
 
 /* A file under a temporary name in the folder of its destination. */
 struct out_file {

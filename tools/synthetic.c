@@ -15,13 +15,7 @@
 
 static const uint8_t first_dense[28] = {1}; /* DeepSeekMoE's layers */
 
-static const struct shape {
-    const char *architecture;
-    uint32_t hidden, layers, heads, kv_heads, head_dim, vocab, positions;
-    float rope_theta, rms_eps;
-    bool tied;
-    struct pk_ffn ffn;
-} shapes[] = {
+static const struct synthetic_shape shapes[] = {
     // The published config.json of each, in the order of the names; "tiny" is for trying the command.
     {"qwen2_moe", 2048, 24, 16, 16, 128, 151936, 8192, 1e6f, 1e-6f,
      .ffn = {.routed = 60, .top_k = 4, .width = 1408, .shared_width = 5632, .shared_gate = true}},
@@ -44,18 +38,18 @@ const char *const synthetic_shapes[] = {
     "qwen3-30b-a3b",     "smollm2-135m",   "tiny",       NULL,
 };
 
-/* The pool: Q4_0 blocks, then floats. A tensor begins somewhere in the first SLACK bytes, each elsewhere. Where more
- * than a block's 32 weights share a scale it is that of their first block. */
+/* The pool: blocks of the matrices' type, then floats. A tensor begins somewhere in the first half of what it may
+ * overlap with others, each elsewhere. */
 #define SLACK_BLOCKS (1u << 18)
-#define RANDOM_FLOATS (1u << 20) /* small ones, for routers and biases */
-#define ONES (1u << 14)          /* for norms */
-#define BLOCK_BYTES 18u          /* half scale, 32 nibbles */
+#define RANDOM_FLOATS (1u << 21) /* small ones, for routers and biases */
+#define NEAR_ONE (1u << 15)      /* for norms */
 
 struct builder {
     struct pk_source *s;
-    uint64_t random_at, ones_at; /* where the floats begin in the pool */
+    const struct synthetic_kind *kind;
+    uint64_t random_at, near_one_at; /* where the floats begin in the pool */
+    uint64_t slack;                  /* blocks among which a matrix may begin */
     uint64_t state;
-    uint32_t group; /* weights that share a scale */
     struct pk_error *e;
 };
 
@@ -66,35 +60,100 @@ static uint64_t next_random(uint64_t *state) {
     return *state;
 }
 
-/* Scales from 2^-8 to 2^-7 give weights with a deviation near 1/40, as trained matrices of this size have. */
-static void fill_blocks(uint8_t *pool, uint64_t blocks, uint64_t *state) {
-    for (uint64_t i = 0; i < blocks; i++, pool += BLOCK_BYTES) {
-        uint64_t scale = next_random(state), low = next_random(state), high = next_random(state);
-        pool[0] = (uint8_t)scale;
-        pool[1] = (uint8_t)(0x1c | (scale >> 8 & 3));
-        memcpy(pool + 2, &low, 8);
-        memcpy(pool + 10, &high, 8);
+static void put16(uint8_t *to, uint32_t bits) {
+    to[0] = (uint8_t)bits;
+    to[1] = (uint8_t)(bits >> 8);
+}
+
+/* A half from 2^e to 2^(e+1), of ten random bits; in wide kinds one of 64 is subnormal. */
+static void put_half(const struct synthetic_kind *kind, uint8_t *to, int e, uint64_t random) {
+    const bool edge = kind->wide && (random >> 10) % 64 == 0;
+    put16(to, (edge ? 0 : (uint32_t)(e + 15) << 10) | (random & 0x3ff));
+}
+
+/* A float as large as a weight, exact in its type. Wide: one of 64 lies near the smallest that a bundle has. */
+static void put_weight(const struct synthetic_kind *kind, uint8_t *to, uint64_t random) {
+    const int32_t v = (int32_t)(random & 0xffffff) - 0x800000; // 24 bits
+    const bool edge = kind->wide && (random >> 24) % 64 == 0;
+    const float scale = kind->wide ? 0x1p-25f : 0x1p-27f; // within 1/4, 1/16 of 0
+    const int32_t drop = kind->type == PK_F32   ? 1
+                         : kind->type == PK_F16 ? 0x2000
+                                                : 0x10000; // what the type cannot hold
+    float value = (float)(v / drop) * ((float)drop * scale);
+    value = edge && kind->type != PK_F16 ? value * 0x1p-35f : value;
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    if (kind->type == PK_F32) {
+        memcpy(to, &bits, 4);
+    } else if (kind->type == PK_BF16) { // seven bits and the sign
+        put16(to, bits >> 16);
+    } else if (edge || !(bits & 0x7fffffff)) {
+        put16(to, (bits >> 16 & 0x8000) | (random & 0x3ff));
+    } else {
+        put16(to, (bits >> 16 & 0x8000) | ((bits >> 23 & 0xff) - 112) << 10 | (bits >> 13 & 0x3ff));
     }
 }
 
-static void fill_floats(uint8_t *random, uint8_t *ones, uint64_t *state) {
-    const float one = 1;
-    for (uint32_t i = 0; i < RANDOM_FLOATS; i++) {
-        float value = ((float)(next_random(state) >> 40) - 8388608.0f) * (1.0f / 8388608.0f / 16); // within 1/16 of 0
-        memcpy(random + 4ull * i, &value, 4);
+/* One block of any type that this makes. */
+static void fill_block(const struct synthetic_kind *kind, uint8_t *block, uint64_t *state) {
+    const uint64_t random = next_random(state), more = next_random(state);
+    const uint32_t bytes = pk_type_bytes(kind->type), head = kind->type == PK_Q4_K   ? 4
+                                                             : kind->type == PK_Q4_1 ? 4
+                                                             : kind->type == PK_Q4_Z ? 3
+                                                                                     : 2;
+    const int e = kind->wide ? -6 : -8; // 4 random bits times 2^-8 to 2^-7: a deviation near 1/40
+    if (pk_type_elements(kind->type) == 1) {
+        put_weight(kind, block, random);
+        return;
     }
-    for (uint32_t i = 0; i < ONES; i++) {
-        memcpy(ones + 4ull * i, &one, 4);
+    for (uint32_t at = head; at < bytes; at++) {
+        block[at] = (uint8_t)(next_random(state) >> 20);
+        if (kind->type == PK_Q8_0 && block[at] == 0x80) {
+            block[at] = 0x81; // -128 is no code of a bundle
+        }
+    }
+    switch (kind->type) {
+    case PK_Q8_0:
+        put_half(kind, block, e - 4, random);
+        break;
+    case PK_Q4_1: // minimums that put 0 near the middle of the codes
+        put_half(kind, block, e, random);
+        put_half(kind, block + 2, e + 3, more);
+        block[3] |= more >> 40 & 3 ? 0x80 : 0;
+        break;
+    case PK_Q4_K: // times six bits
+        put_half(kind, block, e - 5, random);
+        put_half(kind, block + 2, e - 2, more);
+        break;
+    case PK_Q4_Z:
+        put_half(kind, block, e, random);
+        block[2] = more & 15;
+        break;
+    default:
+        put_half(kind, block, e, random);
+    }
+}
+
+static void fill_floats(uint8_t *random, uint8_t *near_one, uint64_t *state) {
+    for (uint32_t i = 0; i < RANDOM_FLOATS + NEAR_ONE; i++) {
+        float value = ((float)(next_random(state) >> 40) - 8388608.0f) * (1.0f / 8388608.0f / 16); // within 1/16 of 0
+        float one = 1 + value;
+        if (i < RANDOM_FLOATS) {
+            memcpy(random + 4ull * i, &value, 4);
+        } else {
+            memcpy(near_one + 4ull * (i - RANDOM_FLOATS), &one, 4);
+        }
     }
 }
 
 /* Adds the pool as the source's only file. */
-static bool add_pool(struct builder *b, uint64_t largest) {
-    uint64_t blocks = largest / PK_BLOCK + SLACK_BLOCKS, bytes = blocks * BLOCK_BYTES;
+static bool add_pool(struct builder *b, uint64_t elements) {
+    const uint32_t block = pk_type_bytes(b->kind->type);
+    uint64_t blocks = elements / pk_type_elements(b->kind->type) + b->slack, bytes = blocks * block;
     uint32_t index;
     b->random_at = (bytes + 63) / 64 * 64;
-    b->ones_at = b->random_at + 4ull * RANDOM_FLOATS;
-    bytes = b->ones_at + 4ull * ONES;
+    b->near_one_at = b->random_at + 4ull * RANDOM_FLOATS;
+    bytes = b->near_one_at + 4ull * NEAR_ONE;
     struct pk_file f = {.path = strdup(b->s->path), .fd = memfd_create("moxie", MFD_CLOEXEC), .bytes = bytes};
     uint8_t *pool = f.path && f.fd >= 0 && ftruncate(f.fd, (off_t)bytes) == 0
                         ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, f.fd, 0)
@@ -105,13 +164,15 @@ static bool add_pool(struct builder *b, uint64_t largest) {
         pk_file_close(&f);
         return false;
     }
-    fill_blocks(pool, blocks, &b->state);
-    fill_floats(pool + b->random_at, pool + b->ones_at, &b->state);
+    for (uint64_t i = 0; i < blocks; i++) {
+        fill_block(b->kind, pool + i * block, &b->state);
+    }
+    fill_floats(pool + b->random_at, pool + b->near_one_at, &b->state);
     munmap(pool, bytes);
     return pk_source_add_file(b->s, f, &index, b->e);
 }
 
-/* Adds a tensor: type PK_Q4_0, or PK_F32 with values that are random or 1. */
+/* Adds a tensor that begins at `start`. */
 static bool add(struct builder *b, enum pk_type type, uint64_t start, uint64_t rows, uint64_t cols, const char *format,
                 ...) __attribute__((format(printf, 6, 7)));
 
@@ -126,16 +187,22 @@ static bool add(struct builder *b, enum pk_type type, uint64_t start, uint64_t r
     uint32_t n_dims = rows > 1 ? 2 : 1;
     struct pk_tensor *t =
         pk_source_add(b->s, name, type, pk_type_name(type), n_dims, n_dims == 2 ? dims : dims + 1, 0, start, b->e);
-    if (t && type == PK_Q4_0) {
-        t->group = b->group;
+    if (t && pk_type_elements(type) > 1) {
+        t->group = b->kind->group;
     }
     return t != NULL;
 }
 
+/* Somewhere in the first `n` of things that are `bytes` long. */
+static uint64_t somewhere(struct builder *b, uint64_t n, uint32_t bytes) {
+    return next_random(&b->state) % n * bytes;
+}
+
 #define MATRIX(b, rows, cols, ...)                                                                                     \
-    add(b, PK_Q4_0, next_random(&(b)->state) % SLACK_BLOCKS * BLOCK_BYTES, rows, cols, __VA_ARGS__)
-#define FLOATS(b, rows, cols, ...) add(b, PK_F32, (b)->random_at, rows, cols, __VA_ARGS__)
-#define NORM(b, cols, ...) add(b, PK_F32, (b)->ones_at, 1, cols, __VA_ARGS__)
+    add(b, (b)->kind->type, somewhere(b, (b)->slack, pk_type_bytes((b)->kind->type)), rows, cols, __VA_ARGS__)
+#define FLOATS(b, rows, cols, ...)                                                                                     \
+    add(b, PK_F32, (b)->random_at + somewhere(b, RANDOM_FLOATS / 2, 4), rows, cols, __VA_ARGS__)
+#define NORM(b, cols, ...) add(b, PK_F32, (b)->near_one_at + somewhere(b, NEAR_ONE / 2, 4), 1, cols, __VA_ARGS__)
 
 static bool add_mlp(struct builder *b, uint64_t width, const char *prefix) {
     uint64_t hidden = b->s->model.hidden;
@@ -189,9 +256,20 @@ static bool add_ffn(struct builder *b, uint32_t l) {
             FLOATS(b, 1, hidden, "model.layers.%u.mlp.shared_expert_gate.weight", l));
 }
 
+/* Elements of the largest matrix. */
+static uint64_t largest(const struct pk_source *s) {
+    const struct mx_model *m = &s->model;
+    uint64_t rows = m->vocab > m->heads * m->head_dim ? m->vocab : m->heads * m->head_dim;
+    rows = s->shared_width > rows ? s->shared_width : rows;
+    for (uint32_t l = 0; l < m->layers; l++) {
+        rows = s->layers[l].width > rows ? s->layers[l].width : rows;
+    }
+    return rows * m->hidden;
+}
+
 static bool add_all(struct builder *b) {
     const struct mx_model *m = &b->s->model;
-    if (!add_pool(b, (uint64_t)m->vocab * m->hidden) || !MATRIX(b, m->vocab, m->hidden, "model.embed_tokens.weight") ||
+    if (!add_pool(b, largest(b->s)) || !MATRIX(b, m->vocab, m->hidden, "model.embed_tokens.weight") ||
         !NORM(b, m->hidden, "model.norm.weight") || !(m->tied || MATRIX(b, m->vocab, m->hidden, "lm_head.weight"))) {
         return false;
     }
@@ -203,15 +281,19 @@ static bool add_all(struct builder *b) {
     return pk_source_sort(b->s, b->e);
 }
 
-struct pk_source *synthetic_open(uint32_t shape, uint32_t group, struct pk_error *e) {
-    const struct shape *from = &shapes[shape];
-    struct builder b = {.s = calloc(1, sizeof(*b.s)), .state = 0x9e3779b97f4a7c15u, .group = group, .e = e};
-    if (!b.s || !(b.s->path = strdup(synthetic_shapes[shape]))) {
+struct pk_source *synthetic_make(const char *name, const struct synthetic_shape *from,
+                                 const struct synthetic_kind *kind, struct pk_error *e) {
+    struct builder b = {.s = calloc(1, sizeof(*b.s)), .kind = kind, .slack = SLACK_BLOCKS, .e = e};
+    b.state = 0x9e3779b97f4a7c15u;
+    for (const char *c = name; *c; c++) {
+        b.state = (b.state ^ (uint8_t)*c) * 0x100000001b3u;
+    }
+    if (!b.s || !(b.s->path = strdup(name))) {
         free(b.s);
         return pk_fail_memory(e);
     }
     struct mx_model *m = &b.s->model;
-    pk_model_set_id(m, synthetic_shapes[shape]);
+    pk_model_set_id(m, name);
     snprintf(m->architecture, sizeof(m->architecture), "%s", from->architecture);
     m->hidden = from->hidden;
     m->layers = from->layers;
@@ -232,8 +314,13 @@ struct pk_source *synthetic_open(uint32_t shape, uint32_t group, struct pk_error
     return b.s;
 }
 
+struct pk_source *synthetic_open(uint32_t shape, uint32_t group, struct pk_error *e) {
+    const struct synthetic_kind kind = {.type = PK_Q4_0, .group = group};
+    return synthetic_make(synthetic_shapes[shape], &shapes[shape], &kind, e);
+}
+
 uint64_t synthetic_bytes(uint32_t shape) {
-    const struct shape *s = &shapes[shape];
+    const struct synthetic_shape *s = &shapes[shape];
     const struct pk_ffn *f = &s->ffn;
     uint64_t weights = (uint64_t)s->vocab * s->hidden * (s->tied ? 1 : 2);
     for (uint32_t l = 0; l < s->layers; l++) {
@@ -241,5 +328,5 @@ uint64_t synthetic_bytes(uint32_t shape) {
         weights += (uint64_t)s->hidden * s->head_dim * 2 * (s->heads + s->kv_heads);
         weights += 3ull * s->hidden * (dense ? f->dense_width : (uint64_t)f->routed * f->width + f->shared_width);
     }
-    return weights / PK_BLOCK * BLOCK_BYTES;
+    return weights / PK_BLOCK * pk_type_bytes(PK_Q4_0);
 }

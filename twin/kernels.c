@@ -87,3 +87,10 @@ uint32_t twin_parameters(const struct twin_kernel *k, struct twin_parameter list
     const char *at = source ? strstr(source->source, start) : NULL, *end = at ? strchr(at, ')') : NULL;
     return end ? parse_list(at + strlen(start), end, list, 0) : 0;
 }
+
+uint32_t twin_element_bytes(const struct twin_kernel *k, const struct twin_parameter *p) {
+    enum { HALF = 1 }; /* of the kinds of keys and values */
+    if (strstr(p->name, "_cache"))
+        return k->key.kv == HALF ? 2 : 4;
+    return strcmp(p->type, "char") == 0 || strcmp(p->type, "uchar") == 0 ? 1 : 4;
+}

@@ -27,4 +27,7 @@ struct twin_parameter {
 /* The parameters of k in order. Returns their number, 0 when the source has no such kernel. */
 uint32_t twin_parameters(const struct twin_kernel *k, struct twin_parameter list[MX_MAX_ARGS]);
 
+/* Bytes of an element of the parameter, as a comparison counts them: those of what lies there. */
+uint32_t twin_element_bytes(const struct twin_kernel *k, const struct twin_parameter *p);
+
 #endif

@@ -70,8 +70,8 @@ static uint32_t forms_of(const struct tester *r, const struct twin_kernel *k, st
 
 static void name_form(const struct tester *r, const struct mx_program *p, const char *kernel, char name[64]) {
     const bool product = strcmp(kernel, "mx_linear") == 0 && p->key.format <= MX_KF_I8;
-    snprintf(name, 64, "%s%s, %s", mx_dot_name(product ? p->dot : MX_DOT_PORTABLE),
-             p->half_by_integer ? ", halves by integers" : "", mx_lane_group(&r->cl) ? "lanes" : "vectors");
+    snprintf(name, 64, "%s, %s", mx_form_name(product ? p->dot : MX_DOT_PORTABLE, p->half_by_integer),
+             mx_lane_group(&r->cl) ? "lanes" : "vectors");
 }
 
 /* ---- Cases ---- */
@@ -94,8 +94,9 @@ static bool is_place(const char *name) {
 }
 
 static void describe(const struct mx_case *c, const struct twin_parameter *parameter, char *text, size_t size) {
-    static const char *const counts[MX_COUNTS] = {[MX_TOKENS] = "rows",     [MX_LOGITS] = "rows",   [MX_JOBS] = "jobs",
-                                                  [MX_ENTRIES] = "entries", [MX_COPIES] = "copies", [MX_LEAVES] = "sets"};
+    static const char *const counts[MX_COUNTS] = {
+        [MX_TOKENS] = "rows",     [MX_LOGITS] = "rows",   [MX_JOBS] = "jobs",
+        [MX_ENTRIES] = "entries", [MX_COPIES] = "copies", [MX_LEAVES] = "sets"};
     size_t used = 0;
     text[0] = '\0';
     for (uint32_t i = 0; i < MX_COUNTS && used < size; i++)
@@ -103,13 +104,8 @@ static void describe(const struct mx_case *c, const struct twin_parameter *param
             used += (size_t)snprintf(text + used, size - used, "%s%u %s", used ? ", " : "", c->counts[i], counts[i]);
     for (uint32_t i = 0; i < c->n_args && used < size; i++)
         if (c->arg[i].kind == MX_ARG_U32 && !is_place(parameter[i].name))
-            used += (size_t)snprintf(text + used, size - used, "%s%s %u", used ? ", " : "", parameter[i].name, c->arg[i].u);
-}
-
-static uint32_t element_bytes(const struct twin_kernel *k, const struct twin_parameter *p) {
-    if (strstr(p->name, "_cache"))
-        return k->key.kv == MX_KF_KV_F16 ? 2 : 4;
-    return strcmp(p->type, "char") == 0 || strcmp(p->type, "uchar") == 0 ? 1 : 4;
+            used +=
+                (size_t)snprintf(text + used, size - used, "%s%s %u", used ? ", " : "", parameter[i].name, c->arg[i].u);
 }
 
 static uint32_t pattern(const uint8_t *image, size_t at, uint32_t bytes) {
@@ -128,7 +124,7 @@ static void find(const struct tester *r, const struct twin_kernel *k, const stru
     for (uint32_t i = 0; i < c->n_args && !d->wrong; i++) {
         if (c->arg[i].kind != MX_ARG_MEM)
             continue;
-        const uint32_t bytes = element_bytes(k, &parameter[i]), n = c->arg[i].bytes / bytes;
+        const uint32_t bytes = twin_element_bytes(k, &parameter[i]), n = c->arg[i].bytes / bytes;
         for (uint32_t j = 0; j < n; j++) {
             const size_t at = c->arg[i].offset + (size_t)j * bytes;
             if (memcmp(r->after + at, r->expected + at, bytes) == 0 || d->wrong++)

@@ -6,6 +6,7 @@
 #ifndef TWIN_SELFTEST_H
 #define TWIN_SELFTEST_H
 
+#include "opencl/known_cases.h"
 #include "opencl/program.h"
 #include "runtime/moxie.h"
 #include "twin/kernels.h"
@@ -20,7 +21,7 @@ struct twin_case_failure {
     uint32_t expected, found;   /* patterns */
     uint32_t wrong;             /* elements of that argument that differ */
 
-    const struct mx_case *c; /* to run it again: see twin/reproducer.h */
+    const struct mx_case *c;        /* to run it again: see twin/reproducer.h */
     const uint8_t *before, *wanted; /* the image as it was, and as it should have become */
     size_t global[3], local[3];
     uint32_t dims;
@@ -40,8 +41,8 @@ struct twin_verdict {
 
 struct twin_selftest {
     uint32_t device;
-    bool portable;                        /* portable kernels only */
-    bool small;                           /* a selection: one kind of each integer format, few cases */
+    bool portable;                           /* portable kernels only */
+    bool small;                              /* a selection: one kind of each integer format, few cases */
     const struct moxie_callbacks *callbacks; /* the kernel cache and progress; the log is not used. May be NULL */
     void (*each)(void *user, const struct twin_verdict *verdict);
     void *user;

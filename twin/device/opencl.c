@@ -140,15 +140,13 @@ cl_int clGetDeviceInfo(cl_device_id d, cl_device_info name, size_t size, void *v
     };
     (void)d;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        if (numbers[i].name == name) { /* little-endian: the low bytes come first */
-            const size_t bytes = size < sizeof(cl_ulong) ? size : sizeof(cl_ulong);
-            return answer(&numbers[i].value, bytes, size, value, size_ret);
-        }
+        if (numbers[i].name == name) /* as long as is asked for; little-endian: the low bytes come first */
+            return answer(&numbers[i].value, size < sizeof(cl_ulong) ? size : sizeof(cl_ulong), size, value, size_ret);
     const char *text = name == CL_DEVICE_NAME      ? "scalar twin"
                        : name == CL_DRIVER_VERSION ? (flushes() ? "flush to zero" : "IEEE 754")
                        : name == CL_DEVICE_VERSION ? "OpenCL 1.2 scalar twin"
-                                                   : "";
-    return answer(text, strlen(text) + 1, size, value, size_ret);
+                                                   : NULL;
+    return text ? answer(text, strlen(text) + 1, size, value, size_ret) : CL_INVALID_VALUE;
 }
 
 /* ---- Objects ---- */

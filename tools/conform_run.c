@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Making a conformance report: the environment, each kernel, each whole-model vector. */
+#define _POSIX_C_SOURCE 200809L // gmtime_r
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "tools/board.h"
+#include "tools/conform.h"
+#include "tools/digest.h"
+#include "tools/interrupt.h"
+#include "tools/json_out.h"
+#include "tools/kernel_test.h"
+#include "tools/report.h"
+#include "tools/vectors.h"
+#include "twin/environment.h"
+
+struct runner {
+    const struct conform_options *o;
+    struct progress progress;
+    struct digest fingerprint, expected; /* of the digests of all runs, in order */
+    bool differs, refused, unknown;      /* unknown: a digest that no table has */
+    uint64_t done, total;                /* runs */
+};
+
+/* ---- One model ---- */
+
+/* What is fed to an engine: prompts, and the ways to feed them. */
+struct plan {
+    const uint32_t *tokens;
+    uint32_t prompts;
+    const struct vector_way *ways;
+    bool small;
+};
+
+static const struct vector_way bundle_ways[] = {{1, 0, true}, {1, 7, true}, {2, 32, true}, {0, 0, true}};
+
+static uint32_t longest(const struct plan *p) {
+    return p->tokens[p->prompts - 1];
+}
+
+/* The entries of a step: sequence 0 between the others, as moxie logits has them. */
+static uint32_t fill_step(struct moxie_entry *entries, uint32_t vocab, uint32_t batch, uint32_t position, uint32_t n) {
+    uint32_t count = 0;
+    for (uint32_t i = 1; i <= batch; i++) {
+        const uint32_t sequence = (i + batch / 2) % batch;
+        for (uint32_t k = 0; k < n; k++) {
+            entries[count++] = (struct moxie_entry){.sequence = sequence,
+                                                    .position = position + k,
+                                                    .token = vector_token(vocab, sequence, position + k),
+                                                    .want_logits = sequence == 0};
+        }
+    }
+    return count;
+}
+
+/* Feeds `tokens` tokens in one way; `rows`, when not NULL, gets a digest of each row. */
+static enum moxie_error feed(struct engine *e, const struct vector_way *way, uint32_t tokens, char hex[65],
+                             json_t *rows, struct moxie_failure *failure) {
+    static struct moxie_entry entries[VECTOR_TOKENS * VECTOR_BATCH];
+    struct digest digest, row;
+    const uint32_t chunk = way->chunk ? way->chunk : tokens;
+    enum moxie_error code = MOXIE_OK;
+    digest_begin(&digest);
+    for (uint32_t s = 0; !code && s < way->batch; s++) {
+        code = moxie_sequence_truncate(e->moxie, s, 0, failure);
+    }
+    for (uint32_t at = 0; !code && at < tokens; at += chunk) {
+        const uint32_t n = tokens - at < chunk ? tokens - at : chunk;
+        code = moxie_step(e->moxie, entries, fill_step(entries, e->model.vocab, way->batch, at, n), failure);
+        for (uint32_t i = 0; !code && i < n; i++) {
+            digest_row(&digest, moxie_logits(e->moxie, i), e->model.vocab);
+            if (rows) {
+                digest_begin(&row);
+                digest_row(&row, moxie_logits(e->moxie, i), e->model.vocab);
+                digest_end(&row, hex);
+                json_array_append_new(rows, json_stringn(hex, 16));
+            }
+        }
+    }
+    digest_end(&digest, hex);
+    return code;
+}
+
+/* All ways of one prompt; false: stop. */
+static bool run_prompt(struct runner *r, struct engine *e, const struct plan *p, uint32_t tokens, const char *expected,
+                       json_t *entry, const char **result) {
+    json_t *runs = json_object_get(entry, "runs"), *rows = json_object_get(entry, "rows");
+    for (const struct vector_way *way = p->ways; way->batch; way++) {
+        char hex[65];
+        struct moxie_failure failure = {0};
+        if (p->small && !way->small) {
+            continue;
+        }
+        const bool with_rows = tokens == longest(p) && json_array_size(rows) == 0;
+        const double began = seconds_now();
+        enum moxie_error code = feed(e, way, tokens, hex, with_rows ? rows : NULL, &failure);
+        if (code == MOXIE_ERROR_CANCELLED) {
+            return false;
+        }
+        if (code) { // its digest is that of what came before the failure
+            report_failure(&failure);
+            *result = moxie_error_name(code);
+        } else if (expected && strcmp(expected, hex) != 0) {
+            *result = "differs";
+        } else if (!expected && r->unknown) {
+            *result = "no reference";
+        }
+        json_array_append_new(runs,
+                              json_pack("{s:i, s:i, s:i, s:s, s:f}", "tokens", (int)tokens, "batch", (int)way->batch,
+                                        "chunk", (int)way->chunk, "sha256", hex, "seconds", seconds_now() - began));
+        digest_add(&r->fingerprint, hex, 64);
+        digest_add(&r->expected, expected ? expected : "?", expected ? 64 : 1);
+        progress_update(&r->progress, "vectors", ++r->done, r->total);
+    }
+    return true;
+}
+
+/* Starts the engine on an open bundle and runs all; false: stop. Fills in `entry`. */
+static bool run_model(struct runner *r, struct engine *e, const char *name, const struct plan *p, json_t *entry) {
+    struct moxie_config config = MOXIE_CONFIG;
+    const char *result = "ok";
+    config.sequences = 1;
+    for (const struct vector_way *way = p->ways; way->batch; way++) {
+        config.sequences = way->batch > config.sequences && (way->small || !p->small) ? way->batch : config.sequences;
+    }
+    config.context = longest(p);
+    config.step_tokens = longest(p) * config.sequences;
+    config.step_logits = longest(p);
+    json_object_set_new(entry, "runs", json_array());
+    json_object_set_new(entry, "rows", json_array());
+    json_t *all = json_object();
+    json_object_set_new(entry, "expected", all);
+    bool go_on = true;
+    if (engine_start(e, &r->o->engine, &config) != STATUS_OK) {
+        result = moxie_error_name(e->failure.code);
+        r->refused = true;
+        go_on = e->failure.code != MOXIE_ERROR_CANCELLED;
+    }
+    for (uint32_t i = 0; go_on && e->moxie && i < p->prompts; i++) {
+        char count[16];
+        const char *expected = vector_expected(name, p->tokens[i]);
+        snprintf(count, sizeof(count), "%u", p->tokens[i]);
+        json_object_set_new(all, count, expected ? json_string(expected) : json_null());
+        r->unknown = r->unknown || (!expected && name[0]);
+        go_on = run_prompt(r, e, p, p->tokens[i], expected, entry, &result);
+    }
+    r->differs = r->differs || strcmp(result, "ok") != 0;
+    json_object_set_new(entry, "result", json_string(result));
+    return go_on;
+}
+
+/* ---- All models ---- */
+
+static bool run_vectors(struct runner *r, json_t *list) {
+    const bool small = r->o->small;
+    const struct plan plan = {.tokens = small ? vector_small_prompts : vector_prompts,
+                              .prompts = small ? 1 : 2,
+                              .ways = vector_ways,
+                              .small = small};
+    uint32_t ways = 0;
+    for (const struct vector_way *way = vector_ways; way->batch; way++) {
+        ways += way->small || !small;
+    }
+    for (const struct vector_model *m = vector_models; m->name; m++) {
+        r->total += m->small || !small ? (uint64_t)ways * plan.prompts : 0;
+    }
+    bool go_on = true;
+    for (const struct vector_model *m = vector_models; go_on && m->name; m++) {
+        struct engine engine;
+        char sha256[65] = "";
+        if (small && !m->small) {
+            continue;
+        }
+        if (vector_open(&engine, m, NULL, sha256) != STATUS_OK) {
+            go_on = false;
+        } else {
+            json_t *entry = json_pack("{s:s, s:s}", "model", m->name, "bundle_sha256", sha256);
+            json_array_append_new(list, entry);
+            go_on = run_model(r, &engine, m->name, &plan, entry);
+        }
+        engine_close(&engine);
+    }
+    return go_on;
+}
+
+/* Bundles that were named: what they give is only compared with other reports. */
+static bool run_bundles(struct runner *r, json_t *list) {
+    const struct plan plan = {.tokens = vector_small_prompts, .prompts = 1, .ways = bundle_ways};
+    bool go_on = true;
+    for (uint32_t i = 0; go_on && i < r->o->bundles->count; i++) {
+        struct runner apart = {.o = r->o, .total = 3};
+        struct engine engine;
+        const char *path = r->o->bundles->text[i];
+        int status = engine_open_bundle(&engine, path, r->o->engine.pub);
+        if (status == STATUS_OK) {
+            json_t *entry =
+                json_pack("{s:s, s:s}", "model", engine.model.id, "architecture", engine.model.architecture);
+            json_array_append_new(list, entry);
+            digest_begin(&apart.fingerprint);
+            digest_begin(&apart.expected);
+            go_on = run_model(&apart, &engine, "", &plan, entry);
+            progress_end(&apart.progress);
+            r->differs = r->differs || apart.differs;
+            r->refused = r->refused || apart.refused;
+        } else {
+            go_on = false;
+        }
+        engine_close(&engine);
+    }
+    return go_on;
+}
+
+/* ---- The report ---- */
+
+static json_t *begin_report(const struct conform_options *o) {
+    struct utsname host;
+    char date[32] = "", system[512] = "", version[32];
+    const time_t now = time(NULL);
+    struct tm utc;
+    const uint32_t v = moxie_version();
+    if (gmtime_r(&now, &utc)) {
+        strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &utc);
+    }
+    if (uname(&host) == 0) {
+        snprintf(system, sizeof(system), "%s %s %s", host.sysname, host.release, host.machine);
+    }
+    snprintf(version, sizeof(version), "%u.%u.%u", v >> 16, v >> 8 & 255, v & 255);
+    return json_pack("{s:i, s:s, s:s, s:s, s:b, s:b, s:i}", "moxie_conform", CONFORM_VERSION, "moxie", version, "date",
+                     date, "host", system, "small", (int)o->small, "portable", (int)o->engine.portable, "threads",
+                     (int)o->engine.threads);
+}
+
+static void finish_report(struct runner *r, json_t *report, double began) {
+    char got[65], expected[65];
+    digest_end(&r->fingerprint, got);
+    digest_end(&r->expected, expected);
+    json_object_set_new(report, "fingerprint", r->refused ? json_null() : json_string(got));
+    json_object_set_new(report, "expected_fingerprint", r->unknown ? json_null() : json_string(expected));
+    json_object_set_new(report, "result",
+                        json_string(r->refused                 ? "refused"
+                                    : r->differs || r->unknown ? "differs"
+                                                               : "conforms"));
+    json_object_set_new(report, "seconds", json_real(seconds_now() - began));
+}
+
+json_t *conform_run(const struct conform_options *o, int *status) {
+    struct runner r = {.o = o};
+    struct moxie_device_facts facts = MOXIE_DEVICE_FACTS;
+    struct moxie_failure failure = {0};
+    const double began = seconds_now();
+    engine_threads(o->engine.threads);
+    enum moxie_error code = moxie_device_facts(o->engine.device, &facts, &failure);
+    if (code != MOXIE_OK && code != MOXIE_ERROR_DEVICE_UNFIT) {
+        *status = report_failure(&failure);
+        return NULL;
+    }
+    json_t *report = begin_report(o), *environment = json_object(), *fact = json_object();
+    twin_environment(o->engine.device, json_fact, environment, NULL);
+    board_visit(&facts, json_fact, fact);
+    json_object_set_new(report, "environment", environment);
+    json_object_set_new(report, "facts", fact);
+    json_object_set_new(report, "refused", code ? json_string(failure.what) : json_null());
+    r.refused = code != MOXIE_OK;
+
+    json_t *vectors = json_array(), *bundles = json_array(), *kernels = NULL;
+    digest_begin(&r.fingerprint);
+    digest_begin(&r.expected);
+    *status = STATUS_OK;
+    bool go_on = true;
+    if (!r.refused) {
+        struct kernel_test test = {.t = {.device = o->engine.device, .portable = o->engine.portable, .small = o->small},
+                                   .reproduce = o->reproduce};
+        kernels = kernel_test_run(&test, status);
+        r.differs = test.report.wrong > 0;
+        go_on = kernels && run_vectors(&r, vectors);
+        progress_end(&r.progress);
+        go_on = go_on && run_bundles(&r, bundles);
+    }
+    json_object_set_new(report, "kernels", kernels ? kernels : json_null());
+    json_object_set_new(report, "vectors", vectors);
+    json_object_set_new(report, "bundles", bundles);
+    finish_report(&r, report, began);
+    if (!go_on) {
+        *status = interrupt_pending() ? STATUS_INTERRUPTED : *status ? *status : STATUS_FAILED;
+        json_decref(report);
+        return NULL;
+    }
+    return report;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Running twin/selftest.h from a command: with the user's kernel cache, progress and Ctrl-C. */
+#ifndef TOOL_KERNEL_TEST_H
+#define TOOL_KERNEL_TEST_H
+
+#include "tools/kernel_cache.h"
+#include "tools/kernel_report.h"
+
+struct kernel_test {
+    struct twin_selftest t; /* device, portable and small are the caller's */
+    bool print;             /* what is wrong, as it is found */
+    const char *reproduce;  /* a folder that the first wrong case is written to (twin/reproducer.h); NULL: none */
+    bool reproduce_failed;  /* and was reported */
+    struct kernel_cache cache;
+    struct kernel_report report;
+    struct moxie_device_facts facts;
+};
+
+/* Gives {cases, wrong, kernels: [...]}. NULL: *status is an exit status, reported. */
+json_t *kernel_test_run(struct kernel_test *k, int *status);
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "twin/reproducer.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "platform/fail.h"
+
+extern const char twin_reproduce_text[]; /* twin/reproduce/reproduce.c, embedded by the build */
+
+/* Files of one folder; after the first failure nothing is written any more. */
+struct files {
+    const char *folder;
+    FILE *f;
+    enum moxie_error error;
+    struct moxie_failure *failure;
+    char path[4096];
+};
+
+static void fail(struct files *w) {
+    w->error = mx_fail(w->failure, MOXIE_ERROR_FILE, MX_NO_OFFSET, "%s: %s", w->path, strerror(errno));
+}
+
+static bool begin(struct files *w, const char *name) {
+    if (w->error)
+        return false;
+    snprintf(w->path, sizeof w->path, "%s/%s", w->folder, name);
+    w->f = fopen(w->path, "wb");
+    if (!w->f)
+        fail(w);
+    return w->f != NULL;
+}
+
+static void end(struct files *w) {
+    bool ok = !ferror(w->f);
+    ok = fclose(w->f) == 0 && ok;
+    if (!ok)
+        fail(w);
+}
+
+static void write_bytes(struct files *w, const char *name, const void *bytes, size_t n) {
+    if (begin(w, name)) {
+        fwrite(bytes, 1, n, w->f);
+        end(w);
+    }
+}
+
+/* What the kernel is called with, for reproduce.c. */
+static void write_case(struct files *w, const struct twin_verdict *v, uint32_t device) {
+    const struct twin_case_failure *d = v->difference;
+    struct twin_parameter parameter[MX_MAX_ARGS];
+    memset(parameter, 0, sizeof parameter);
+    twin_parameters(&v->of, parameter);
+    if (!begin(w, "case.h"))
+        return;
+    fprintf(w->f, "#define DEVICE %u\n#define KERNEL \"%s\"\n#define OPTIONS \"%s\"\n", device, v->of.kernel,
+            v->text->options);
+    fprintf(w->f, "#define IMAGE_BYTES %zu\n#define DIMS %u\n", d->c->image_bytes, d->dims);
+    fprintf(w->f, "#define GLOBAL {%zu, %zu, %zu}\n", d->global[0], d->global[1], d->global[2]);
+    fprintf(w->f, "#define LOCAL {%zu, %zu, %zu}\n", d->local[0], d->local[1], d->local[2]);
+    fprintf(w->f, "/* name, memory?, offset and bytes of the part, bytes of an element; or the number's bits */\n"
+                  "static const struct argument arguments[] = {\n");
+    for (uint32_t i = 0; i < d->c->n_args; i++) {
+        const struct mx_case_arg *a = &d->c->arg[i];
+        uint32_t bits = a->u;
+        if (a->kind == MX_ARG_F32)
+            memcpy(&bits, &a->f, sizeof bits);
+        if (a->kind == MX_ARG_MEM)
+            fprintf(w->f, "    {\"%s\", 1, %u, %u, %u, 0},\n", parameter[i].name, a->offset, a->bytes,
+                    twin_element_bytes(&v->of, &parameter[i]));
+        else
+            fprintf(w->f, "    {\"%s\", 0, 0, 0, 0, 0x%xu},\n", parameter[i].name, bits);
+    }
+    fprintf(w->f, "};\n");
+    end(w);
+}
+
+static void write_readme(struct files *w, const struct twin_verdict *v, const struct moxie_device_facts *facts) {
+    if (!begin(w, "README.md"))
+        return;
+    fprintf(
+        w->f,
+        "# %s gives wrong results on %s\n\n"
+        "| | |\n|---|---|\n| platform | %s |\n| device | %s |\n| driver | %s |\n| OpenCL | %s |\n| options | `%s` |\n\n"
+        "%s\n\n"
+        "    cc reproduce.c -lOpenCL -o reproduce && ./reproduce\n\n"
+        "says WRONG where the results are not those in `expected.bin`, which plain C computed, and OK where they are.\n"
+        "The kernel uses float addition, subtraction, multiplication, `fma`, comparisons, `rint`, conversions and\n"
+        "integer operations only, no option that lets a compiler change a value, and no order of operations is left\n"
+        "open: with round to nearest there is one right result (subnormals never occur).\n",
+        v->of.kernel, facts->name, facts->platform, facts->name, facts->driver, facts->version, v->text->options,
+        v->failure->what);
+    end(w);
+}
+
+enum moxie_error twin_reproduce(const char *folder, const struct twin_verdict *v, uint32_t device,
+                                const struct moxie_device_facts *facts, struct moxie_failure *failure) {
+    struct files w = {.folder = folder, .error = MOXIE_OK, .failure = failure};
+    const struct twin_case_failure *d = v->difference;
+    if (begin(&w, "kernel.cl")) {
+        for (int i = 0; i < MX_PROGRAM_SOURCES; i++)
+            fputs(v->text->source[i], w.f);
+        end(&w);
+    }
+    write_bytes(&w, "before.bin", d->before, d->c->image_bytes);
+    write_bytes(&w, "expected.bin", d->wanted, d->c->image_bytes);
+    write_bytes(&w, "reproduce.c", twin_reproduce_text, strlen(twin_reproduce_text));
+    write_case(&w, v, device);
+    write_readme(&w, v, facts);
+    return w.error;
+}
