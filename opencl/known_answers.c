@@ -53,8 +53,7 @@ static enum moxie_error run_alone(struct mx_cl *cl, cl_mem memory, const struct 
 }
 
 enum moxie_error mx_case_run(struct mx_cl *cl, cl_mem memory, const struct mx_program *p, const char *kernel,
-                             const struct mx_case *c, uint8_t *image, size_t image_max,
-                             struct moxie_failure *failure) {
+                             const struct mx_case *c, uint8_t *image, size_t image_max, struct moxie_failure *failure) {
     const uint32_t mark = cl->n_objects;
     enum moxie_error e = strcmp(p->key.kernel_file, "sequence") == 0
                              ? run_in_sequence(cl, memory, p, kernel, c, image, image_max, failure)

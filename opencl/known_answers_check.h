@@ -29,9 +29,9 @@ enum moxie_error mx_sequence_case(struct mx_cl *cl, struct mx_launch *launch, co
                                   const char *kernel, const struct mx_case *c, uint8_t *image, size_t image_max,
                                   cl_mem memory, struct moxie_failure *failure);
 
-/* Runs the case of which `image` (image_max) is the memory, in `memory`, a region of as many bytes: by the kernel of `p`,
- * or, when `p` is a sequence, as a list of one operation; then MX_SEQUENCE_CASE_BYTES of the image behind the case's own
- * are written. The image afterwards is the memory after the run. */
+/* Runs the case of which `image` (image_max) is the memory, in `memory`, a region of as many bytes: by the kernel of
+ * `p`, or, when `p` is a sequence, as a list of one operation; then MX_SEQUENCE_CASE_BYTES of the image behind the
+ * case's own are written. The image afterwards is the memory after the run. */
 enum moxie_error mx_case_run(struct mx_cl *cl, cl_mem memory, const struct mx_program *p, const char *kernel,
                              const struct mx_case *c, uint8_t *image, size_t image_max, struct moxie_failure *failure);
 

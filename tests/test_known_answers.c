@@ -24,10 +24,12 @@ static struct moxie_failure failure;
 /* The digest by plain C. */
 static uint64_t twin_digest(const struct twin_kernel *w) {
     struct mx_case c;
+    struct twin_parameter parameters[MX_MAX_ARGS];
     uint64_t digest = 0;
     uint32_t run = 0;
     for (; mx_case_make(&w->key, w->kernel, run, scratch, &c); run++) {
         assert_true(c.image_bytes <= MX_KNOWN_ANSWERS_BYTES);
+        assert_int_equal(twin_parameters(w, parameters), c.n_args);
         assert_true(twin_run_case(&w->key, w->kernel, &c, scratch));
         digest = mx_case_digest(digest, scratch, c.image_bytes);
     }

@@ -107,7 +107,7 @@ const struct vector_way vector_ways[] = {
     {1, 1, false}, {1, 7, false}, {1, 32, false}, {1, 0, true},   {2, 1, false}, {2, 7, true},  {2, 32, false},
     {2, 0, false}, {5, 1, false}, {5, 7, false},  {5, 32, false}, {5, 0, false}, {0, 0, false},
 };
-const uint32_t vector_prompts[2] = {33, VECTOR_TOKENS}, vector_small_prompts[1] = {70};
+const uint32_t vector_prompts[VECTOR_PROMPTS] = {33, VECTOR_TOKENS}, vector_small_prompts[VECTOR_SMALL_PROMPTS] = {70};
 
 int32_t vector_token(uint32_t vocab, uint32_t sequence, uint32_t position) {
     uint32_t h = (sequence * 0x9e3779b9u + position + 1) * 0x85ebca6bu;
@@ -122,6 +122,23 @@ const char *vector_expected(const char *model, uint32_t tokens) {
         }
     }
     return NULL;
+}
+
+void vector_fingerprint(bool small, char hex[65]) {
+    const uint32_t *prompts = small ? vector_small_prompts : vector_prompts;
+    struct digest d;
+    digest_begin(&d);
+    for (const struct vector_model *m = vector_models; m->name; m++) {
+        for (uint32_t i = 0; i < (small ? VECTOR_SMALL_PROMPTS : VECTOR_PROMPTS); i++) {
+            const char *expected = vector_expected(m->name, prompts[i]);
+            for (const struct vector_way *way = vector_ways; way->batch; way++) {
+                if (expected && (!small || (m->small && way->small))) {
+                    digest_add(&d, expected, 64);
+                }
+            }
+        }
+    }
+    digest_end(&d, hex);
 }
 
 /* ---- Bundles ---- */

@@ -28,14 +28,18 @@ struct vector_way {
 extern const struct vector_way vector_ways[]; /* ends with batch 0 */
 
 /* Prompts are the first 33 and 150 tokens of a model's stream; small: 70. All but the first span KV blocks. */
-enum { VECTOR_TOKENS = 150, VECTOR_BATCH = 5 };
-extern const uint32_t vector_prompts[2], vector_small_prompts[1];
+enum { VECTOR_TOKENS = 150, VECTOR_BATCH = 5, VECTOR_PROMPTS = 2, VECTOR_SMALL_PROMPTS = 1 };
+extern const uint32_t vector_prompts[VECTOR_PROMPTS], vector_small_prompts[VECTOR_SMALL_PROMPTS];
 
 /* Token `position` of sequence `sequence` of a model; the prompt is sequence 0. */
 int32_t vector_token(uint32_t vocab, uint32_t sequence, uint32_t position);
 
 /* The digest that the logits of model i must have, in hexadecimal; NULL: the table has none (it is being made). */
 const char *vector_expected(const char *model, uint32_t tokens);
+
+/* The fingerprint that a run must have: SHA-256 of its digests in hexadecimal, model by model, prompt by prompt, way by
+ * way. */
+void vector_fingerprint(bool small, char hex[65]);
 
 /* Packs model i and opens it; `sha256` [65] becomes the digest of the bundle's bytes, and with `keep` the file stays at
  * that path. An exit status, reported. */

@@ -81,11 +81,16 @@ static uint32_t parse_list(const char *text, const char *end, struct twin_parame
 }
 
 uint32_t twin_parameters(const struct twin_kernel *k, struct twin_parameter list[MX_MAX_ARGS]) {
-    char start[64];
+    static const char *const starts[] = {"MX_KERNEL(%s,", "__kernel void %s("};
     const struct mx_kernel_source *source = mx_kernel_source(k->key.kernel_file);
-    snprintf(start, sizeof start, "__kernel void %s(", k->kernel);
-    const char *at = source ? strstr(source->source, start) : NULL, *end = at ? strchr(at, ')') : NULL;
-    return end ? parse_list(at + strlen(start), end, list, 0) : 0;
+    for (size_t i = 0; source && i < sizeof starts / sizeof starts[0]; i++) {
+        char start[64];
+        snprintf(start, sizeof start, starts[i], k->kernel);
+        const char *at = strstr(source->source, start), *end = at ? strchr(at + strlen(start), ')') : NULL;
+        if (end)
+            return parse_list(at + strlen(start), end, list, 0);
+    }
+    return 0;
 }
 
 uint32_t twin_element_bytes(const struct twin_kernel *k, const struct twin_parameter *p) {

@@ -55,23 +55,33 @@ static void write_case(struct files *w, const struct twin_verdict *v, uint32_t d
     twin_parameters(&v->of, parameter);
     if (!begin(w, "case.h"))
         return;
-    fprintf(w->f, "#define DEVICE %u\n#define KERNEL \"%s\"\n#define OPTIONS \"%s\"\n", device, v->of.kernel,
+    fprintf(w->f, "#define DEVICE %u\n#define KERNEL \"%s\"\n#define OPTIONS \"%s\"\n", device, d->entry,
             v->text->options);
-    fprintf(w->f, "#define IMAGE_BYTES %zu\n#define DIMS %u\n", d->c->image_bytes, d->dims);
+    fprintf(w->f, "#define BEFORE_BYTES %zu\n#define EXPECTED_BYTES %zu\n#define DIMS %u\n", d->image_bytes,
+            d->c->image_bytes, d->dims);
     fprintf(w->f, "#define GLOBAL {%zu, %zu, %zu}\n", d->global[0], d->global[1], d->global[2]);
     fprintf(w->f, "#define LOCAL {%zu, %zu, %zu}\n", d->local[0], d->local[1], d->local[2]);
-    fprintf(w->f, "/* name, memory?, offset and bytes of the part, bytes of an element; or the number's bits */\n"
+    fprintf(w->f, "/* memory?, offset and bytes of the part; or the number's bits */\n"
                   "static const struct argument arguments[] = {\n");
-    for (uint32_t i = 0; i < d->c->n_args; i++) {
-        const struct mx_case_arg *a = &d->c->arg[i];
+    for (uint32_t i = 0; i < d->n_set; i++) {
+        const struct mx_case_arg *a = &d->set[i];
         uint32_t bits = a->u;
         if (a->kind == MX_ARG_F32)
             memcpy(&bits, &a->f, sizeof bits);
         if (a->kind == MX_ARG_MEM)
-            fprintf(w->f, "    {\"%s\", 1, %u, %u, %u, 0},\n", parameter[i].name, a->offset, a->bytes,
-                    twin_element_bytes(&v->of, &parameter[i]));
+            fprintf(w->f, "    {1, %u, %u, 0},\n", a->offset, a->bytes);
         else
-            fprintf(w->f, "    {\"%s\", 0, 0, 0, 0, 0x%xu},\n", parameter[i].name, bits);
+            fprintf(w->f, "    {0, 0, 0, 0x%xu},\n", bits);
+    }
+    fprintf(w->f,
+            "};\n/* what %s works on: name, offset, bytes, bytes of an element */\n"
+            "static const struct part parts[] = {\n",
+            v->of.kernel);
+    for (uint32_t i = 0; i < d->c->n_args; i++) {
+        const struct mx_case_arg *a = &d->c->arg[i];
+        if (a->kind == MX_ARG_MEM)
+            fprintf(w->f, "    {\"%s\", %u, %u, %u},\n", parameter[i].name, a->offset, a->bytes,
+                    twin_element_bytes(&v->of, &parameter[i]));
     }
     fprintf(w->f, "};\n");
     end(w);
@@ -100,11 +110,11 @@ enum moxie_error twin_reproduce(const char *folder, const struct twin_verdict *v
     struct files w = {.folder = folder, .error = MOXIE_OK, .failure = failure};
     const struct twin_case_failure *d = v->difference;
     if (begin(&w, "kernel.cl")) {
-        for (int i = 0; i < MX_PROGRAM_SOURCES; i++)
+        for (uint32_t i = 0; i < v->text->sources; i++)
             fputs(v->text->source[i], w.f);
         end(&w);
     }
-    write_bytes(&w, "before.bin", d->before, d->c->image_bytes);
+    write_bytes(&w, "before.bin", d->before, d->image_bytes);
     write_bytes(&w, "expected.bin", d->wanted, d->c->image_bytes);
     write_bytes(&w, "reproduce.c", twin_reproduce_text, strlen(twin_reproduce_text));
     write_case(&w, v, device);

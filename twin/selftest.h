@@ -21,7 +21,12 @@ struct twin_case_failure {
     uint32_t expected, found;   /* patterns */
     uint32_t wrong;             /* elements of that argument that differ */
 
-    const struct mx_case *c;        /* to run it again: see twin/reproducer.h */
+    /* to run it again: see twin/reproducer.h */
+    const struct mx_case *c;
+    const char *entry; /* the OpenCL kernel that is launched: this one, or mx_sequence with a list of it */
+    struct mx_case_arg set[MX_MAX_ARGS]; /* what that is given */
+    uint32_t n_set;
+    size_t image_bytes;             /* of before: the case's, and the list */
     const uint8_t *before, *wanted; /* the image as it was, and as it should have become */
     size_t global[3], local[3];
     uint32_t dims;

@@ -125,12 +125,12 @@ cl_int clGetDeviceInfo(cl_device_id d, cl_device_info name, size_t size, void *v
         cl_device_info name;
         cl_ulong value;
     } numbers[] = {
-        {CL_DEVICE_TYPE, CL_DEVICE_TYPE_CPU},
+        {CL_DEVICE_TYPE, CL_DEVICE_TYPE_ACCELERATOR}, /* no processor: kernels are launched one by one */
         {CL_DEVICE_GLOBAL_MEM_SIZE, (cl_ulong)4 << 30},
         {CL_DEVICE_MAX_MEM_ALLOC_SIZE, (cl_ulong)2 << 30},
         {CL_DEVICE_LOCAL_MEM_SIZE, 32 << 10},
         {CL_DEVICE_MAX_COMPUTE_UNITS, 1},
-        {CL_DEVICE_MAX_WORK_GROUP_SIZE, 1},
+        {CL_DEVICE_MAX_WORK_GROUP_SIZE, 64},
         {CL_DEVICE_MEM_BASE_ADDR_ALIGN, 1024},
         {CL_DEVICE_HOST_UNIFIED_MEMORY, CL_TRUE},
         {CL_DEVICE_SINGLE_FP_CONFIG, CL_FP_DENORM | CL_FP_INF_NAN | CL_FP_ROUND_TO_NEAREST | CL_FP_FMA},
@@ -292,9 +292,9 @@ cl_int clSetKernelArg(cl_kernel k, cl_uint index, size_t size, const void *value
 
 cl_int clEnqueueNDRangeKernel(cl_command_queue q, cl_kernel k, cl_uint dims, const size_t *offset, const size_t *global,
                               const size_t *local, cl_uint n, const cl_event *wait, cl_event *event) {
-    (void)q, (void)offset, (void)local, (void)n, (void)wait, (void)event;
-    /* a product counts its jobs, which are side 1; see twin_run */
-    const size_t units = strcmp(k->name, "mx_linear") == 0 ? global[1] : global[0];
+    (void)q, (void)offset, (void)n, (void)wait, (void)event;
+    /* as twin_run wants it: jobs of a product, which are side 1; else the units of side 0 */
+    const size_t units = strcmp(k->name, "mx_linear") == 0 ? global[1] : global[0] / local[0];
     (void)dims;
     const bool flush = flushes();
     const uint64_t before = flush ? set_flush() : 0;

@@ -16,11 +16,15 @@
 
 /* An argument: a part of the memory, or a number of four bytes. */
 struct argument {
-    const char *name;
     int memory;
-    size_t offset, bytes; /* of the part */
-    size_t element;       /* bytes of one of its elements */
+    size_t offset, bytes;
     unsigned int value;
+};
+
+/* A part of the memory that must come out right. */
+struct part {
+    const char *name;
+    size_t offset, bytes, element; /* bytes of an element */
 };
 #include "case.h"
 
@@ -61,25 +65,25 @@ static cl_device_id find_device(unsigned long index, cl_platform_id *platform) {
     exit(2);
 }
 
-/* The first difference of each argument. */
+/* The first difference of each part. */
 static int compare(const char *found, const char *expected) {
     int wrong = 0;
-    for (unsigned a = 0; a < sizeof arguments / sizeof arguments[0]; a++) {
-        const struct argument *g = &arguments[a];
+    for (unsigned a = 0; a < sizeof parts / sizeof parts[0]; a++) {
+        const struct part *p = &parts[a];
         size_t differ = 0, first = 0;
-        for (size_t i = 0; g->memory && i + g->element <= g->bytes; i += g->element)
-            if (memcmp(found + g->offset + i, expected + g->offset + i, g->element) != 0 && !differ++)
+        for (size_t i = 0; i + p->element <= p->bytes; i += p->element)
+            if (memcmp(found + p->offset + i, expected + p->offset + i, p->element) != 0 && !differ++)
                 first = i;
         if (differ) {
             unsigned int f = 0, e = 0;
-            memcpy(&f, found + g->offset + first, g->element);
-            memcpy(&e, expected + g->offset + first, g->element);
-            printf("WRONG: argument %u, %s[%zu] is %0*x, expected %0*x; %zu of %zu elements differ\n", a, g->name,
-                   first / g->element, (int)g->element * 2, f, (int)g->element * 2, e, differ, g->bytes / g->element);
+            memcpy(&f, found + p->offset + first, p->element);
+            memcpy(&e, expected + p->offset + first, p->element);
+            printf("WRONG: %s[%zu] is %0*x, expected %0*x; %zu of %zu elements differ\n", p->name, first / p->element,
+                   (int)p->element * 2, f, (int)p->element * 2, e, differ, p->bytes / p->element);
             wrong = 1;
         }
     }
-    if (!wrong && memcmp(found, expected, IMAGE_BYTES) != 0) {
+    if (!wrong && memcmp(found, expected, EXPECTED_BYTES) != 0) {
         printf("WRONG: memory outside of the arguments was written\n");
         wrong = 1;
     }
@@ -93,7 +97,7 @@ int main(int argc, char **argv) {
     cl_platform_id platform;
     cl_device_id device = find_device(argc > 1 ? strtoul(argv[1], NULL, 10) : DEVICE, &platform);
     cl_int code;
-    if (bytes != IMAGE_BYTES || same != IMAGE_BYTES) {
+    if (bytes != BEFORE_BYTES || same != EXPECTED_BYTES) {
         printf("before.bin or expected.bin is damaged\n");
         return 2;
     }
@@ -116,7 +120,7 @@ int main(int argc, char **argv) {
     }
     cl_kernel kernel = clCreateKernel(program, KERNEL, &code);
     check(code, "clCreateKernel");
-    cl_mem all = clCreateBuffer(context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, IMAGE_BYTES, memory, &code);
+    cl_mem all = clCreateBuffer(context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, BEFORE_BYTES, memory, &code);
     check(code, "clCreateBuffer");
     for (unsigned i = 0; i < sizeof arguments / sizeof arguments[0]; i++) {
         const struct argument *g = &arguments[i];
@@ -130,9 +134,9 @@ int main(int argc, char **argv) {
         check(clSetKernelArg(kernel, i, sizeof sub, &sub), "clSetKernelArg");
     }
     check(clEnqueueNDRangeKernel(queue, kernel, DIMS, NULL, global, local, 0, NULL, NULL), "clEnqueueNDRangeKernel");
-    check(clEnqueueReadBuffer(queue, all, CL_TRUE, 0, IMAGE_BYTES, memory, 0, NULL, NULL), "clEnqueueReadBuffer");
+    check(clEnqueueReadBuffer(queue, all, CL_TRUE, 0, BEFORE_BYTES, memory, 0, NULL, NULL), "clEnqueueReadBuffer");
     if (compare(memory, expected))
         return 1;
-    printf("OK: all %d bytes are as expected\n", IMAGE_BYTES);
+    printf("OK: all %d bytes are as expected\n", EXPECTED_BYTES);
     return 0;
 }
