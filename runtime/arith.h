@@ -22,9 +22,14 @@ static inline int32_t mx_as_int(float x) {
     return bits;
 }
 
+static inline float mx_clamp(float x, float low, float high) {
+    return x < low ? low : x > high ? high : x;
+}
+
 #define MX_FN static inline
 #define as_float mx_as_float
 #define as_int mx_as_int
+#define clamp mx_clamp
 #define convert_int (int32_t)
 #define fma fmaf
 #define rint rintf
@@ -32,6 +37,7 @@ static inline int32_t mx_as_int(float x) {
 #undef MX_FN
 #undef as_float
 #undef as_int
+#undef clamp
 #undef convert_int
 #undef fma
 #undef rint

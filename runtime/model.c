@@ -317,7 +317,7 @@ static enum moxie_error route(struct walk *w, const struct mx_layer *l) {
 
 static enum moxie_error combine(struct walk *w, const struct mx_layer *l) {
     uint32_t hidden = w->model->hidden;
-    begin(w, "route", "mx_combine", MX_PHASE_COMBINE, MX_WORK_GRID, MX_TOKENS, (hidden + 15) / 16);
+    begin(w, "route", "mx_combine", MX_PHASE_COMBINE, MX_WORK_GRID, MX_TOKENS, (hidden + 255) / 256);
     BUFFERS(w, MX_BUFFER_OUT, MX_BUFFER_ENTRY, MX_BUFFER_WEIGHT, MX_BUFFER_X);
     u32(w, hidden);
     u32(w, l->top_k + l->shared);

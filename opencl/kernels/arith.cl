@@ -74,6 +74,11 @@ typedef uint16 mx_u;
     MX_FN F mx_flush##n(F x) {                                                                                         \
         return (as_##I(x) & MX_MAGNITUDE) < MX_LOWEST ? (F)(0.0f) : x;                                                 \
     }                                                                                                                  \
+    /* rint as an integer, for |x| < 2^21: the sum's last bit is 1. Quicker than rint, which PoCL computes step by step.  \
+     * What is a product must go through clamp, which keeps a compiler from contracting it with this addition. */       \
+    MX_FN I mx_nearest##n(F x) {                                                                                       \
+        return as_##I(x + 0x1.8p23f) - 0x4b400000;                                                                     \
+    }                                                                                                                  \
     /* 1 / b for 2^-100 < b < 2^100 */                                                                                 \
     MX_FN F mx_recip##n(F b) {                                                                                         \
         F y = as_##F(0x7EF311C7 - as_##I(b)), e;                                                                       \
@@ -86,8 +91,8 @@ typedef uint16 mx_u;
     }                                                                                                                  \
     /* e^x for x <= 0, -infinity included. e^-28 is below 2^-40: what is less than -28 gives 0 as well. */              \
     MX_FN F mx_exp##n(F x) {                                                                                           \
-        F c = x < -28.0f ? (F)(-28.0f) : x, k = rint(c * 1.44269504f);                                                 \
-        F r = fma(k, (F)(-0x1.7f7d1cp-20f), fma(k, (F)(-0x1.62e4p-1f), c));                                            \
+        F c = x < -28.0f ? (F)(-28.0f) : x, t = clamp(c * 1.44269504f, (F)(-64.0f), (F)(64.0f)) + 0x1.8p23f;           \
+        F k = t - 0x1.8p23f, r = fma(k, (F)(-0x1.7f7d1cp-20f), fma(k, (F)(-0x1.62e4p-1f), c));                         \
         F p = fma((F)(1.0f / 5040), r, (F)(1.0f / 720));                                                               \
         p = fma(p, r, (F)(1.0f / 120));                                                                                \
         p = fma(p, r, (F)(1.0f / 24));                                                                                 \
@@ -95,7 +100,7 @@ typedef uint16 mx_u;
         p = fma(p, r, (F)(0.5f));                                                                                      \
         p = fma(p, r, (F)(1.0f));                                                                                      \
         p = fma(p, r, (F)(1.0f));                                                                                      \
-        return mx_flush##n(as_##F(as_##I(p) + convert_##I(k) * 0x800000));                                             \
+        return mx_flush##n(as_##F(as_##I(p) + (p < 2.0f ? as_##I(t) << 23 : (I)(0)))); /* a NaN stays one */           \
     }                                                                                                                  \
     MX_FN F mx_sigmoid##n(F z) {                                                                                       \
         F e = mx_exp##n(as_##F(as_##I(z) | (I)(-0x7fffffff - 1))), d = mx_recip##n(1.0f + e), below = e * d;           \
@@ -178,23 +183,51 @@ MX_FN void mx_sincos(float a, float *sine, float *cosine) {
     MX_ONE(7, __VA_ARGS__)
 
 #if !MX_LANES
-/* The 16 lanes of a sum, added by halves. (Through memory: Oclgrind dies of shuffles with lanes that nobody needs.) */
+/* The 16 lanes of a sum, added by halves. (Through memory where the simulator Oclgrind may run it: it dies of shuffles
+ * with lanes that nobody needs.) */
 MX_FN float mx_add16(float16 a) {
+#if MX_DOT
+    const float8 a8 = a.lo + a.hi;
+    const float4 a4 = a8.lo + a8.hi;
+    const float2 a2 = a4.lo + a4.hi;
+    return a2.x + a2.y;
+#else
     float v[16];
     vstore16(a, 0, v);
     for (uint half_ = 8; half_ > 0; half_ /= 2)
         for (uint j = 0; j < half_; j++)
             v[j] = v[j] + v[j + half_];
     return v[0];
+#endif
+}
+
+MX_FN int mx_sum16(int16 a) {
+#if MX_DOT
+    const int8 a8 = a.lo + a.hi;
+    const int4 a4 = a8.lo + a8.hi;
+    return a4.x + a4.y + (a4.z + a4.w);
+#else
+    int v[16], sum = 0;
+    vstore16(a, 0, v);
+    for (uint j = 0; j < 16; j++)
+        sum += v[j];
+    return sum;
+#endif
 }
 
 MX_FN int mx_max16(int16 a) {
+#if MX_DOT
+    const int8 a8 = max(a.lo, a.hi);
+    const int4 a4 = max(a8.lo, a8.hi);
+    return max(max(a4.x, a4.y), max(a4.z, a4.w));
+#else
     int v[16], m;
     vstore16(a, 0, v);
     m = v[0];
     for (uint j = 1; j < 16; j++)
         m = max(m, v[j]);
     return m;
+#endif
 }
 
 /* The first n of 16 values, the others 0. */

@@ -94,14 +94,11 @@ MX_FN int mx_quantise_group(__global const float *x, __global char *xq, __global
     int16 sums = 0;
     for (uint k = first; k < padded; k += 16) {
         const float16 v = k < end ? mx_load(x + k, K - k) : (float16)(0.0f);
-        const int16 q = some ? clamp(convert_int16(rint(v * r)), (int16)(-127), (int16)(127)) : (int16)(0);
-        vstore16(convert_char16(q), 0, xq + k);
+        const int16 q = some ? mx_nearest16(clamp(v * r, -127.0f, 127.0f)) : (int16)(0);
+        vstore4(as_int4(convert_char16(q)), 0, (__global int *)(xq + k)); /* PoCL stores 16 chars one by one */
         sums += q;
     }
-    int of_lane[16];
-    vstore16(sums, 0, of_lane);
-    for (uint i = 0; i < 16; i++)
-        sum += of_lane[i];
+    sum = mx_sum16(sums);
 #endif
     xs[g] = some ? a * 0x1.020408p-7f : 0.0f;
     xsum[g] = sum;

@@ -3,13 +3,49 @@
  * Rotary positions and the KV cache. Cache of one layer: K [kv_head][pool block][d][64 positions],
  * V [kv_head][pool block][64 positions][d], half (MX_KV 1, saturated) or float (MX_KV 2). */
 
+/* What a work-item takes of a vector at a time: one element, or 16. n: elements that are left. */
+#if MX_LANES
+#define MX_FIRST MX_ITEM
+#define MX_NEXT MX_ITEMS
+#define mx_get(p, n) (*(p))
+#define mx_set(p, v, n) (*(p) = (v))
+#define mx_worst(v) (as_int(v) & MX_MAGNITUDE)
+
+MX_FN void mx_put(__global mx_kv *to, uint stride, float v, uint n) {
 #if MX_KV == 1
-MX_FN void mx_put(__global mx_kv *cache, ulong i, float v) {
-    vstore_half_rte(clamp(v, -65504.0f, 65504.0f), i, (__global half *)cache);
+    vstore_half_rte(clamp(v, -65504.0f, 65504.0f), 0, (__global half *)to);
+#else
+    *to = v;
+#endif
+}
+
+MX_FN void mx_angles(__global const float2 *cs, uint n, float *c, float *s) {
+    *c = cs->x;
+    *s = cs->y;
 }
 #else
-MX_FN void mx_put(__global mx_kv *cache, ulong i, float v) {
-    cache[i] = v;
+#define MX_FIRST 0
+#define MX_NEXT 16
+#define mx_get mx_load
+#define mx_set mx_store
+#define mx_worst(v) mx_max16(as_int16(v) & MX_MAGNITUDE)
+
+MX_FN void mx_put(__global mx_kv *to, uint stride, float16 v, uint n) {
+    mx_kv a[16];
+#if MX_KV == 1
+    vstore_half16_rte(clamp(v, -65504.0f, 65504.0f), 0, (half *)a);
+#else
+    vstore16(v, 0, a);
+#endif
+    for (uint j = 0; j < min(n, 16u); j++)
+        to[j * stride] = a[j];
+}
+
+MX_FN void mx_angles(__global const float2 *cs, uint n, float16 *c, float16 *s) {
+    __global const float *p = (__global const float *)cs;
+    const float16 a = mx_load(p, 2 * n), b = mx_load(p + 16, n > 8 ? 2 * n - 16 : 0);
+    *c = (float16)(a.even, b.even);
+    *s = (float16)(a.odd, b.odd);
 }
 #endif
 
@@ -28,9 +64,10 @@ MX_KERNEL(mx_rope_table, MX_WEIGHTS, __global const int *restrict position, __gl
     }
 }
 
-/* Element i of one head of qkv, with its bias. */
-MX_FN float mx_biased(__global const float *y, __global const float *bias, bool biased, uint i) {
-    return biased ? mx_flush(y[i] + bias[i]) : y[i];
+/* The next elements of one head of qkv, with their bias. */
+MX_FN mx_f mx_biased(__global const float *y, __global const float *bias, bool biased, uint n) {
+    const mx_f v = mx_get(y, n);
+    return biased ? mx_flush_f(v + mx_get(bias, n)) : v;
 }
 
 /* qkv (T, (heads + 2 kv_heads) d) to q (T, heads d), rotated, and into the cache at the token's position, found through
@@ -54,27 +91,30 @@ MX_KERNEL(mx_rope_kv, __global const float *restrict qkv, MX_WEIGHTS, __global c
     int worst = 0;
     if (h < heads + kv_heads) {
         __global float *to_q = q + ((ulong)t * heads + h) * d;
-        __global mx_kv *to_k = (__global mx_kv *)k_cache;
-        const ulong at = (((ulong)(h - heads) * pool_blocks + b) * d) * MX_KV_BLOCK + slot;
-        for (uint i = MX_ITEM; i < half_dim; i += MX_ITEMS) {
-            const float2 a = cs[(ulong)t * half_dim + i];
-            const float u = mx_biased(y, bias, biased, i), v = mx_biased(y, bias, biased, i + half_dim);
-            const float rotated_u = mx_flush(fma(u, a.x, -(v * a.y))), rotated_v = mx_flush(fma(v, a.x, u * a.y));
-            worst = max(worst, max(as_int(rotated_u) & MX_MAGNITUDE, as_int(rotated_v) & MX_MAGNITUDE));
+        __global mx_kv *to_k =
+            (__global mx_kv *)k_cache + (((ulong)(h - heads) * pool_blocks + b) * d) * MX_KV_BLOCK + slot;
+        for (uint i = MX_FIRST; i < half_dim; i += MX_NEXT) {
+            const uint j = i + half_dim, n = half_dim - i;
+            mx_f c, s;
+            mx_angles(cs + (ulong)t * half_dim + i, n, &c, &s);
+            const mx_f u = mx_biased(y + i, bias + i, biased, n), v = mx_biased(y + j, bias + j, biased, n);
+            const mx_f rotated_u = mx_flush_f(fma(u, c, -(v * s))), rotated_v = mx_flush_f(fma(v, c, u * s));
+            worst = max(worst, max(mx_worst(rotated_u), mx_worst(rotated_v)));
             if (key) {
-                mx_put(to_k, at + i * MX_KV_BLOCK, rotated_u);
-                mx_put(to_k, at + (i + half_dim) * MX_KV_BLOCK, rotated_v);
+                mx_put(to_k + i * MX_KV_BLOCK, MX_KV_BLOCK, rotated_u, n);
+                mx_put(to_k + j * MX_KV_BLOCK, MX_KV_BLOCK, rotated_v, n);
             } else {
-                to_q[i] = rotated_u;
-                to_q[i + half_dim] = rotated_v;
+                mx_set(to_q + i, rotated_u, n);
+                mx_set(to_q + j, rotated_v, n);
             }
         }
     } else {
-        const ulong at = (((ulong)(h - heads - kv_heads) * pool_blocks + b) * MX_KV_BLOCK + slot) * d;
-        for (uint i = MX_ITEM; i < d; i += MX_ITEMS) {
-            const float v = mx_biased(y, bias, biased, i);
-            worst = max(worst, as_int(v) & MX_MAGNITUDE);
-            mx_put((__global mx_kv *)v_cache, at + i, v);
+        __global mx_kv *to_v =
+            (__global mx_kv *)v_cache + (((ulong)(h - heads - kv_heads) * pool_blocks + b) * MX_KV_BLOCK + slot) * d;
+        for (uint i = MX_FIRST; i < d; i += MX_NEXT) {
+            const mx_f v = mx_biased(y + i, bias + i, biased, d - i);
+            worst = max(worst, mx_worst(v));
+            mx_put(to_v + i, 1, v, d - i);
         }
     }
     if (worst >= MX_INFINITE)

@@ -137,6 +137,8 @@ MX_KERNEL(mx_sort, __global const int *restrict selected, __global const uint *r
 #endif
 }
 
+#define MX_SHARE 256u
+
 /* x (T, H) += sum over the token's entries, ascending, of weight (T, n) * out (entries, H). Grid: units are tokens times
  * any number of shares of H. */
 MX_KERNEL(mx_combine, __global const float *restrict out, __global const uint *restrict entry,
@@ -145,19 +147,22 @@ MX_KERNEL(mx_combine, __global const float *restrict out, __global const uint *r
     entry += t * n;
     weight += t * n;
     x += t * H;
-    for (uint c = MX_UNIT(1) * 16; c < H; c += MX_UNITS(1) * 16) {
+    for (uint c = MX_UNIT(1) * MX_SHARE; c < H; c += MX_UNITS(1) * MX_SHARE) {
+        const uint end = min(H, c + MX_SHARE);
 #if MX_LANES
-        for (uint i = c + MX_ITEM; i < min(H, c + 16); i += MX_ITEMS) {
+        for (uint i = c + MX_ITEM; i < end; i += MX_ITEMS) {
             float y = 0.0f;
             for (uint e = 0; e < n; e++)
                 y = fma(weight[e], out[(ulong)entry[e] * H + i], y);
             x[i] = mx_flush(x[i] + y);
         }
 #else
-        float16 y = 0.0f;
-        for (uint e = 0; e < n; e++)
-            y = fma((float16)(weight[e]), mx_load(out + (ulong)entry[e] * H + c, H - c), y);
-        mx_store(x + c, mx_flush16(mx_load(x + c, H - c) + y), H - c);
+        for (uint i = c; i < end; i += 16) {
+            float16 y = 0.0f;
+            for (uint e = 0; e < n; e++)
+                y = fma((float16)(weight[e]), mx_load(out + (ulong)entry[e] * H + i, H - i), y);
+            mx_store(x + i, mx_flush16(mx_load(x + i, H - i) + y), H - i);
+        }
 #endif
     }
 }

@@ -284,7 +284,24 @@ static void norm(uint32_t H, uint32_t group, uint32_t rows) {
     f32(1.0f / (float)H);
     f32(1e-6f);
     double t = best(10, 1, rows, 1, 1);
-    printf("%-56s %6.1f GB/s (read), %.1f us\n", line, (double)rows * H * 4e-9 / t, t * 1e6);
+    printf("%-56s %6.1f GB/s (read), %.1f us, %.1f of CPU\n", line, (double)rows * H * 4e-9 / t, t * 1e6, spent * 1e6);
+}
+
+static void quantise(uint32_t K, uint32_t group, uint32_t rows) {
+    char line[80];
+    snprintf(line, sizeof line, "quantise %u group %u, %u rows", K, group, rows);
+    if (!wanted(line))
+        return;
+    begin("norm", "mx_quantise", (struct mx_program_key){0});
+    noise(array((size_t)rows * K * 4), (size_t)rows * K * 4, FLOATS);
+    array((size_t)rows * K);
+    array((size_t)rows * K / 8);
+    array((size_t)rows * K / 8);
+    array(4);
+    u32(K);
+    u32(group);
+    double t = best(10, 1, rows, 1, 1);
+    printf("%-56s %6.1f GB/s (read), %.1f us, %.1f of CPU\n", line, (double)rows * K * 4e-9 / t, t * 1e6, spent * 1e6);
 }
 
 static void rope(uint32_t heads, uint32_t kv_heads, uint32_t d, uint32_t tokens) {
@@ -321,7 +338,7 @@ static void rope(uint32_t heads, uint32_t kv_heads, uint32_t d, uint32_t tokens)
     u32(tokens / 64 + 1);
     u32(tokens / 64 + 1);
     double t = best(10, 2, tokens, all, 1);
-    printf("%-56s %6.1f us\n", line, t * 1e6);
+    printf("%-56s %6.1f us, %.1f of CPU\n", line, t * 1e6, spent * 1e6);
 }
 
 static void route(uint32_t tokens, uint32_t routed, uint32_t top_k, uint32_t shared, uint32_t H) {
@@ -340,7 +357,7 @@ static void route(uint32_t tokens, uint32_t routed, uint32_t top_k, uint32_t sha
     u32(2);
     u32(routed + 1);
     double t = best(10, 1, tokens, 1, 1);
-    printf("%-56s %6.1f us\n", line, t * 1e6);
+    printf("%-56s %6.1f us, %.1f of CPU\n", line, t * 1e6, spent * 1e6);
 
     begin("route", "mx_sort", (struct mx_program_key){0});
     uint32_t *selected = array(4 * tokens * n);
@@ -364,9 +381,9 @@ static void route(uint32_t tokens, uint32_t routed, uint32_t top_k, uint32_t sha
     array(4 * (size_t)tokens * H);
     u32(H);
     u32(n);
-    t = best(10, 2, tokens, H / 16, 1);
-    printf("  combine                                                %6.1f us, %.1f GB/s\n", t * 1e6,
-           4e-9 * (double)tokens * n * H / t);
+    t = best(10, 2, tokens, H / 256, 1);
+    printf("  combine                                                %6.1f us, %.1f of CPU, %.1f GB/s\n", t * 1e6,
+           spent * 1e6, 4e-9 * (double)tokens * n * H / t);
 }
 
 static void hash(uint32_t leaves) {
@@ -421,6 +438,7 @@ int main(int argc, char **argv) {
     norm(2048, 32, 1);
     norm(2048, 32, 256);
     norm(2048, 0, 256);
+    quantise(1408, 32, 4096);
     rope(16, 16, 128, 1);
     rope(16, 16, 128, 256);
     route(1, 60, 4, 4, 2048);
