@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * libFuzzer: one GGUF file as a whole source; every row of every tensor is read. */
+ * libFuzzer: one GGUF file as a whole source, its vocabulary too; rows of every tensor are read. */
 #include <stdlib.h>
 
 #include "pack/source.h"
+#include "pack/tokenizer.h"
 #include "tests/fuzz/fuzz_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
@@ -13,7 +14,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     if (!s) {
         return e.code == MOXIE_OK || !e.text[0] ? (abort(), 0) : 0;
     }
+    void *blob = NULL;
+    size_t bytes = 0;
     pk_source_check(s, &e);
+    pk_tokenizer_from_source(s, &blob, &bytes, &e);
+    free(blob);
     for (size_t i = 0; i < s->n_tensors; i++) {
         const struct pk_tensor *t = &s->tensors[i];
         uint8_t *row = malloc(t->row_bytes);

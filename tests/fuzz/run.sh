@@ -3,19 +3,20 @@
 #
 #   tests/fuzz/run.sh [SECONDS per target, default 60] [TARGET …]
 #
-# Targets: safetensors gguf config gptq pickle torch_bin archive. Seeds come from seeds.py; what is found on the way is
-# kept in build/fuzz. Needs clang.
+# Targets: safetensors gguf config gptq pickle torch_bin archive tokenizer index. Seeds come from seeds.py; what is found
+# on the way is kept in build/fuzz. Needs clang.
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- safetensors gguf config gptq pickle torch_bin archive
+[ $# -gt 0 ] || set -- safetensors gguf config gptq pickle torch_bin archive tokenizer index
 out=${OUT:-build/fuzz}
 mkdir -p "$out/obj"
 "${PYTHON:-/usr/bin/python3}" tests/fuzz/seeds.py "$out/seeds"
 flags="-std=c11 -g -O1 -I. -ffp-contract=off -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
 objects=
-for source in tests/fuzz/fuzz_file.c pack/*.c runtime/crypto.c runtime/sha256_x86.c runtime/third_party.c platform/fail.c; do
+for source in tests/fuzz/fuzz_file.c pack/*.c runtime/crypto.c runtime/sha256_x86.c runtime/third_party.c platform/fail.c \
+    platform/posix.c; do
     object=$out/obj/$(basename "$source" .c).o
     # shellcheck disable=SC2086
     [ "$object" -nt "$source" ] || clang $flags -c "$source" -o "$object"

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Writes small valid inputs for the fuzz targets: seeds.py FOLDER (gets a folder for each target). Needs NumPy."""
+import base64
 import gzip
 import json
 import pathlib
@@ -91,12 +92,44 @@ def more_seeds():
             "archive/deflated": zipped(members, zipfile.ZIP_DEFLATED)}
 
 
+def tokenizers():
+    """A few tokens of each kind, as fuzz_tokenizer.c takes them; a SentencePiece model of <unk>, <s>, </s>, bytes, a, b, ab."""
+    plain = [*range(0x21, 0x7f), *range(0xa1, 0xad), *range(0xae, 0x100)]
+    alphabet = [chr(c) for c in plain] + [chr(256 + i) for i in range(68)]
+    vocab = {t: i for i, t in enumerate([*alphabet, "ab", "abc"])}
+    merges = ["a b", "ab c"]
+    added = [{"id": len(vocab), "content": "<|im_end|>", "single_word": False, "lstrip": False, "rstrip": False,
+              "normalized": False, "special": True}]
+    whole = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": None,
+             "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+             "post_processor": None, "decoder": {"type": "ByteLevel"},
+             "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
+                       "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "vocab": vocab, "merges": merges}}
+    config = b'\0{"tokenizer_class": "GPT2Tokenizer", "eos_token": "<|im_end|>"}'
+    field = lambda number, kind, value: bytes([number << 3 | kind]) + value
+    pieces = [("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3)] + [(f"<0x{b:02X}>", 0, 6) for b in range(256)]
+    pieces += [("a", -1, 1), ("b", -2, 1), ("ab", -3, 1), ("\u2581", -4, 1)]
+    model = b""
+    for text, score, kind in pieces:
+        text = text.encode()
+        body = field(1, 2, bytes([len(text)]) + text) + field(2, 5, struct.pack("<f", score)) + field(3, 0, bytes([kind]))
+        model += field(1, 2, bytes([len(body)]) + body)
+    model += field(2, 2, bytes([2]) + field(3, 0, b"\2")) + field(3, 2, bytes([2]) + field(4, 0, b"\0"))
+    ranks = b"".join(base64.b64encode(bytes([b])) + b" %d\n" % b for b in range(256))
+    return {"json": b"j" + json.dumps(whole).encode() + config, "spm": b"m" + model, "tiktoken": b"t" + ranks + config,
+            "vocab": b"v" + json.dumps(vocab).encode() + b"\0#version: 0.2\n" + "\n".join(merges).encode() + config}
+
+
 def main():
     out = pathlib.Path(sys.argv[1])
     reference = pathlib.Path(__file__).resolve().parent.parent / "data" / "reference"
     seeds = {"safetensors/a": safetensors()} | {f"gguf/{a}": gguf(a) for a in ("llama", "qwen2moe")}
     seeds |= {f"config/{p.parent.name}": p.read_bytes() for p in reference.glob("*/config.json")}
-    seeds |= more_seeds()
+    seeds |= more_seeds() | {f"tokenizer/{name}": data for name, data in tokenizers().items()}
+    size = int.from_bytes((reference / "llama/model.safetensors").read_bytes()[:8], "little")
+    names = json.loads((reference / "llama/model.safetensors").read_bytes()[8:8 + size])
+    seeds["index/llama"] = json.dumps({"metadata": {"total_size": 1}, "weight_map": {
+        name: "a.safetensors" for name in names if name != "__metadata__"}}).encode()
     for name, data in seeds.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_bytes(data)
