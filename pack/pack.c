@@ -8,6 +8,7 @@
 
 #include "pack/folder.h"
 #include "pack/pack_build.h"
+#include "pack/source_build.h"
 #include "pack/tokenizer.h"
 
 /* The root over the leaves of a segment. */
@@ -155,18 +156,28 @@ static bool check_options(const struct pk_pack_options *o, struct pk_error *e) {
     return true;
 }
 
-/* Scattered groups can be had as numbers, but not as they are. */
+/* Int4 in scattered groups has no format of its own in a bundle: its values can be had, in float32. */
 static bool check_scattered(const struct packer *p) {
-    const struct pk_source *s = p->source;
-    for (size_t i = 0; p->o->weights <= PK_WEIGHTS_INT4 && i < s->n_tensors; i++) {
+    struct pk_source *s = p->source;
+    size_t n = 0;
+    const char *first = NULL;
+    for (size_t i = 0; i < s->n_tensors; i++) {
         if (s->tensors[i].scattered && !s->tensors[i].ignored) {
-            return pk_fail(p->e, MOXIE_ERROR_MODEL,
-                           "%s: tensor \"%s\" is in act-order: its groups are scattered over the columns, which a "
-                           "bundle cannot hold as Int4; --weights f32 keeps the values, int8, bf16 or f16 round them",
-                           s->path, s->tensors[i].name);
+            first = n++ ? first : s->tensors[i].name;
         }
     }
-    return true;
+    if (n && p->o->weights == PK_WEIGHTS_INT4) {
+        return pk_fail(p->e, MOXIE_ERROR_MODEL,
+                       "%s: tensor \"%s\" is in act-order: its groups are scattered over the columns, which a bundle "
+                       "cannot hold as Int4; keep and f32 keep the values in float32, int8, bf16 or f16 round them",
+                       s->path, first);
+    }
+    return !n || p->o->weights != PK_WEIGHTS_KEEP ||
+           pk_source_note(
+               s, p->e,
+               "%zu matrices are in act-order, their groups scattered over the columns: their values are kept "
+               "in float32, which takes 8 times the space (first: %s); --weights int8 would round them",
+               n, first);
 }
 
 static bool prepare(struct packer *p) {

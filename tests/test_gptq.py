@@ -121,20 +121,31 @@ class Gptq(Int4Test):
         self.assertEqual(self.formats(read, *MATRICES), {(bundle.I4, 32, F16)})
 
     def test_act_order(self):
-        """Groups scattered over the columns: refused as Int4, exact as floats, rounded where that is asked for."""
+        """Groups scattered over the columns: the values are kept in float32, rounded where that is asked for, and refused
+        as Int4."""
         scatter = lambda groups, random: random.permutation(groups)
         for sym in True, False:
             tensors, held = files.int4_checkpoint(self.CONFIG, 32, sym, shuffle=scatter)
             source = self.write(files.gptq_settings(32, sym, desc_act=True), tensors)
-            for weights in "keep", "int4":
-                self.refused(25, ["_proj.weight", "act-order", "--weights f32"], source, "--weights", weights)
-            read = self.check(source, self.CONFIG, {n: FloatMatrix(values(m)) if not isinstance(m, np.ndarray) else m
-                                                    for n, m in held.items()}, "--weights", "f32")
-            self.same_values(read, held)
+            self.refused(25, ["_proj.weight", "act-order", "keep"], source, "--weights", "int4")
+            floats = {n: FloatMatrix(values(m)) if not isinstance(m, np.ndarray) else m for n, m in held.items()}
+            for weights in "keep", "f32":
+                read = self.check(source, self.CONFIG, floats, "--weights", weights)
+                self.same_values(read, held)
+                self.assertEqual(self.formats(read, *MATRICES), {(bundle.F32, 0, 0)})
+                self.assertEqual("act-order" in self.output.stderr, weights == "keep")
             report = json.loads(self.moxie("pack", source, "-o", self.folder / "packed.moxie", "--weights", "int8",
                                            "--json").stdout)
             errors = {k["matrix"]: k["relative_error"] for k in report["matrices"]}
             self.assertTrue(0.001 < errors["gate_up"] < 0.01, errors)
+        # beside matrices in order, which stay Int4: the groups of layer 0 only are scattered
+        tensors, held = files.int4_checkpoint(self.CONFIG, 32, True, shuffle=scatter)
+        plain, plain_held = files.int4_checkpoint(self.CONFIG, 32, True)
+        tensors |= {n: t for n, t in plain.items() if "layers.1." in n}
+        held |= {n: m for n, m in plain_held.items() if "layers.1." in n}
+        read = self.pack(self.write(files.gptq_settings(32, True, desc_act=True), tensors))
+        self.same_values(read, held)
+        self.assertEqual(self.formats(read, *MATRICES), {(bundle.F32, 0, 0), (bundle.I4, 32, F16)})
 
     def test_every_detail_matters(self):
         """A file with one detail the other way round gives other numbers than the right one: no mistake would hide."""
