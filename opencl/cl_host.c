@@ -106,7 +106,8 @@ static enum moxie_error create(struct mx_cl *cl, struct moxie_failure *failure) 
     enum moxie_error e = mx_cl_own(cl, MX_OBJECT_CONTEXT, cl->context, failure);
     if (e)
         return e;
-    cl->queue = clCreateCommandQueue(cl->context, cl->device, 0, &code);
+    cl->queue =
+        clCreateCommandQueue(cl->context, cl->device, cl->callbacks->profile ? CL_QUEUE_PROFILING_ENABLE : 0, &code);
     if (code != CL_SUCCESS)
         return mx_cl_failed(code, "clCreateCommandQueue", cl->facts.name, failure);
     return mx_cl_own(cl, MX_OBJECT_QUEUE, cl->queue, failure);

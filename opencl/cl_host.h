@@ -43,6 +43,7 @@ struct mx_callbacks {
     void (*cache_store)(void *user, const uint8_t key[32], const void *bytes, size_t count);
     int (*progress)(void *user, const char *what, uint64_t done, uint64_t total);
     void (*log)(void *user, const char *text);
+    bool profile; /* the queue keeps times */
     /* Makes the keys of the cache; without it there is no cache. Not given `user`. */
     void (*sha256)(const void *data, size_t n, uint8_t digest[32]);
 };

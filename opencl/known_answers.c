@@ -47,7 +47,7 @@ static enum moxie_error run_alone(struct mx_cl *cl, cl_mem memory, const struct 
         e = mx_launch_create(cl, &launch, p, kernel, args, c->n_args, failure);
     if (!e) {
         mx_launch_grid(cl, &launch, &c->grid);
-        e = mx_launch_run(cl, &launch, c->counts, failure);
+        e = mx_launch_run(cl, &launch, c->counts, NULL, failure);
     }
     return e ? e : mx_cl_read(cl, memory, 0, image, c->image_bytes, failure);
 }

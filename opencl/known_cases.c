@@ -207,8 +207,10 @@ static bool sort(struct mx_maker *m, uint32_t run) {
     mx_make_output(m, EXPERTS * 16);
     mx_make_output(m, TOKENS * N * 4);
     mx_make_output(m, TOKENS * N * 4);
+    mx_make_output(m, 4 * 4);
     mx_make_u32(m, N);
     mx_make_u32(m, EXPERTS);
+    mx_make_u32(m, 2);
     mx_make_grid(m, MX_WORK_ONE, MX_FIXED, 1, 1);
     return true;
 }

@@ -125,11 +125,23 @@ uint32_t mx_launch_range(const struct mx_launch *launch, const uint32_t counts[M
 }
 
 enum moxie_error mx_launch_run(struct mx_cl *cl, const struct mx_launch *launch, const uint32_t counts[MX_COUNTS],
-                               struct moxie_failure *failure) {
+                               cl_event *event, struct moxie_failure *failure) {
     size_t global[3], local[3];
     const uint32_t dims = mx_launch_range(launch, counts, global, local);
+    if (event)
+        *event = NULL;
     if (!dims)
         return MOXIE_OK;
-    cl_int code = clEnqueueNDRangeKernel(cl->queue, launch->kernel, dims, NULL, global, local, 0, NULL, NULL);
+    cl_int code = clEnqueueNDRangeKernel(cl->queue, launch->kernel, dims, NULL, global, local, 0, NULL, event);
     return code == CL_SUCCESS ? MOXIE_OK : mx_cl_queue_failed(code, "clEnqueueNDRangeKernel", launch->name, failure);
+}
+
+enum moxie_error mx_launch_times(cl_event event, uint64_t *start_ns, uint64_t *end_ns, struct moxie_failure *failure) {
+    cl_ulong start = 0, end = 0;
+    cl_int code = clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, sizeof start, &start, NULL);
+    if (code == CL_SUCCESS)
+        code = clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof end, &end, NULL);
+    *start_ns = start;
+    *end_ns = end;
+    return code == CL_SUCCESS ? MOXIE_OK : mx_cl_queue_failed(code, "clGetEventProfilingInfo", NULL, failure);
 }

@@ -87,9 +87,13 @@ enum moxie_error mx_launch_set(struct mx_cl *cl, struct mx_launch *launch, uint3
 uint32_t mx_launch_range(const struct mx_launch *launch, const uint32_t counts[MX_COUNTS], size_t global[3],
                          size_t local[3]);
 
-/* Enqueues; creates nothing. A grid with a side of 0 is skipped. */
+/* Enqueues. A grid with a side of 0 is skipped. Creates nothing when `event` is NULL, else the event of the launch goes
+ * there, NULL when it was skipped. */
 enum moxie_error mx_launch_run(struct mx_cl *cl, const struct mx_launch *launch, const uint32_t counts[MX_COUNTS],
-                               struct moxie_failure *failure);
+                               cl_event *event, struct moxie_failure *failure);
+
+/* When a launch that is done ran, by the device's clock. The queue keeps times (struct mx_callbacks). */
+enum moxie_error mx_launch_times(cl_event event, uint64_t *start_ns, uint64_t *end_ns, struct moxie_failure *failure);
 
 /* Gives the binaries of the programs built by now to the cache callback; for the end of init, when every kernel has
  * been created and checked. Never fails: a cache is a cache. */

@@ -106,7 +106,7 @@ enum moxie_error mx_sequence_run(struct mx_cl *cl, struct mx_launch *launch, uin
     enum moxie_error e = mx_launch_set(cl, launch, FIRST, mx_arg_u32(first), failure);
     if (!e)
         e = mx_launch_set(cl, launch, END, mx_arg_u32(end), failure);
-    return e ? e : mx_launch_run(cl, launch, counts, failure);
+    return e ? e : mx_launch_run(cl, launch, counts, NULL, failure);
 }
 
 /* In `image` three pages follow the case's own: its record, the counts, the progress. */

@@ -33,6 +33,9 @@ struct moxie {
     uint32_t *launch_layer;        /* (the walk's launches) */
     struct moxie_gemm *gemm;       /* (launches) what the caller's BLAS computes instead; rows 0: nothing */
     const struct moxie_blas *blas; /* NULL: none */
+    cl_event *event;               /* (launches) of the step that runs, when it is profiled; else NULL each */
+    void (*profile)(void *user, const struct moxie_launch *launch); /* NULL: steps are not profiled */
+    uint32_t counts[MX_COUNTS];                                     /* of the last step */
     uint32_t launches;
     uint8_t *parameters;       /* host copy of MX_BUFFER_STATUS .. MX_BUFFER_BLOCKS, laid out as on the device */
     struct mx_kv_copy *copies; /* in parameters */
@@ -61,6 +64,10 @@ enum moxie_error mx_verify_on_device(struct moxie *engine, struct moxie_failure 
 
 /* Binds one launch of the walk as the engine's next. */
 enum moxie_error mx_bind_launch(struct moxie *engine, const struct mx_op *op, struct moxie_failure *failure);
+
+/* Tells the caller about the launches of the step just done, and releases their events; the latter alone. */
+enum moxie_error mx_profile_step(struct moxie *engine, struct moxie_failure *failure);
+void mx_profile_forget(struct moxie *engine);
 
 /* Sees whether launch `launch`, being bound, is one that the caller's BLAS computes. */
 void mx_blas_bind(struct moxie *engine, uint32_t launch, const struct mx_op *op);

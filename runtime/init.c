@@ -39,6 +39,7 @@ static uint64_t lay_out(const struct mx_bundle *bundle, const struct mx_plan *p,
     carve(&c, sizeof *e);
     e->kv_memory = carve(&c, sizeof(cl_mem) * 2 * bundle->manifest->model.layers);
     e->launch = carve(&c, sizeof *e->launch * (uint64_t)p->facts.launches);
+    e->event = carve(&c, sizeof *e->event * (uint64_t)p->facts.launches);
     e->list = carve(&c, sizeof *e->list * (uint64_t)p->facts.launches);
     e->launch_layer = carve(&c, sizeof *e->launch_layer * (uint64_t)p->facts.launches);
     e->gemm = carve(&c, sizeof *e->gemm * (uint64_t)p->facts.launches);
@@ -52,6 +53,7 @@ static uint64_t lay_out(const struct mx_bundle *bundle, const struct mx_plan *p,
     if (base) {
         memset(e->parameters, 0,
                (size_t)p->parameters_bytes); /* a step sets what changes; the caller's memory is not 0 */
+        memset(e->event, 0, sizeof *e->event * p->facts.launches);
         mx_kv_init(&e->kv, kv, p->kv_blocks, p->sequences, p->context);
         e->copies = (struct mx_kv_copy *)(e->parameters + p->place[MX_BUFFER_COPIES].offset);
     }
@@ -209,7 +211,7 @@ static enum moxie_error bind_op(void *context, const struct mx_op *op, struct mo
 static enum moxie_error bind_all(struct moxie *e, struct moxie_failure *failure) {
     const uint32_t objects = e->cl.n_objects, programs = e->cl.n_programs;
     enum moxie_error err = MOXIE_ERROR_COMPILE;
-    if (e->plan.lists && !e->blas) {
+    if (e->plan.lists && !e->blas && !e->profile) {
         struct moxie_failure why;
         err = mx_lists_bind(e, &why);
         if (!err)
@@ -301,11 +303,13 @@ enum moxie_error moxie_init(struct moxie **engine, const struct moxie_bundle *bu
     e->callbacks.sha256 = mx_sha256;
     if (callbacks) {
         e->blas = callbacks->blas;
+        e->profile = callbacks->launch;
         e->callbacks = (struct mx_callbacks){.sha256 = mx_sha256,
                                              .user = callbacks->user,
                                              .cache_load = callbacks->cache_load,
                                              .cache_store = callbacks->cache_store,
                                              .progress = callbacks->progress,
+                                             .profile = callbacks->launch != NULL,
                                              .log = callbacks->log};
     }
     const struct mx_segment *t = mx_bundle_segment(opened, MX_SEGMENT_TOKENIZER);

@@ -109,6 +109,7 @@ static enum moxie_error linear(struct walk *w, const struct product *p) {
         u32(w, p->ldo);
         u32(w, t->row_offset);
         u32(w, p->mode);
+        w->op.tensor = t;
         /* the router stays ours: another rounding would choose another expert */
         if (t->format == MX_FORMAT_F32 && p->rows == MX_BUFFER_IOTA && p->jobs != MX_BUFFER_JOBS_EXPERTS &&
             p->mode != MODE_GLU && p->role != MX_ROLE_ROUTER)
@@ -309,9 +310,11 @@ static enum moxie_error route(struct walk *w, const struct mx_layer *l) {
     if (e)
         return e;
     begin(w, "route", "mx_sort", MX_PHASE_SORT, MX_WORK_ONE, MX_FIXED, 1);
-    BUFFERS(w, MX_BUFFER_SELECTED, MX_BUFFER_COUNTS, MX_BUFFER_JOBS_EXPERTS, MX_BUFFER_ENTRY_ROWS, MX_BUFFER_ENTRY);
+    BUFFERS(w, MX_BUFFER_SELECTED, MX_BUFFER_COUNTS, MX_BUFFER_JOBS_EXPERTS, MX_BUFFER_ENTRY_ROWS, MX_BUFFER_ENTRY,
+            MX_BUFFER_STATUS);
     u32(w, selected);
     u32(w, l->routed + l->shared);
+    u32(w, 1 + w->layer);
     return end(w);
 }
 
@@ -411,8 +414,7 @@ static uint64_t max64(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
-/* Bytes of weights that one token reads of tensor `t` in each of its segments. */
-static uint64_t tensor_bytes(const struct mx_tensor *t) {
+uint64_t mx_model_tensor_bytes(const struct mx_tensor *t) {
     return mx_tensor_data_bytes(t) + mx_tensor_scale_bytes(t) + mx_tensor_extra_bytes(t);
 }
 
@@ -444,7 +446,7 @@ enum moxie_error mx_model_shape(const struct mx_bundle *bundle, struct mx_shape 
         if (t->role == MX_ROLE_DOWN)
             rows = copies;
         if (t->role != MX_ROLE_EMBEDDING || m->tied)
-            shape->bytes_per_token += copies * tensor_bytes(t);
+            shape->bytes_per_token += copies * mx_model_tensor_bytes(t);
         if (is_integer(t)) {
             uint64_t kp = ((uint64_t)t->cols + 31) / 32 * 32, groups = ((uint64_t)t->cols + t->group - 1) / t->group;
             shape->quant_bytes = max64(shape->quant_bytes, rows * kp);

@@ -20,7 +20,7 @@ enum mx_buffer {
     MX_BUFFER_IOTA,     /* (max(E, T, L)) uint: 0, 1, 2, ... */
     MX_BUFFER_OPS,      /* (launches, MX_OP_WORDS) uint: for devices that run lists (opencl/sequence.h) */
     /* parameters of a step, one write */
-    MX_BUFFER_STATUS,      /* int: bits set by kernels */
+    MX_BUFFER_STATUS,      /* (1 + layers) int: bits set by kernels; experts of each layer that had entries */
     MX_BUFFER_COUNTS,      /* uint {T of this step} */
     MX_BUFFER_STEP_COUNTS, /* (MX_COUNTS) uint; this and the next for lists */
     MX_BUFFER_PROGRESS,    /* (launches, MX_PROGRESS_WORDS) uint: zeros */
@@ -111,6 +111,7 @@ struct mx_op {
     uint32_t operands;
     struct mx_operand operand[MX_OPERANDS];
     struct mx_dense dense;
+    const struct mx_tensor *tensor; /* of a product, else NULL */
 };
 
 /* What a model needs of a step's buffers: maxima over its layers. */
@@ -127,6 +128,9 @@ struct mx_shape {
 
 /* The shape, and the rules that go beyond well-formed tables: everything the walk relies on. */
 enum moxie_error mx_model_shape(const struct mx_bundle *bundle, struct mx_shape *shape, struct moxie_failure *failure);
+
+/* Bytes of weights of one of a tensor's segments. */
+uint64_t mx_model_tensor_bytes(const struct mx_tensor *tensor);
 
 /* Calls emit for every launch of a step, in order. Stops at the first error. kv_blocks and max_blocks: blocks of the
  * pool and of one sequence. */

@@ -159,6 +159,15 @@ struct moxie_region {
 };
 
 /* What a product keeps itself. All optional. */
+/* One launch of a step. Times are the device's own, in nanoseconds from some start. */
+struct moxie_launch {
+    const char *kernel, *what; /* "mx_linear", "gate up"; static memory */
+    uint32_t layer;            /* UINT32_MAX: of no layer */
+    uint64_t bytes;            /* weights, keys and values, each read once, and about so many bytes of activations */
+    uint64_t operations;       /* of products and attention: multiplications and additions */
+    uint64_t start_ns, end_ns;
+};
+
 struct moxie_callbacks {
     uint32_t size;
     void *user;
@@ -173,6 +182,10 @@ struct moxie_callbacks {
     /* Computes the dense matrix products of float32 bundles (not the experts', nor the router's) instead of Moxie's own
      * kernels; see opencl/moxie_blas.h for what that costs. NULL: the same bits everywhere. */
     const struct moxie_blas *blas;
+    /* For measuring: called at the end of each step for every launch that it made, in their order. Then each kernel is
+     * launched by itself, on every device, and the driver makes an event for it, which lives until the step ends: the
+     * only objects that are made after init. NULL: steps are not measured. */
+    void (*launch)(void *user, const struct moxie_launch *launch);
 };
 #define MOXIE_CALLBACKS                                                                                                \
     { .size = sizeof(struct moxie_callbacks) }
@@ -223,6 +236,10 @@ enum moxie_error moxie_step(struct moxie *engine, const struct moxie_entry *entr
 /* Row `index` (in the order of the entries that wanted one) of the last step's logits: float32 (vocab), valid until the
  * next step. NULL if there is no such row. */
 const float *moxie_logits(const struct moxie *engine, uint32_t index);
+
+/* Bytes of weights, keys and values that the last step had to read: every one that takes part once, of experts those
+ * that tokens chose. 0 before the first step. */
+uint64_t moxie_step_bytes(const struct moxie *engine);
 
 /* Convenience: appends `count` tokens to `sequence` in steps of at most step_tokens; logits row 0 is the last token's.
  * On failure or cancellation the sequence is as long as before the call. */

@@ -64,7 +64,7 @@ static void sizes(const struct mx_bundle *bundle, struct mx_plan *p) {
         [MX_BUFFER_SEGMENTS] = 8ull * bundle->manifest->segments,
         [MX_BUFFER_IOTA] = 4 * entries,
         [MX_BUFFER_OPS] = listed * MX_OP_WORDS * 4,
-        [MX_BUFFER_STATUS] = 4,
+        [MX_BUFFER_STATUS] = 4 + 4ull * m->layers,
         [MX_BUFFER_COUNTS] = 4,
         [MX_BUFFER_STEP_COUNTS] = listed ? 4 * MX_COUNTS : 0,
         [MX_BUFFER_PROGRESS] = listed * MX_PROGRESS_WORDS * 4,

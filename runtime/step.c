@@ -64,7 +64,7 @@ static void fill_parameters(struct moxie *e, const struct moxie_entry *entries, 
         if (entries[i].want_logits)
             logit_rows[row++] = i;
     }
-    *(int32_t *)parameter(e, MX_BUFFER_STATUS) = 0;
+    memset(parameter(e, MX_BUFFER_STATUS), 0, (size_t)e->plan.place[MX_BUFFER_STATUS].bytes);
     *(uint32_t *)parameter(e, MX_BUFFER_COUNTS) = count;
     ((uint32_t *)parameter(e, MX_BUFFER_JOBS_TOKENS))[2] = count;
     ((uint32_t *)parameter(e, MX_BUFFER_JOBS_LOGITS))[2] = counts[MX_LOGITS];
@@ -85,9 +85,10 @@ static enum moxie_error run(struct moxie *e, const uint32_t counts[MX_COUNTS], s
         uint32_t end = patient ? op + 1 : list->end; /* of what runs now */
         while (end < list->end && e->launch_layer[end] == e->launch_layer[op])
             end++;
-        enum moxie_error err = e->gemm[i].rows ? mx_blas_run(e, i, counts[e->launch[i].needs], failure)
-                               : alone         ? mx_launch_run(&e->cl, &e->launch[i], counts, failure)
-                                               : mx_sequence_run(&e->cl, &e->launch[i], op, end, failure);
+        enum moxie_error err =
+            e->gemm[i].rows ? mx_blas_run(e, i, counts[e->launch[i].needs], failure)
+            : alone         ? mx_launch_run(&e->cl, &e->launch[i], counts, e->profile ? &e->event[i] : NULL, failure)
+                            : mx_sequence_run(&e->cl, &e->launch[i], op, end, failure);
         i += end == list->end;
         if (!err && patient && i < e->launches && e->launch_layer[end - 1] != e->launch_layer[end])
             err = mx_cl_finish(&e->cl, failure);
@@ -111,18 +112,19 @@ static bool finite(const float *v, size_t n) {
 
 /* Waits, and fetches the status and the logits. */
 static enum moxie_error collect(struct moxie *e, uint32_t rows, struct moxie_failure *failure) {
-    int32_t status = 0;
+    const int32_t *status = parameter(e, MX_BUFFER_STATUS);
     size_t values = (size_t)rows * e->bundle->manifest->model.vocab;
-    enum moxie_error err = mx_cl_read(&e->cl, e->buffer[MX_BUFFER_STATUS], 0, &status, sizeof status, failure);
+    enum moxie_error err = mx_cl_read(&e->cl, e->buffer[MX_BUFFER_STATUS], 0, parameter(e, MX_BUFFER_STATUS),
+                                      (size_t)e->plan.place[MX_BUFFER_STATUS].bytes, failure);
     if (!err && rows)
         err = mx_cl_read(&e->cl, e->buffer[MX_BUFFER_LOGITS], 0, e->logits, values * sizeof *e->logits, failure);
     if (err)
         return err;
-    if (status || !finite(e->logits, values))
+    if (*status || !finite(e->logits, values))
         return mx_fail(failure, MOXIE_ERROR_NOT_FINITE, MX_NO_OFFSET,
-                       status & 2 ? "an index computed on the device is out of range (status %d)"
-                                  : "an activation became NaN or infinite (status %d)",
-                       status);
+                       *status & 2 ? "an index computed on the device is out of range (status %d)"
+                                   : "an activation became NaN or infinite (status %d)",
+                       *status);
     return MOXIE_OK;
 }
 
@@ -158,6 +160,12 @@ static enum moxie_error step(struct moxie *e, const struct moxie_entry *entries,
     }
     if (!err)
         err = collect(e, rows, failure);
+    memcpy(e->counts, counts, sizeof counts);
+    if (err) /* what it read is unknown */
+        e->counts[MX_TOKENS] = 0;
+    if (!err && e->profile)
+        err = mx_profile_step(e, failure);
+    mx_profile_forget(e);
     if (err && err != MOXIE_ERROR_CANCELLED && err != MOXIE_ERROR_NOT_FINITE)
         e->lost = true;   /* what ran and what did not is unknown */
     while (err && copies) /* they may have been made for some layers only */

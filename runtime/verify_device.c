@@ -32,7 +32,7 @@ static enum moxie_error flush(struct batch *b, struct moxie_failure *failure) {
     memset(b->leaf + b->filled, 0, sizeof *b->leaf * (b->capacity - b->filled));
     enum moxie_error err = mx_cl_write(&e->cl, b->leaves, 0, b->leaf, sizeof *b->leaf * b->capacity, failure);
     if (!err)
-        err = mx_launch_run(&e->cl, &b->launch, counts, failure);
+        err = mx_launch_run(&e->cl, &b->launch, counts, NULL, failure);
     if (!err)
         err = mx_cl_read(&e->cl, b->digests, 0, b->digest, sizeof *b->digest * b->filled, failure);
     for (uint32_t i = 0; !err && i < b->filled; i++) {

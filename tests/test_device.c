@@ -302,13 +302,13 @@ static void test_launch(void **state) {
     check_ok(mx_launch_bind(&cl, &launch, &probe, "add", args, 2, &failure), failure);
     mx_launch_grid(&cl, &launch, &(struct mx_grid){.work = MX_WORK_GRID, .count = MX_TOKENS, .items = 4});
     long creates = fake.creates;
-    check_ok(mx_launch_run(&cl, &launch, counts, &failure), failure);
+    check_ok(mx_launch_run(&cl, &launch, counts, NULL, &failure), failure);
     check_ok(mx_launch_set(&cl, &launch, 1, mx_arg_u32(100), &failure), failure);
     counts[MX_TOKENS] = 2;
-    check_ok(mx_launch_run(&cl, &launch, counts, &failure), failure);
+    check_ok(mx_launch_run(&cl, &launch, counts, NULL, &failure), failure);
     long enqueues = fake.enqueues;
     counts[MX_TOKENS] = 0;
-    check_ok(mx_launch_run(&cl, &launch, counts, &failure), failure);
+    check_ok(mx_launch_run(&cl, &launch, counts, NULL, &failure), failure);
     assert_int_equal(fake.enqueues, enqueues);
     check_ok(mx_cl_read(&cl, region, 0, x, sizeof x, &failure), failure);
     assert_int_equal(fake.creates, creates);
@@ -485,7 +485,7 @@ static enum moxie_error whole_way(struct moxie_failure *f) {
     e = e ? e : mx_cl_write(&cl, region, 0, pairs, sizeof pairs, f);
     if (!e)
         mx_launch_grid(&cl, &launch, &(struct mx_grid){.work = MX_WORK_GRID, .count = MX_COPIES, .items = 1});
-    e = e ? e : mx_launch_run(&cl, &launch, counts, f);
+    e = e ? e : mx_launch_run(&cl, &launch, counts, NULL, f);
     e = e ? e : mx_cl_flush(&cl, f);
     e = e ? e : mx_cl_finish(&cl, f);
     e = e ? e : mx_cl_read(&cl, part, 0, back, sizeof back, f);
@@ -550,7 +550,7 @@ static void test_lost_device(void **state) {
     check_ok(bind_copy(&launch, 1, &failure), failure);
     mx_launch_grid(&cl, &launch, &(struct mx_grid){.work = MX_WORK_GRID, .count = MX_COPIES, .items = 1});
     fake_fail(1, CL_OUT_OF_RESOURCES, 1);
-    check_error(mx_launch_run(&cl, &launch, counts, &failure), MOXIE_ERROR_DEVICE_LOST);
+    check_error(mx_launch_run(&cl, &launch, counts, NULL, &failure), MOXIE_ERROR_DEVICE_LOST);
     check_error(mx_cl_finish(&cl, &failure), MOXIE_ERROR_DEVICE_LOST);
     assert_non_null(strstr(failure.what, "clFinish"));
     assert_int_equal(failure.cl, CL_OUT_OF_RESOURCES);

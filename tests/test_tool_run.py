@@ -239,8 +239,11 @@ class Bench(ToolTest):
             for key in self.KEYS:
                 self.assertGreater(result[key], 0, key)
             self.assertAlmostEqual(result["share_of_raw_read"] * result["raw_read_bytes_per_s"],
-                                   result["decode_tokens_per_s"] * result["bytes_per_decoded_token"],
+                                   result["decode_tokens_per_s"] * result["bytes_per_step"],
                                    delta=1e-6 * result["raw_read_bytes_per_s"])
+            # the weights of a token, and keys and values of positions 0 .. 33 to 0 .. 37
+            self.assertAlmostEqual(result["bytes_per_step"],
+                                   result["bytes_per_decoded_token"] + 36 * result["kv_bytes_per_token"], delta=1)
         # Q4_0 blocks: 18 bytes for 32 weights; a token reads 2 of 8 experts, the shared one, attention and the head
         hidden, width, layer = 256, 128, 256 * 256 * 2 + 256 * 128 * 2
         weights = 2 * (layer + 3 * hidden * width * (2 + 2)) + 1024 * hidden
@@ -263,7 +266,33 @@ class Bench(ToolTest):
     def test_several_sequences(self):
         result = json.loads(self.must("bench", self.bundle, "--prefill", "20", "--decode", "4", "--batch", "3", "--json",
                                       "--threads", "1", "--repeat", "2"))
-        self.assertEqual((result["batch"], result["threads"], result["share_of_raw_read"]), (3, 1, None))
+        self.assertEqual((result["batch"], result["threads"]), (3, 1))
+        # three sequences read what they share once: more than one would, less than three
+        alone, kv = result["bytes_per_decoded_token"], 3 * 22.5 * result["kv_bytes_per_token"]
+        self.assertTrue(alone <= result["bytes_per_step"] - kv <= 3 * alone)
+
+    def test_kernels_are_measured_one_by_one(self):
+        trace = self.folder / "trace.json"
+        result = json.loads(self.must("bench", "--shape", "tiny", "--prefill", "20", "--decode", "3", "--kernels",
+                                      "--trace", trace, "--json", "--threads", "2"))
+        kinds = {(k["kernel"], k["what"]): k for k in result["decode_kernels"]["kinds"]}
+        self.assertEqual({k: kinds["mx_linear", k]["launches"] for k in ("qkv", "down", "router", "head")},
+                         {"qkv": 2 * 3, "down": 2 * 3, "router": 2 * 3, "head": 3})  # layers x tokens
+        # 2 of 8 experts and the shared one in 2 parts; 20 tokens of prefill take all
+        down = kinds["mx_linear", "down"]
+        self.assertEqual(down["operations"], 3 * 2 * 4 * 2 * 256 * 128)
+        read = {k["what"]: k for k in result["prefill_kernels"]["kinds"]}["down"]
+        self.assertEqual(read["operations"], 20 * 2 * 4 * 2 * 256 * 128)
+        for k in result["decode_kernels"]["kinds"]:
+            self.assertGreater(k["seconds"], 0, k)
+            self.assertAlmostEqual(k["bytes_per_s"] * k["seconds"], k["bytes"], delta=1)
+        events = json.loads(trace.read_text())["traceEvents"]
+        self.assertEqual(len(events), sum(k["launches"] for k in kinds.values()) / 3)
+        for a, b in zip(events, events[1:]):
+            self.assertLessEqual(a["ts"] + a["dur"], b["ts"] + 0.01)
+        self.assertEqual({e["args"]["layer"] for e in events}, {-1, 0, 1})
+        self.fails(1, "no-such-folder", "bench", self.bundle, "--prefill", "2", "--decode", "1", "--trace",
+                   self.folder / "no-such-folder/t.json")
 
     def test_a_kept_shape_is_a_bundle_like_any_other(self):
         kept = self.folder / "kept.moxie"

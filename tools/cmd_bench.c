@@ -8,21 +8,28 @@
 #include "tools/bench_bundle.h"
 #include "tools/commands.h"
 #include "tools/engine.h"
+#include "tools/int8_peak.h"
 #include "tools/interrupt.h"
 #include "tools/json_out.h"
+#include "tools/launch_report.h"
 #include "tools/report.h"
 #include "tools/synthetic.h"
 
-#define READ_PASSES 8
+#define READ_PASSES 4
+#define PROFILE_STEPS 8 /* of decoding, after as many that only warm up */
 
 struct bench {
     struct engine engine;
-    uint32_t prefill, decode, batch, chunk, repeat;
+    uint32_t prefill, decode, batch, chunk, repeat, threads;
     int32_t *tokens;             /* (prefill) */
     struct moxie_entry *entries; /* (batch) */
     double prefill_s, decode_s;  /* of the fastest repetition */
-    double raw_read;             /* bytes/s */
-    double init_s;
+    double decode_bytes;         /* that its steps had to read */
+    double raw_read;             /* bytes/s, before and after it */
+    double raw_now, int8_peak, init_s;
+    bool kernels;
+    const char *trace;
+    struct launch_report reading, writing; /* of prefill and decode, launch by launch */
 };
 
 static void forget(struct bench *b) {
@@ -43,9 +50,10 @@ static int prefill(struct bench *b, uint32_t count) {
     return STATUS_OK;
 }
 
-/* Every sequence writes `count` tokens, the likeliest each time. */
-static int decode(struct bench *b, uint32_t count) {
+/* Every sequence writes `count` tokens, the likeliest each time. *bytes: what the steps had to read. */
+static int decode(struct bench *b, uint32_t count, struct launch_report *report, double *bytes) {
     struct moxie_failure failure = {0};
+    *bytes = 0;
     struct moxie_sampling greedy = MOXIE_SAMPLING;
     greedy.temperature = -1;
     greedy.repetition_penalty = 1;
@@ -56,7 +64,14 @@ static int decode(struct bench *b, uint32_t count) {
         for (uint32_t s = 0; s < b->batch; s++) {
             b->entries[s].position = moxie_sequence_length(b->engine.moxie, s);
         }
+        if (report && !launch_report_step(report, b->engine.plan.launches)) {
+            return report_tool("out of memory");
+        }
         enum moxie_error code = moxie_step(b->engine.moxie, b->entries, b->batch, &failure);
+        *bytes += (double)moxie_step_bytes(b->engine.moxie);
+        if (report) {
+            launch_report_end(report);
+        }
         for (uint32_t s = 0; code == MOXIE_OK && s < b->batch; s++) {
             code =
                 moxie_sample(b->engine.moxie, s, &greedy, b->entries[s].position + 1, &b->entries[s].token, &failure);
@@ -73,15 +88,20 @@ static int decode(struct bench *b, uint32_t count) {
 
 /* One repetition; keeps its times when they are the best. */
 static int measure(struct bench *b) {
-    double began = seconds_now();
+    double bytes, began = seconds_now();
     int status = prefill(b, b->prefill);
     double read = seconds_now();
-    status = status == STATUS_OK ? decode(b, b->decode) : status;
-    double written = seconds_now();
+    status = status == STATUS_OK ? decode(b, b->decode, NULL, &bytes) : status;
+    double written = seconds_now(), before = b->raw_now;
     forget(b);
+    b->raw_now = bandwidth_read(b->threads, READ_PASSES);
     if (status == STATUS_OK) {
         b->prefill_s = b->prefill_s == 0 || read - began < b->prefill_s ? read - began : b->prefill_s;
-        b->decode_s = b->decode_s == 0 || written - read < b->decode_s ? written - read : b->decode_s;
+    }
+    if (status == STATUS_OK && (b->decode_s == 0 || written - read < b->decode_s)) {
+        b->decode_s = written - read;
+        b->decode_bytes = bytes;
+        b->raw_read = (before + b->raw_now) / 2;
     }
     return status;
 }
@@ -90,44 +110,84 @@ static int measure(struct bench *b) {
 static int warm_up(struct bench *b) {
     uint32_t chunk = b->engine.plan.step_tokens < b->prefill ? b->engine.plan.step_tokens : b->prefill;
     int status = prefill(b, chunk);
-    status = status == STATUS_OK ? decode(b, b->decode < 2 ? b->decode : 2) : status;
+    double bytes;
+    status = status == STATUS_OK ? decode(b, b->decode < 2 ? b->decode : 2, NULL, &bytes) : status;
     forget(b);
     return status;
 }
 
-static int print(const struct bench *b, const char *bundle, uint32_t threads, bool json) {
+static void on_launch(void *user, const struct moxie_launch *launch) {
+    launch_report_add(*(struct launch_report **)user, launch);
+}
+
+/* The same again on an engine that is measured launch by launch. */
+static int profile(struct bench *b, const struct engine_options *options, struct moxie_config *config) {
+    struct launch_report ignored = {.kinds = 0}, *now = &ignored;
+    double bytes;
+    moxie_close(b->engine.moxie);
+    b->engine.moxie = NULL;
+    b->engine.launch = on_launch;
+    b->engine.launch_user = &now;
+    config->no_verify = 1; // the engine before it has verified these very bytes
+    int status = engine_start(&b->engine, options, config);
+    if (status == STATUS_OK) {
+        status = warm_up(b);
+    }
+    now = &b->reading;
+    if (status == STATUS_OK && !launch_report_step(now, b->engine.plan.launches)) {
+        status = report_tool("out of memory");
+    }
+    status = status == STATUS_OK ? prefill(b, b->prefill) : status;
+    launch_report_end(now); // all of prefill as one step
+    now = &b->writing;
+    uint32_t steps = b->decode < PROFILE_STEPS ? b->decode : PROFILE_STEPS;
+    status = status == STATUS_OK ? decode(b, steps, now, &bytes) : status;
+    b->int8_peak = int8_peak(b->threads, READ_PASSES);
+    return status == STATUS_OK && b->trace ? launch_report_trace(&b->writing, b->trace) : status;
+}
+
+static json_t *json_of(const struct bench *b, const char *bundle) {
     const struct moxie_plan *p = &b->engine.plan;
-    double prefill_rate = (double)b->prefill * b->batch / b->prefill_s;
-    double decode_rate = (double)b->decode * b->batch / b->decode_s;
-    double share = b->raw_read > 0 ? decode_rate * (double)p->bytes_per_token / b->raw_read : 0;
-    if (json) {
-        json_t *object = json_pack(
-            "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:f, s:f, s:I, s:I, s:f}", "bundle",
-            bundle, "model", b->engine.model.id, "device", b->engine.facts.name, "driver", b->engine.facts.driver,
-            "dot", (json_int_t)b->engine.facts.dot, "threads", (json_int_t)threads, "context", (json_int_t)p->context,
-            "batch", (json_int_t)b->batch, "prefill_tokens", (json_int_t)b->prefill, "decode_tokens",
-            (json_int_t)b->decode, "prefill_tokens_per_s", prefill_rate, "decode_tokens_per_s", decode_rate,
-            "bytes_per_decoded_token", (json_int_t)p->bytes_per_token, "kv_bytes_per_token",
-            (json_int_t)p->kv_bytes_per_token, "decode_bytes_per_s", decode_rate * (double)p->bytes_per_token,
-            "raw_read_bytes_per_s", b->raw_read, "weight_bytes", (json_int_t)p->weight_bytes, "launches_per_step",
-            (json_int_t)p->enqueues, "init_seconds", b->init_s);
-        // several sequences share what they read, so only one alone can be compared
-        json_object_set_new(object, "share_of_raw_read", b->batch == 1 ? json_real(share) : json_null());
-        return json_print(object);
+    double per_s = b->decode_bytes / b->decode_s;
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:f, s:f, s:I, s:I, s:f, s:f, s:f}",
+        "bundle", bundle, "model", b->engine.model.id, "device", b->engine.facts.name, "driver", b->engine.facts.driver,
+        "dot", (json_int_t)b->engine.facts.dot, "threads", (json_int_t)b->threads, "context", (json_int_t)p->context,
+        "batch", (json_int_t)b->batch, "prefill_tokens", (json_int_t)b->prefill, "decode_tokens", (json_int_t)b->decode,
+        "prefill_tokens_per_s", (double)b->prefill * b->batch / b->prefill_s, "decode_tokens_per_s",
+        (double)b->decode * b->batch / b->decode_s, "bytes_per_decoded_token", (json_int_t)p->bytes_per_token,
+        "kv_bytes_per_token", (json_int_t)p->kv_bytes_per_token, "decode_bytes_per_s", per_s, "raw_read_bytes_per_s",
+        b->raw_read, "weight_bytes", (json_int_t)p->weight_bytes, "launches_per_step", (json_int_t)p->enqueues,
+        "init_seconds", b->init_s, "share_of_raw_read", b->raw_read > 0 ? per_s / b->raw_read : 0, "bytes_per_step",
+        b->decode_bytes / b->decode);
+    if (object && b->kernels) {
+        json_object_set_new(object, "int8_operations_per_s", json_real(b->int8_peak));
+        json_object_set_new(object, "prefill_kernels", launch_report_json(&b->reading, b->raw_read, b->int8_peak));
+        json_object_set_new(object, "decode_kernels", launch_report_json(&b->writing, b->raw_read, b->int8_peak));
     }
+    return object;
+}
+
+static int print(const struct bench *b) {
+    const struct moxie_plan *p = &b->engine.plan;
+    double per_s = b->decode_bytes / b->decode_s;
     printf("%s on %s, driver %s\n", b->engine.model.id, b->engine.facts.name, b->engine.facts.driver);
-    printf("  prefill  %8.1f tokens/s   (%u tokens, %u sequence%s)\n", prefill_rate, b->prefill, b->batch,
-           b->batch == 1 ? "" : "s");
-    printf("  decode   %8.1f tokens/s   (%u tokens)\n", decode_rate, b->decode);
-    printf("  a decoded token reads %.3f GB of weights", (double)p->bytes_per_token / 1e9);
-    if (b->batch == 1) {
-        printf(": %.1f GB/s", decode_rate * (double)p->bytes_per_token / 1e9);
+    printf("  prefill  %8.1f tokens/s   (%u tokens, %u sequence%s)\n", (double)b->prefill * b->batch / b->prefill_s,
+           b->prefill, b->batch, b->batch == 1 ? "" : "s");
+    printf("  decode   %8.1f tokens/s   (%u tokens)\n", (double)b->decode * b->batch / b->decode_s, b->decode);
+    printf("  a step of decoding reads %.3f GB of weights, keys and values: %.1f GB/s\n",
+           b->decode_bytes / b->decode * 1e-9, per_s * 1e-9);
+    printf("  raw read %8.1f GB/s; decoding reaches %.0f %% of it\n", b->raw_read / 1e9,
+           b->raw_read > 0 ? 100 * per_s / b->raw_read : 0);
+    printf("  start    %8.2f s, of that the weights' verification\n", b->init_s);
+    if (b->kernels) {
+        printf("\nint8 peak %.1f GOP/s. Kernels launched one by one, each measured by the driver:\n",
+               b->int8_peak * 1e-9);
+        launch_report_print(&b->reading, "prefill", b->raw_read, b->int8_peak);
+        launch_report_print(&b->writing, "a step of decoding", b->raw_read, b->int8_peak);
+        printf("\nThe same step in %u launch%s, not measured one by one: %.1f us\n", p->enqueues,
+               p->enqueues == 1 ? "" : "es", b->decode_s * 1e6 / b->decode);
     }
-    printf("\n  raw read %8.1f GB/s", b->raw_read / 1e9);
-    if (b->batch == 1) {
-        printf("; decoding reaches %.0f %% of it", share * 100);
-    }
-    printf("\n  start    %8.2f s, of that the weights' verification\n", b->init_s);
     return finish_output(STATUS_OK);
 }
 
@@ -142,6 +202,7 @@ static int run(struct bench *b, const struct engine_options *options, bool json)
     config.sequences = b->batch;
     config.step_tokens = b->chunk;
     config.step_logits = b->batch;
+    b->threads = options->threads;
     double began = seconds_now();
     int status = engine_start(&b->engine, options, &config);
     b->init_s = seconds_now() - began;
@@ -156,14 +217,18 @@ static int run(struct bench *b, const struct engine_options *options, bool json)
     for (uint32_t i = 0; i < b->prefill; i++) {
         b->tokens[i] = (int32_t)((i + 1) * 2654435761u % b->engine.model.vocab);
     }
-    double before = bandwidth_read(options->threads, READ_PASSES);
     status = warm_up(b);
+    b->raw_now = bandwidth_read(b->threads, READ_PASSES);
     for (uint32_t i = 0; status == STATUS_OK && i < b->repeat; i++) {
         status = measure(b);
     }
-    double after = bandwidth_read(options->threads, READ_PASSES);
-    b->raw_read = before > after ? before : after;
-    return status == STATUS_OK ? print(b, options->bundle, options->threads, json) : status;
+    if (status == STATUS_OK && b->kernels) {
+        status = profile(b, options, &config);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    return json ? json_print(json_of(b, options->bundle)) : print(b);
 }
 
 int cmd_bench(int argc, char **argv) {
@@ -191,6 +256,10 @@ int cmd_bench(int argc, char **argv) {
          .help = "tokens of one step (default: 512 or the context)"},
         {"--repeat", .kind = ARG_U32, .out = &b.repeat, .value = "N", .min = 1, .max = 1000,
          .help = "measure N times and tell the best (default 1)"},
+        {"--kernels", .kind = ARG_FLAG, .out = &b.kernels,
+         .help = "also measure each kernel: bytes, operations, time, share of the machine's peaks"},
+        {"--trace", .kind = ARG_TEXT, .out = &b.trace, .value = "FILE",
+         .help = "write the timeline of a step of decoding, for chrome://tracing; implies --kernels"},
         {"--json", .kind = ARG_FLAG, .out = &json, .help = "print a JSON object"},
         {.kind = ARG_END},
     };
@@ -214,6 +283,7 @@ int cmd_bench(int argc, char **argv) {
     if (options.bundle && group) {
         return usage_error("--group is for --shape: a BUNDLE has its own");
     }
+    b.kernels = b.kernels || b.trace;
     interrupt_install();
     if (options.bundle) {
         status = engine_open_bundle(&b.engine, options.bundle, options.pub);
@@ -225,6 +295,8 @@ int cmd_bench(int argc, char **argv) {
         status = run(&b, &options, json);
     }
     engine_close(&b.engine);
+    launch_report_free(&b.reading);
+    launch_report_free(&b.writing);
     free(b.tokens);
     free(b.entries);
     return status;

@@ -73,6 +73,11 @@ static int on_progress(void *user, const char *what, uint64_t done, uint64_t tot
     return interrupt_pending();
 }
 
+static void on_launch(void *user, const struct moxie_launch *launch) {
+    struct engine *e = user;
+    e->launch(e->launch_user, launch);
+}
+
 static void on_log(void *user, const char *text) {
     struct engine *e = user;
     if (e->verbose) {
@@ -113,6 +118,7 @@ int engine_start(struct engine *e, const struct engine_options *o, struct moxie_
     callbacks.cache_store = on_cache_store;
     callbacks.progress = on_progress;
     callbacks.log = on_log;
+    callbacks.launch = e->launch ? on_launch : NULL;
     enum moxie_error code = moxie_init(&e->moxie, &e->bundle, config, NULL, &callbacks, &e->failure);
     progress_end(&e->progress);
     if (code != MOXIE_OK) {

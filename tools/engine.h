@@ -35,6 +35,8 @@ struct engine {
     struct moxie_device_facts facts;
     struct kernel_cache cache;
     struct progress progress;
+    void (*launch)(void *user, const struct moxie_launch *launch); // set it before engine_start to measure steps
+    void *launch_user;
     bool opened, verbose;
     char log[16384];              /* the library's diagnostics, shown when init fails */
     struct moxie_failure failure; /* of init */

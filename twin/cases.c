@@ -376,8 +376,10 @@ static bool sort(struct mx_maker *m, uint32_t run) {
     mx_make_output(m, (experts < tokens * n ? experts : tokens * n) * 16);
     mx_make_output(m, tokens * n * 4);
     mx_make_output(m, tokens * n * 4);
+    mx_make_output(m, 4 * (run + 1));
     mx_make_u32(m, n);
     mx_make_u32(m, experts);
+    mx_make_u32(m, run);
     mx_make_grid(m, MX_WORK_ONE, MX_FIXED, 1, 1);
     return true;
 }

@@ -51,7 +51,7 @@ void twin_route(const struct mx_program_key *key, const union twin_arg *arg, uin
 }
 
 void twin_sort(const struct mx_program_key *key, const union twin_arg *arg, uint32_t one) {
-    const uint32_t *selected = arg[0].mem, n = arg[5].u, experts = arg[6].u, total = *(uint32_t *)arg[1].mem * n;
+    const uint32_t *selected = arg[0].mem, n = arg[6].u, experts = arg[7].u, total = *(uint32_t *)arg[1].mem * n;
     uint32_t *jobs = arg[2].mem, *rows = arg[3].mem, *entry = arg[4].mem, job = 0, at = 0;
     (void)key;
     (void)one;
@@ -65,6 +65,7 @@ void twin_sort(const struct mx_program_key *key, const union twin_arg *arg, uint
         if (at > first)
             memcpy(jobs + 4 * job++, (uint32_t[4]){e, first, at - first, 0}, 16);
     }
+    ((uint32_t *)arg[5].mem)[arg[8].u] = job;
     for (; job < (experts < total ? experts : total); job++)
         memset(jobs + 4 * job, 0, 16);
 }

@@ -86,10 +86,10 @@ MX_KERNEL(mx_route, __global const float *restrict g, __global int *restrict sel
 
 /* Stable counting sort of the entries (token, slot) of selected (T, n) by expert. params: {T}. jobs (min(experts, T n)):
  * {expert, first entry, count, 0} of the experts that have entries, then zeros. rows (T n): token of each entry;
- * entry (T, n): where each went. Grid: one unit. */
+ * entry (T, n): where each went; touched[slot]: how many experts have entries. Grid: one unit. */
 MX_KERNEL(mx_sort, __global const int *restrict selected, __global const uint *restrict params,
-                      __global uint4 *restrict jobs, __global uint *restrict rows, __global uint *restrict entry, uint n,
-                      uint experts) {
+                      __global uint4 *restrict jobs, __global uint *restrict rows, __global uint *restrict entry,
+                      __global uint *restrict touched, uint n, uint experts, uint slot) {
     MX_SHARED uint count[MX_EXPERTS_MAX];
     MX_SHARED uint start[MX_EXPERTS_MAX];
     const uint total = params[0] * n;
@@ -115,6 +115,7 @@ MX_KERNEL(mx_sort, __global const int *restrict selected, __global const uint *r
                 mx_put_job(jobs + job++, e, sum, count[e]);
             sum += count[e];
         }
+        touched[slot] = job;
         while (job < min(experts, total))
             mx_put_job(jobs + job++, 0, 0, 0);
     }

@@ -77,7 +77,7 @@ MX_FN void mx_operation(__global const uint *op, const struct mx_memory *m, uint
         break;
     case 10:
         mx_sort(unit, units, MX_STEP(const int, 0), MX_STEP(const uint, 1), MX_STEP(uint4, 2), MX_STEP(uint, 3),
-                MX_STEP(uint, 4), MX_ARG(5), MX_ARG(6));
+                MX_STEP(uint, 4), MX_STEP(uint, 5), MX_ARG(6), MX_ARG(7), MX_ARG(8));
         break;
     case 11:
         mx_combine(unit, units, MX_STEP(const float, 0), MX_STEP(const uint, 1), MX_STEP(const float, 2),

@@ -367,8 +367,10 @@ static void route(uint32_t tokens, uint32_t routed, uint32_t top_k, uint32_t sha
     array(16 * (routed + shared));
     array(4 * tokens * n);
     array(4 * tokens * n);
+    array(4);
     u32(n);
     u32(routed + shared);
+    u32(0);
     t = best(10, 1, 1, 1, 1);
     printf("  sort                                                   %6.1f us\n", t * 1e6);
 
