@@ -236,7 +236,7 @@ int cmd_bench(int argc, char **argv) {
     struct engine_options options = {0};
     static const char *const groups[] = {"32", "64", "128", NULL};
     uint32_t shape = UINT32_MAX, group = 0;
-    const char *keep = NULL;
+    const char *keep = NULL, *gguf = NULL;
     bool json = false;
     const struct arg table[] = {
         {"BUNDLE", .kind = ARG_PLACE_OPTIONAL, .out = &options.bundle, .help = "a file made by moxie pack, or:"},
@@ -246,6 +246,8 @@ int cmd_bench(int argc, char **argv) {
          .help = "weights of --shape that share a scale: 32 (default), 64, 128"},
         {"--keep", .kind = ARG_TEXT, .out = &keep, .value = "FILE",
          .help = "keep the bundle of --shape there, signed with the store's key"},
+        {"--keep-gguf", .kind = ARG_TEXT, .out = &gguf, .value = "FILE",
+         .help = "write the weights of --shape there as a GGUF file too (groups of 32)"},
         {"--prefill", .kind = ARG_U32, .out = &b.prefill, .value = "N", .min = 1, .max = 1u << 20,
          .help = "tokens to read (default 512)"},
         {"--decode", .kind = ARG_U32, .out = &b.decode, .value = "N", .min = 1, .max = 1u << 20,
@@ -283,12 +285,15 @@ int cmd_bench(int argc, char **argv) {
     if (options.bundle && group) {
         return usage_error("--group is for --shape: a BUNDLE has its own");
     }
+    if (gguf && (options.bundle || group)) {
+        return usage_error("--keep-gguf is for --shape with groups of 32");
+    }
     b.kernels = b.kernels || b.trace;
     interrupt_install();
     if (options.bundle) {
         status = engine_open_bundle(&b.engine, options.bundle, options.pub);
     } else {
-        status = bench_bundle_open(&b.engine, shape, 32u << group, keep);
+        status = bench_bundle_open(&b.engine, shape, 32u << group, keep, gguf);
         options.bundle = synthetic_shapes[shape];
     }
     if (status == STATUS_OK) {
