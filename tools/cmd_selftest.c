@@ -41,6 +41,10 @@ int cmd_selftest(int argc, char **argv) {
         {"--device", .kind = ARG_U32, .out = &k.t.device, .value = "D", .max = UINT32_MAX,
          .help = "OpenCL device, as moxie devices counts (default 0)"},
         {"--portable", .kind = ARG_FLAG, .out = &k.t.portable, .help = "only the portable kernels"},
+        {"--kernels", .kind = ARG_TEXT, .out = &k.t.kernels, .value = "NAMES",
+         .help = "only these, as mx_norm,mx_route"},
+        {"--alone", .kind = ARG_FLAG, .out = &k.t.alone,
+         .help = "kernels by themselves, not in the lists that processors run"},
         {"--small", .kind = ARG_FLAG, .out = &k.t.small, .help = "a selection, for slow drivers"},
         {"--threads", .kind = ARG_U32, .out = &threads, .value = "N", .min = 1, .max = 4096,
          .help = "threads of a CPU driver (default: its own choice)"},
@@ -60,6 +64,9 @@ int cmd_selftest(int argc, char **argv) {
     int status;
     if (!args_parse(&args, argc, argv, &status)) {
         return status;
+    }
+    if (k.t.kernels && !kernel_test_knows(k.t.kernels)) {
+        return usage_error("--kernels: '%s' names no kernel, or one that is none", k.t.kernels);
     }
     engine_threads(threads);
     interrupt_install();

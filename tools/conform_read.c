@@ -53,7 +53,7 @@ json_t *conform_read(const char *path, int *status) {
     if (!json_is_integer(version)) {
         *status = report_error(MOXIE_ERROR_FORMAT, "%s: not a report of moxie conform", path);
     } else if (json_integer_value(version) != CONFORM_VERSION) {
-        *status = report_error(MOXIE_ERROR_VERSION, "%s: a report of version %lld, this tool knows %d", path,
+        *status = report_error(MOXIE_ERROR_FORMAT, "%s: a report of version %lld, this tool knows %d", path,
                                (long long)json_integer_value(version), CONFORM_VERSION);
     } else if ((name = missing(report))) {
         *status =

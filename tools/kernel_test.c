@@ -48,6 +48,20 @@ static void on_verdict(void *user, const struct twin_verdict *v) {
     }
 }
 
+bool kernel_test_knows(const char *names) {
+    for (const char *at = names; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        struct twin_kernel k;
+        bool found = false;
+        for (size_t i = 0; !found && twin_kernel(i, &k); i++) {
+            found = strlen(k.kernel) == strcspn(at, ",") && strncmp(k.kernel, at, strcspn(at, ",")) == 0;
+        }
+        if (!found) {
+            return false;
+        }
+    }
+    return true;
+}
+
 json_t *kernel_test_run(struct kernel_test *k, int *status) {
     struct moxie_callbacks callbacks = MOXIE_CALLBACKS;
     struct moxie_failure failure = {0};

@@ -17,6 +17,9 @@ struct kernel_test {
     struct moxie_device_facts facts;
 };
 
+/* Are all of the names, between commas, names of kernels? */
+bool kernel_test_knows(const char *names);
+
 /* Gives {cases, wrong, kernels: [...]}. NULL: *status is an exit status, reported. */
 json_t *kernel_test_run(struct kernel_test *k, int *status);
 

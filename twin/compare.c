@@ -123,10 +123,19 @@ static void launched(struct twin_tester *r, const struct mx_program *p, const st
     add_word(d, 1);
 }
 
+static const char *in_words(const struct twin_case_failure *d, char *words, size_t size) {
+    const int digits = (int)d->bits / 4;
+    const bool inside = d->where.name[0] != '\0';
+    snprintf(words, size, "%s[%u] is %0*x, the twin has %0*x (%s)", inside ? d->where.name : "outside of its arguments",
+             d->element, digits, d->found, digits, d->expected, d->shape);
+    return words;
+}
+
 enum moxie_error twin_compare(struct twin_tester *r, const struct mx_program *p, struct twin_verdict *v,
                               struct moxie_failure *failure) {
     struct mx_case c;
     struct twin_case_failure d = {.wrong = 0};
+    char words[320];
     enum moxie_error e = MOXIE_OK;
     for (uint32_t run = 0; !e && !d.wrong && make(r, &v->of, run, &c); run++) {
         memcpy(r->after, r->before, c.image_bytes);
@@ -140,10 +149,8 @@ enum moxie_error twin_compare(struct twin_tester *r, const struct mx_program *p,
         find(r, &v->of, &c, &d);
         launched(r, p, &v->of, &c, &d);
         v->difference = &d;
-        v->error = mx_fail(failure, MOXIE_ERROR_KNOWN_ANSWER, MX_NO_OFFSET,
-                           "kernel %s (%s) gives wrong bits: %s[%u] is %0*x, the twin has %0*x (%s)", v->of.kernel,
-                           v->form, d.where.name[0] ? d.where.name : "memory outside of its arguments, word ",
-                           d.element, (int)d.bits / 4, d.found, (int)d.bits / 4, d.expected, d.shape);
+        v->error = mx_fail(failure, MOXIE_ERROR_KNOWN_ANSWER, MX_NO_OFFSET, "kernel %s (%s) gives wrong bits: %s",
+                           v->of.kernel, v->form, in_words(&d, words, sizeof words));
     }
     v->error = e ? e : v->error;
     r->t->each(r->t->user, v); /* while the case is there */

@@ -54,6 +54,26 @@ static bool contains(const struct mx_program_key *program, const struct twin_ker
            k->key.group == program->group && k->key.scale == program->scale && k->key.kv == program->kv;
 }
 
+/* Is the kernel one of those that were asked for? */
+static bool asked_for(const struct twin_tester *r, const char *kernel) {
+    const size_t n = strlen(kernel);
+    const char *at = r->t->kernels;
+    while (at && *at && (strncmp(at, kernel, n) != 0 || (at[n] && at[n] != ','))) {
+        at = strchr(at, ',');
+        at = at ? at + 1 : NULL;
+    }
+    return !r->t->kernels || (at && *at);
+}
+
+/* Is any kernel of the program? */
+static bool any_asked_for(const struct twin_tester *r, const struct mx_program_key *program) {
+    struct twin_kernel k;
+    for (size_t i = 0; twin_kernel(i, &k); i++)
+        if (contains(program, &k) && asked_for(r, k.kernel))
+            return true;
+    return false;
+}
+
 static void name_form(const struct twin_tester *r, const struct mx_program *p, const char *kernel, char name[64]) {
     const bool product = strcmp(kernel, "mx_linear") == 0 && p->key.format <= MX_KF_I8;
     snprintf(name, 64, "%s, %s%s", mx_form_name(product ? p->dot : MX_DOT_PORTABLE, p->half_by_integer),
@@ -71,7 +91,7 @@ static enum moxie_error test_program(struct twin_tester *r, struct mx_program *p
     built = built ? built : mx_program_build(&r->cl, p, &why);
     for (size_t i = 0; !e && twin_kernel(i, &k); i++) {
         struct twin_verdict v = {.of = k, .error = built, .failure = &why, .build_log = r->log, .text = &r->text};
-        if (!contains(&p->key, &k))
+        if (!contains(&p->key, &k) || !asked_for(r, k.kernel))
             continue;
         name_form(r, p, k.kernel, v.form);
         if (built)
@@ -127,7 +147,8 @@ static enum moxie_error test_lists(struct twin_tester *r, struct moxie_failure *
         const struct mx_program_key key = {
             .format = format, .group = integer ? 32 : 0, .scale = integer ? 1 : 0, .kv = integer ? 1 : 2};
         struct mx_program_key list = {.kernel_file = NULL};
-        if (mx_sequence_join(&list, &key) && (!r->t->small || format == MX_KF_I4 || format == MX_KF_F32))
+        if (mx_sequence_join(&list, &key) && any_asked_for(r, &list) &&
+            (!r->t->small || format == MX_KF_I4 || format == MX_KF_F32))
             e = test_forms(r, &list, failure);
         e = e ? e : mx_progress(&r->cl, "selftest of lists", format, MX_KF_F32, failure);
     }
@@ -142,12 +163,13 @@ static enum moxie_error test_all(struct twin_tester *r, struct moxie_failure *fa
     while (twin_kernel(total, &k))
         total++;
     for (size_t i = 0; !e && twin_kernel(i, &k); i++) {
-        if (!contains(&last, &k) && wanted(r, &k.key)) /* kernels of one program stand side by side */
+        if (!contains(&last, &k) && wanted(r, &k.key) &&
+            any_asked_for(r, &k.key)) /* kernels of one program stand side by side */
             e = test_forms(r, &k.key, failure);
         last = k.key;
         e = e ? e : mx_progress(&r->cl, "selftest", i + 1, total, failure);
     }
-    return !e && mx_sequence_device(&r->cl.facts) ? test_lists(r, failure) : e;
+    return !e && !r->t->alone && mx_sequence_device(&r->cl.facts) ? test_lists(r, failure) : e;
 }
 
 /* ---- The whole ---- */

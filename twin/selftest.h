@@ -47,6 +47,8 @@ struct twin_verdict {
 struct twin_selftest {
     uint32_t device;
     bool portable;                           /* portable kernels only */
+    bool alone;                              /* not in lists (opencl/sequence.h), which processors run */
+    const char *kernels;                     /* names between commas: no others; NULL: all */
     bool small;                              /* a selection: one kind of each integer format, few cases */
     const struct moxie_callbacks *callbacks; /* the kernel cache and progress; the log is not used. May be NULL */
     void (*each)(void *user, const struct twin_verdict *verdict);

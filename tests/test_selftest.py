@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""moxie selftest finds planted errors and names the kernel; moxie conform's reports, their comparison, its fingerprint; the
+reproducer. Errors are planted by a library in front of the driver (tests/plant/plant.c): as drivers miscompile."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import unittest
+
+from tool import MOXIE, ToolTest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+TWIN = MOXIE.parent / "moxie-twin"
+KNOWN_ANSWER = 53
+ARITH_SUM = "for (uint half_ = 8; half_ > 0; half_ /= 2)\n        for (uint j = 0; j < half_; j++)\n            v[j] = v[j] + v[j + half_];"
+
+# what is planted, the kernel that it makes wrong, others that stay right
+PLANTS = {
+    "one bit": ({"PLANT_FROM": "mx_flush16(mx_load(x + c, H - c) + y)",
+                 "PLANT_TO": "as_float16(as_int16(mx_flush16(mx_load(x + c, H - c) + y)) ^ "
+                             "(int16)(0, 0, 0, 0, 0, t == 1 && c == 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))"},
+                "mx_combine", "mx_route,mx_sort"),
+    "fast-math": ({"PLANT_OPTIONS": "-cl-fast-relaxed-math"}, "mx_route", "mx_combine,mx_sort"),
+    "contraction": ({"PLANT_FROM": "fma(u, a.x, -(v * a.y))", "PLANT_TO": "fma(-v, a.y, u * a.x)"},
+                    "mx_rope_kv", "mx_rope_table,mx_kv_copy"),
+    "order of a sum": ({"PLANT_FROM": ARITH_SUM, "PLANT_TO": "for (uint j = 1; j < 16; j++)\n        v[0] = v[0] + v[j];"},
+                       "mx_norm", "mx_quantise"),
+}
+
+
+class Planted(ToolTest):
+    @classmethod
+    def setUpClass(cls):
+        if "/san" in str(MOXIE):
+            raise unittest.SkipTest("sanitizers want to be loaded first, not after LD_PRELOAD")
+        super().setUpClass()
+        cls.library = cls.folder / "plant.so"
+        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", ROOT / "tests/plant/plant.c", "-o", cls.library, "-ldl"], check=True)
+
+    def plant(self, name):
+        """Environment of a planted error; the kernel cache is one of its own."""
+        values, kernel, others = PLANTS[name]
+        cache = self.folder / f"cache-{kernel}"
+        self.mark = cache / "planted"
+        cache.mkdir(exist_ok=True)
+        return values | {"LD_PRELOAD": str(self.library), "PLANT_MARK": str(self.mark), "XDG_CACHE_HOME": str(cache)}, kernel, others
+
+    def test_each_planted_error_is_found_and_the_kernel_named(self):
+        for name in PLANTS:
+            with self.subTest(name):
+                environment, kernel, others = self.plant(name)
+                result = self.moxie("selftest", "--alone", "--json", "--kernels", f"{kernel},{others}", **environment)
+                self.assertEqual(result.returncode, KNOWN_ANSWER, result.stderr)
+                self.assertTrue(self.mark.exists() or "PLANT_OPTIONS" in environment, "nothing was planted")
+                kernels = json.loads(result.stdout)["kernels"]
+                self.assertEqual({k["kernel"] for k in kernels}, {kernel, *others.split(",")})
+                self.assertEqual({k["kernel"] for k in kernels if k["result"] != "ok"}, {kernel})
+                for k in kernels:
+                    if k["result"] != "ok":
+                        difference = k["difference"]
+                        self.assertNotEqual(difference["expected"], difference["found"])
+                        self.assertTrue(difference["shape"] and difference["argument_name"] and k["form"])
+                        self.assertIn(difference["expected"], k["what"])
+                if name == "one bit":
+                    self.assertEqual(int(difference["expected"], 16) ^ int(difference["found"], 16), 1)
+                    self.assertEqual((difference["argument_name"], difference["wrong"]), ("x", 1))
+                    self.assertEqual(difference["element"], 84 + 16 + 5)  # of the first case: H = 84
+
+    def test_the_same_kernels_are_right_without_it(self):
+        names = ",".join(f"{kernel},{others}" for _values, kernel, others in PLANTS.values())
+        text = self.must("selftest", "--alone", "--kernels", names)
+        self.assertIn("every bit as the scalar twin has it", text)
+        self.assertNotIn("WRONG", text)
+
+    def test_the_reproducer_shows_it_and_says_ok_on_a_right_driver(self):
+        environment, kernel, _others = self.plant("one bit")
+        folder = self.folder / "reproducer"
+        result = self.moxie("selftest", "--alone", "--kernels", kernel, "--reproduce", folder, **environment)
+        self.assertEqual(result.returncode, KNOWN_ANSWER)
+        self.assertIn(f"WRONG  {kernel}", result.stdout)
+        self.assertRegex(result.stdout, r"x\[\d+\] of \d+: found [0-9a-f]{8}, right is [0-9a-f]{8}; 1 elements differ")
+        self.assertIn("reproducer", result.stderr)
+        subprocess.run([os.environ.get("CC", "cc"), "-Wall", "-Werror", "reproduce.c", "-lOpenCL", "-o", "reproduce"], cwd=folder, check=True)
+        run = lambda **more: subprocess.run(["./reproduce"], cwd=folder, capture_output=True, text=True, env=os.environ | more, check=False)
+        wrong, right = run(**environment), run()
+        self.assertEqual((wrong.returncode, right.returncode), (1, 0), wrong.stdout + right.stdout)
+        self.assertRegex(wrong.stdout, r"WRONG: x\[\d+\] is [0-9a-f]{8}, expected [0-9a-f]{8}; 1 of")
+        self.assertIn("OK: all", right.stdout)
+        self.assertIn(kernel, (folder / "README.md").read_text())
+
+
+class Conform(ToolTest):
+    """With the scalar twins for a device: the same commands, and no compiler to wait for."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.report = cls.folder / "report.json"
+        cls.said = cls.twin("--small", "--report", cls.report)
+
+    @classmethod
+    def twin(cls, *args, **environment):
+        result = subprocess.run([TWIN, "conform", *map(str, args)], capture_output=True, text=True, env=cls.environment | environment, check=False)
+        if result.returncode != 0:
+            raise AssertionError(result.stdout + result.stderr)
+        return result.stdout
+
+    def changed_report(self, change):
+        report = json.loads(self.report.read_text())
+        change(report)
+        return self.file("changed.json", json.dumps(report))
+
+    def test_the_twins_have_the_numpy_twins_fingerprint(self):
+        report = json.loads(self.report.read_text())
+        self.assertEqual(report["result"], "conforms")
+        self.assertEqual(report["fingerprint"], report["expected_fingerprint"])
+        self.assertEqual({v["result"] for v in report["vectors"]}, {"ok"})
+        self.assertGreater(report["kernels"]["cases"], 30)
+        self.assertIn(report["fingerprint"], self.said)
+
+    def test_subnormals_flushed_or_kept_are_the_same(self):
+        flushed = self.folder / "flushed.json"
+        self.twin("--small", "--report", flushed, MOXIE_TWIN_FLUSH="1")
+        a, b = json.loads(self.report.read_text()), json.loads(flushed.read_text())
+        self.assertEqual((a["facts"]["driver"], b["facts"]["driver"]), ("IEEE 754", "flush to zero"))
+        self.assertEqual(a["fingerprint"], b["fingerprint"])
+        self.assertIn("The same bits everywhere", self.must("conform", "--compare", self.report, flushed))
+
+    def test_the_table_is_what_numpy_computes(self):
+        script = ROOT / "tests/reference/make_vectors.py"
+        models = "qwen2_moe-I4-32", "qwen2-I8-32", "mistral-I4M-32-F32", "deepseek-I4Z-32", "qwen3_moe-F32", "olmoe-F16", "llama-BF16"
+        result = subprocess.run([sys.executable, script, *models], capture_output=True, text=True, env=self.environment | {"MOXIE": str(MOXIE)}, check=False)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
+    def test_a_difference_is_told_in_words(self):
+        def logits(report):
+            model = report["vectors"][1]
+            for run in model["runs"]:
+                run["sha256"] = "0" * 64
+            model["rows"][65] = "0" * 16
+
+        def kernel(report):
+            report["kernels"]["kernels"][0] |= {"result": "known answer differs", "what": "", "difference": {
+                "argument_name": "out", "element": 7, "found": "3f800001", "expected": "3f800000", "shape": "K 600"}}
+
+        def packer(report):
+            report["vectors"][0]["bundle_sha256"] = "0" * 64
+
+        for change, *words in ((logits, "Logits part at position 65, KV block 1", "qwen3_moe-I4-32", "2 of 2 runs differ"),
+                               (kernel, "Kernel mx_linear", "out[7] is 3f800001, right is 3f800000 (K 600)"),
+                               (packer, "the bundles themselves differ"),
+                               (lambda report: report["vectors"].pop(), "is in")):
+            result = self.moxie("conform", "--compare", self.report, self.changed_report(change))
+            self.assertEqual(result.returncode, KNOWN_ANSWER, result.stderr)
+            for word in words:
+                self.assertIn(word, result.stdout)
+        result = self.moxie("conform", "--compare", self.report, self.changed_report(lambda report: report.update(small=False)))
+        self.assertIn("Cannot be compared", result.stdout)
+        self.assertEqual(result.returncode, KNOWN_ANSWER)
+
+    def test_markdown_is_one_table_with_what_is_wrong(self):
+        def spoil(report):
+            report["result"] = "differs"
+            report["kernels"]["wrong"] = 1
+            report["kernels"]["kernels"][0] |= {"result": "known answer differs", "what": "", "difference": {
+                "argument_name": "out", "element": 7, "elements": 9, "wrong": 2, "found": "3f800001", "expected": "3f800000", "shape": "K 600"}}
+
+        text = self.must("conform", "--markdown", self.changed_report(spoil))
+        self.assertTrue(text.startswith("| Moxie conformance | **differs** |\n|---|---|\n"))
+        self.assertTrue(all(line.startswith("| ") and line.endswith(" |") for line in text.splitlines()[2:]), text)
+        self.assertIn("`out[7]` of 9 is 0x3f800001, right is 0x3f800000", text)
+        self.assertEqual(self.must("conform", "--markdown", self.report), self.said)
+
+    def test_bad_input_is_refused_by_name(self):
+        other = self.file("other.json", '{"moxie_conform": 2}')
+        part = self.changed_report(lambda report: report["vectors"][0].pop("runs"))
+        for status, words, *args in ((20, "nowhere.json", "--compare", self.report, "nowhere.json"),
+                                     (22, "in line 1", "--markdown", self.file("text", "{")),
+                                     (22, "not a report", "--markdown", self.file("foreign.json", "[]")),
+                                     (22, "version 2", "--compare", other, self.report),
+                                     (22, '"runs" is missing', "--markdown", part),
+                                     (2, "two reports", "--compare", self.report),
+                                     (2, "exclude each other", "--compare", "--markdown", self.report),
+                                     (50, "there is no OpenCL device 77", "--device", 77)):
+            with self.subTest(words):
+                self.fails(status, words, "conform", *args)
+        self.fails(50, "there is no OpenCL device 77", "selftest", "--device", 77)
+        self.fails(2, "names no kernel", "selftest", "--kernels", "mx_nothing")
+
+
+if __name__ == "__main__":
+    unittest.main()
