@@ -56,6 +56,10 @@ const char *mx_dot_name(uint32_t dot) {
         return "AVX2";
     case MX_DOT_VNNI512:
         return "AVX-512 VNNI";
+    case MX_DOT_DP4A:
+        return "dp4a";
+    case MX_DOT_MMA:
+        return "tensor cores";
     default:
         return "portable";
     }

@@ -27,6 +27,7 @@ struct moxie {
     struct mx_window window_range[MX_MAX_WINDOWS];
     cl_mem step, buffer[MX_BUFFERS];
     cl_mem session;                /* all of it, with lists */
+    enum moxie_error lists_failed; /* why kernels are launched one by one on a device that should run lists */
     cl_mem *kv_memory;             /* (layers, 2) */
     struct mx_launch *launch;      /* (launches) bound */
     struct mx_list *list;          /* (launches) what each runs of the walk's launches */

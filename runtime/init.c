@@ -221,6 +221,7 @@ static enum moxie_error bind_all(struct moxie *e, struct moxie_failure *failure)
                 *failure = why;
             return err;
         }
+        e->lists_failed = err;
         mx_cl_log(&e->cl, why.what);
         mx_cl_log(&e->cl, "kernels are launched one by one");
         mx_cl_release_to(&e->cl, objects);
@@ -357,5 +358,9 @@ int moxie_engine_replacement(const struct moxie *engine, uint32_t index, struct 
                                                   .why = (enum moxie_error)p->why};
         return 1;
     }
-    return 0;
+    if (!engine || !replacement || !engine->lists_failed || index > 0)
+        return 0;
+    *replacement = (struct moxie_replacement){
+        .program = "sequence", .was = "in lists", .is = "one by one", .why = engine->lists_failed};
+    return 1;
 }

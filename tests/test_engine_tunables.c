@@ -62,7 +62,42 @@ static void test_float(void **state) {
     check(PK_WEIGHTS_F16);
 }
 
+/* A variant that does not compile: the portable one takes its place, and the caller can read it. */
+static void test_replacement(void **state) {
+    (void)state;
+    struct kit kit = {.engine = NULL};
+    struct moxie_device_facts facts;
+    struct moxie_replacement r;
+    int32_t tokens[KIT_TOKENS];
+    const struct moxie_config config = kit_config();
+    check_ok(moxie_device_facts(0, &facts, &kit.failure), kit.failure);
+    if (!facts.dot)
+        skip();
+    kit_open(&kit, "moe-sparse-step", PK_WEIGHTS_INT4);
+    kit_tokens("moe-sparse-step", tokens);
+    float *want = kit_rows(&kit), *got = kit_rows(&kit);
+    for (int broken = 0; broken < 2; broken++) {
+        definition = broken ? "planted\n#if MX_DOT > 0\n#error planted\n#endif" : NULL;
+        kit_start(&kit, &config);
+        kit_feed(&kit, 0, tokens, KIT_TOKENS, KIT_TOKENS, broken ? got : want);
+        assert_int_equal(moxie_engine_replacement(kit.engine, 0, &r), broken);
+        kit_stop(&kit);
+    }
+    definition = NULL;
+    assert_int_equal(r.why, MOXIE_ERROR_COMPILE);
+    assert_null(r.kernel);
+    assert_string_not_equal(r.was, "portable");
+    assert_string_equal(r.is, "portable");
+    assert_true(r.format == 1 && r.group == 32 && r.scales == 1);
+    assert_int_equal(moxie_engine_replacement(NULL, 0, &r), 0);
+    kit_same(&kit, "portable in its place", got, want, KIT_TOKENS);
+    free(want);
+    free(got);
+    kit_close(&kit);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_int4), cmocka_unit_test(test_float)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_int4), cmocka_unit_test(test_float),
+                                       cmocka_unit_test(test_replacement)};
     return check_run(tests);
 }

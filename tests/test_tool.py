@@ -11,7 +11,7 @@ import numpy as np
 import tiny_chat
 from tool import MOXIE, ToolTest
 
-COMMANDS = "keygen pack inspect verify plan run chat logits bench devices".split()
+COMMANDS = "keygen pack inspect verify plan run chat logits bench selftest conform devices".split()
 
 
 class Commands(ToolTest):

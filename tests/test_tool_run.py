@@ -30,12 +30,15 @@ class Run(ToolTest):
 
     def test_greedy_ids_are_the_largest_logits(self):
         prompt = "hello, world"
-        ids = self.ids("-p", prompt, "-n", "6", "--temperature", "0")
+        run = self.moxie("run", self.bundle, "--ids", "-p", prompt, "-n", "6", "--temperature", "0", "--fingerprint")
+        ids = [int(x) for x in run.stdout.split()]
         tokens = self.file("tokens.txt", " ".join(str(b) for b in [*prompt.encode(), *ids[:-1]]))
         out = self.folder / "greedy.npy"
         self.must("logits", self.bundle, "--tokens", tokens, "-o", out)
         logits = np.load(out)[len(prompt) - 1:]
         self.assertEqual(ids, [int(i) for i in logits.argmax(1)[:len(ids)]])
+        digest = hashlib.sha256(logits[:len(ids)].tobytes()).hexdigest()
+        self.assertIn(f"SHA-256 of the logits of {len(ids)} tokens: {digest}", run.stderr)
 
     def test_text_is_the_bytes_of_the_ids(self):
         for seed in range(5):

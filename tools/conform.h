@@ -10,6 +10,7 @@
  *   refused         null, or why the library does not take the device
  *   kernels         moxie selftest --json
  *   vectors         [{model, bundle_sha256, expected: {"33": …}, result: "ok" | "differs" | an error's name,
+ *                     replaced: [what is not used in the fastest form: kernel, was, is, why],
  *                     runs: [{tokens, batch, chunk, sha256, seconds}], rows: digests of the longest prompt's rows}]
  *   bundles         the same of bundles that were named; without expected
  *   fingerprint, expected_fingerprint, result: "conforms" | "differs" | "refused", seconds */

@@ -132,10 +132,18 @@ static bool run_model(struct runner *r, struct engine *e, const char *name, cons
     json_t *all = json_object();
     json_object_set_new(entry, "expected", all);
     bool go_on = true;
+    json_t *replaced = json_array();
+    json_object_set_new(entry, "replaced", replaced);
     if (engine_start(e, &r->o->engine, &config) != STATUS_OK) {
         result = moxie_error_name(e->failure.code);
         r->refused = true;
         go_on = e->failure.code != MOXIE_ERROR_CANCELLED;
+    }
+    struct moxie_replacement one;
+    for (uint32_t i = 0; e->moxie && moxie_engine_replacement(e->moxie, i, &one); i++) {
+        json_array_append_new(replaced,
+                              json_pack("{s:s, s:s, s:s, s:s}", "kernel", one.kernel ? one.kernel : one.program, "was",
+                                        one.was, "is", one.is, "why", moxie_error_name(one.why)));
     }
     for (uint32_t i = 0; go_on && e->moxie && i < p->prompts; i++) {
         char count[16];

@@ -98,10 +98,9 @@ int engine_open(struct engine *e, const struct engine_options *o, struct moxie_c
 static void tell_replacements(const struct engine *e) {
     struct moxie_replacement r;
     for (uint32_t i = 0; moxie_engine_replacement(e->moxie, i, &r); i++) {
-        report_note(
-            "kernel %s: the form for %s %s on this device, the one called %s takes its place (moxie selftest tells "
-            "more)",
-            r.kernel ? r.kernel : r.program, r.was, r.kernel ? "gives wrong bits" : "does not compile", r.is);
+        report_note("kernel %s: %s %s on this device, %s instead (moxie selftest tells more)",
+                    r.kernel ? r.kernel : r.program, r.was,
+                    r.why == MOXIE_ERROR_COMPILE ? "does not compile" : "gives wrong bits", r.is);
     }
 }
 
