@@ -135,7 +135,7 @@ void kernel_run(struct kernel_device *d, cl_program program, const char *kernel,
                 clCreateBuffer(d->context, CL_MEM_READ_WRITE | (d->pocl ? CL_MEM_USE_HOST_PTR : CL_MEM_COPY_HOST_PTR),
                                a->bytes, memory[i].at, &code);
             ok(code, "clCreateBuffer");
-            ok(clSetKernelArg(k, i, sizeof mem[i], &mem[i]), "clSetKernelArg");
+            ok(clSetKernelArg(k, i, sizeof(cl_mem), &mem[i]), "clSetKernelArg");
         } else {
             ok(clSetKernelArg(k, i, 4, a->kind == MX_ARG_F32 ? (const void *)&a->f : &a->u), "clSetKernelArg");
         }
