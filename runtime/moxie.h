@@ -28,6 +28,11 @@ extern "C" {
 
 #define MOXIE_VERSION 0x000100u /* 0xMMmmpp; bundles name the oldest version that can run them */
 
+/* What this version reads: bundles of this major version, of any minor one, with this arithmetic (ARITHMETIC.md). */
+#define MOXIE_BUNDLE_MAJOR 1u
+#define MOXIE_BUNDLE_MINOR 0u
+#define MOXIE_ARITHMETIC 1u
+
 /* Version the library was built as, to be compared with MOXIE_VERSION. */
 uint32_t moxie_version(void);
 
@@ -105,7 +110,7 @@ enum moxie_error moxie_bundle_model(const struct moxie_bundle *bundle, struct mo
 /* Everything that decides memory. Zero = default. */
 struct moxie_config {
     uint32_t size;
-    uint32_t context;      /* positions of one sequence; default min(4096, the model's), rounded up to 64 */
+    uint32_t context;      /* positions of one sequence; default min(4096, the model's) */
     uint32_t sequences;    /* sequences at once; default 1, at most 256 */
     uint32_t kv_positions; /* KV pool for all sequences; default context * sequences, rounded up to 64 */
     uint32_t step_tokens; /* most tokens in one step (prefill chunk); default min(512, context), at least `sequences` */

@@ -15,6 +15,9 @@ struct open_bundle {
     int (*counter_store)(void *user, const char *model, uint64_t counter);
     uint64_t stored_counter;
 };
+_Static_assert(MOXIE_BUNDLE_MAJOR == MX_BUNDLE_MAJOR && MOXIE_BUNDLE_MINOR == MX_BUNDLE_MINOR &&
+                   MOXIE_ARITHMETIC == MX_ARITHMETIC_ID,
+               "the public header names other versions than the format's");
 _Static_assert(sizeof(struct open_bundle) <= sizeof(struct moxie_bundle), "the public bundle is too small");
 
 static struct open_bundle *of(const struct moxie_bundle *bundle) {
@@ -33,9 +36,6 @@ static enum moxie_error open_bytes(struct open_bundle *b, const void *bytes, uin
     if (e)
         return e;
     const struct mx_manifest *m = b->bundle.manifest;
-    if (m->min_runtime > MOXIE_VERSION)
-        return mx_fail(failure, MOXIE_ERROR_FORMAT_VERSION, MX_NO_OFFSET,
-                       "the bundle needs library version 0x%x, this is 0x%x", m->min_runtime, MOXIE_VERSION);
     b->stored_counter = m->security_counter;
     if (trust->counter_load) {
         b->stored_counter = trust->counter_load(trust->user, m->model.id);

@@ -18,6 +18,7 @@ struct list {
     uint32_t largest; /* index of the largest value, the first of equals */
 };
 
+#define MOST_TOKENS (1u << 22) /* of a bundle; their weights together stay below 2^63 */
 #define LARGEST_FLOAT 0x1.fffffep127f
 #define WEIGHT_OF_1 0x1p40f
 
@@ -148,7 +149,7 @@ static void keep_top(struct list *l, uint32_t top_k) {
     l->n = n;
 }
 
-/* floor(a * fraction), fraction in [0, 1]; a < 2^61. */
+/* floor(a * fraction), fraction in [0, 1]; a < 2^63. */
 static uint64_t part_of(uint64_t a, float fraction) {
     uint64_t units = (uint64_t)(fraction * 0x1p24f);
     return (a >> 24) * units + ((a & 0xffffff) * units >> 24);
@@ -209,7 +210,7 @@ static uint32_t draw(const struct list *l, const struct mx_sample_options *o, ui
 
 enum moxie_error mx_sample(const float *logits, uint32_t vocab, const struct mx_sample_options *o, uint64_t position,
                            void *scratch, size_t scratch_bytes, int32_t *token, struct moxie_failure *failure) {
-    if (!logits || vocab == 0 || vocab > 1u << 20 || !o || !scratch || !token ||
+    if (!logits || vocab == 0 || vocab > MOST_TOKENS || !o || !scratch || !token ||
         (!o->history && o->history_count > 0) || scratch_bytes < mx_sample_scratch(vocab)) {
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET,
                        "sample: logits, options, scratch or token missing");

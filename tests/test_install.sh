@@ -52,4 +52,6 @@ is "library and pkg-config file agree on the version" "$(cut -d ' ' -f 1 "$work/
 grep -oE '^\.(B|BI) [a-z]+' "$root/share/man/man1/moxie.1" | awk '{ print $2 }' | grep -vx moxie | sort >"$work/in-page"
 ok "every command of the man page is in --help" \
     bash -c 'while read -r c; do grep -qw -- "$c" "$2" || { echo "# $c"; exit 1; }; done <"$1"' - "$work/in-page" "$work/help"
+sed -n 's/^  \([a-z][a-z]*\) .*/\1/p' "$work/help" | sort >"$work/in-help"
+is "and the page has every command of --help" "$(comm -13 <(sort -u "$work/in-page") "$work/in-help")" ""
 finish

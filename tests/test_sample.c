@@ -248,11 +248,28 @@ static void extremes(void **state) {
     assert_int_equal(sample((const float[]){1, 2, 2}, 3, &o, 1), 1);
 }
 
+/* As many tokens as a bundle can have, all alike: their weights do not overflow, and half of the mass is half of them.
+ */
+static void the_largest_vocabulary(void **state) {
+    (void)state;
+    const uint32_t n = 1u << 22;
+    struct mx_sample_options o = {.temperature = 1, .top_p = 0.5f};
+    struct moxie_failure f;
+    float *logits = calloc(n, sizeof(*logits));
+    void *memory = malloc(mx_sample_scratch(n));
+    int32_t token;
+    assert_true(logits && memory);
+    check_ok(mx_sample(logits, n, &o, 1, memory, mx_sample_scratch(n), &token, &f), f);
+    assert_in_range(token, n / 64, n / 2 - 1); /* a chance of 1/32 to be smaller, and position 1 is not */
+    free(logits);
+    free(memory);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_known_answers), cmocka_unit_test(greedy),   cmocka_unit_test(repetition_penalty),
         cmocka_unit_test(frequencies),          cmocka_unit_test(ties),     cmocka_unit_test(same_tokens_for_ever),
-        cmocka_unit_test(what_is_refused),      cmocka_unit_test(extremes),
+        cmocka_unit_test(what_is_refused),      cmocka_unit_test(extremes), cmocka_unit_test(the_largest_vocabulary),
     };
     return check_run(tests);
 }
