@@ -184,9 +184,15 @@ kernels-check: ## compile every kernel for devices that are not here: SPIR, NVID
 lint: setup-lint ## format, static analysis, layers, shell scripts
 	@$(MAKE) --no-print-directory -s $(JOBS) lint-all
 
+<<<<<<< HEAD
 LINT_C := $(LIB_C) platform/minimal.c $(CLBLAST_C) $(PACK_C) $(TWIN_C) $(wildcard twin/device/*.c) $(TOOL_C) $(TEST_C) $(HELPER_C)
 LINT_H := $(wildcard platform/*.h opencl/*.h runtime/*.h pack/*.h twin/*.h tools/*.h tests/*.h)
 LINT_S := $(wildcard tools/*.sh tests/*.sh .ci/run)
+=======
+LINT_C := $(LIB_C) platform/minimal.c $(CLBLAST_C) $(PACK_C) $(TWIN_C) $(TOOL_C) $(TEST_C) $(HELPER_C) $(wildcard tests/bench/*.c tests/fuzz/*.c)
+LINT_H := $(wildcard platform/*.h opencl/*.h runtime/*.h pack/*.h twin/*.h tools/*.h tests/*.h tests/fuzz/*.h)
+LINT_S := $(wildcard tools/*.sh tests/*.sh tests/fuzz/*.sh .ci/run)
+>>>>>>> 3fe18c2 (ARITHMETIC: sampling to the last bit, with a twin; what cppcheck and clang-tidy found in twins and tests)
 lint-all: lint-format lint-shell lint-cppcheck $(patsubst %.c,build/lint/%.tidy,$(LINT_C))
 	@bash tests/test_layers.sh | sed -n '/^not ok/,/^ok/p' | { ! grep .; }
 	@echo "lint: clean"

@@ -15,9 +15,9 @@ struct open_bundle {
     int (*counter_store)(void *user, const char *model, uint64_t counter);
     uint64_t stored_counter;
 };
-_Static_assert(MOXIE_BUNDLE_MAJOR == MX_BUNDLE_MAJOR && MOXIE_BUNDLE_MINOR == MX_BUNDLE_MINOR &&
-                   MOXIE_ARITHMETIC == MX_ARITHMETIC_ID,
-               "the public header names other versions than the format's");
+_Static_assert(MOXIE_BUNDLE_MAJOR == MX_BUNDLE_MAJOR, "the public header names another major version");
+_Static_assert(MOXIE_BUNDLE_MINOR == MX_BUNDLE_MINOR, "the public header names another minor version");
+_Static_assert(MOXIE_ARITHMETIC == MX_ARITHMETIC_ID, "the public header names another arithmetic");
 _Static_assert(sizeof(struct open_bundle) <= sizeof(struct moxie_bundle), "the public bundle is too small");
 
 static struct open_bundle *of(const struct moxie_bundle *bundle) {

@@ -17,7 +17,7 @@ const char *const kit_model[KIT_MODELS] = {"moe-f32",          "moe-norm-tied", 
                                            "moe-dead-sharded", "qwen2",         "llama"};
 
 static struct pk_key test_key(void) {
-    struct pk_key key;
+    struct pk_key key = {{0}, {0}};
     check_hex("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721", key.d, 32);
     check_hex("60FED4BA255A9D31C961EB74C6356D68C049B8923B61FA6CE669622E60F29FB6"
               "7903FE1008B8BC99A41AE9E95628BC64F2F1B20C2D7E9F5177A3C294D4462299",

@@ -42,7 +42,7 @@ static void check_case(const char *name, enum pk_weights weights) {
         int32_t tokens[KIT_TOKENS];
         uint32_t n = lengths[k];
         struct bytes golden = read_golden(name, n, kit.model.vocab);
-        const float *want = (const float *)golden.data;
+        const float *want = (const void *)golden.data;
         kit_tokens(name, tokens);
         snprintf(path, sizeof path, "tests/data/reference/%s/tokens-%u.txt", name, n);
         FILE *f = fopen(path, "r");

@@ -112,9 +112,8 @@ static void check_nothing(const char *what) {
 static void test_counters(void **state) {
     (void)state;
     watch();
-    void *p = malloc(10);
-    p = realloc(p, 20);
-    free(p);
+    void *p = malloc(10), *q = realloc(p, 20);
+    free(q);
     free(strdup("x"));
     p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     munmap(p, 4096);

@@ -43,13 +43,13 @@ static void edge_weights(struct mx_maker *m, uint8_t *segment, const struct mx_p
         if (m->key->scale == MX_KF_SCALE_F16)
             edge_halves(m, (uint16_t *)(segment + at), n);
         else
-            edges(m, (float *)(segment + at), n);
+            edges(m, (void *)(segment + at), n);
     }
     const size_t weights = mx_round_up(p->rows, 16) * (size_t)p->kp;
     if (m->key->format == MX_KF_F16)
         edge_halves(m, (uint16_t *)(segment + p->data), weights);
     if (m->key->format == MX_KF_F32)
-        edges(m, (float *)(segment + p->data), weights);
+        edges(m, (void *)(segment + p->data), weights);
     for (size_t i = 0; m->key->format == MX_KF_BF16 && i < weights; i++) {
         float v = edge(m);
         uint32_t bits;
@@ -159,7 +159,7 @@ static bool norm(struct mx_maker *m, uint32_t run) {
         return false;
     const uint32_t H = norm_shapes[run].cols;
     mx_make_vector(m, H, false, true);
-    edges(m, (float *)((uint8_t *)argument(m, 0) + 768), H);
+    edges(m, (void *)((uint8_t *)argument(m, 0) + 768), H);
     MX_MAKE_WORDS(m, 3, 0, 2, 2);
     float *x = mx_make_reals(m, 4 * (size_t)H, 3);
     edges(m, x, H);
@@ -184,7 +184,7 @@ static bool qk_norm(struct mx_maker *m, uint32_t run) {
     const uint32_t q_cols = qk_norm_shapes[run].q_cols, k_cols = qk_norm_shapes[run].k_cols;
     const uint32_t q = qk_norm_shapes[run].q_vectors * q_cols, k = qk_norm_shapes[run].k_vectors * k_cols;
     mx_make_vector(m, q_cols + k_cols, false, true);
-    edges(m, (float *)((uint8_t *)argument(m, 0) + 768), q_cols);
+    edges(m, (void *)((uint8_t *)argument(m, 0) + 768), q_cols);
     float *x = mx_make_reals(m, 3 * (size_t)(q + 2 * k), 3);
     edges(m, x, q);
     memset(x + q + 2 * k, 0, q * 4);

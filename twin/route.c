@@ -21,9 +21,11 @@ static void route_token(const float *g, int32_t *selected, float *weight, uint32
     for (uint32_t e = 0; e < routed; e++)
         p[e] = mx_flush(p[e] * inverse);
     for (uint32_t i = 0; i < top_k; i++) {
-        uint32_t best = MX_NONE;
-        for (uint32_t e = 0; e < routed; e++)
-            if (!taken[e] && (best == MX_NONE || p[e] > p[best]))
+        uint32_t best = 0;
+        while (taken[best])
+            best++;
+        for (uint32_t e = best + 1; e < routed; e++)
+            if (!taken[e] && p[e] > p[best])
                 best = e;
         taken[best] = true;
     }
