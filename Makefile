@@ -177,6 +177,18 @@ test-one: $(filter %/$(T),$(TESTS)) ## build and run one test: make test-one T=t
 	@PYTHON=$(PYTHON) tests/run_tests.sh $(B) $(filter %/$(T) tests/$(T).py tests/$(T).sh,$(TESTS) $(SCRIPTS))
 	@cat $(B)/tests/logs/$(T)*.out
 
+sanitize: ## the tests with the address and undefined-behaviour sanitizers (a driver's leaks are its own affair)
+	@ASAN_OPTIONS=detect_leaks=0 $(MAKE) --no-print-directory -s test SAN=1
+
+# Not the tests that call OpenCL: a compiler of kernels takes hours in valgrind, and drivers have findings of their own.
+MEMCHECK_T = $(patsubst %.c,$(B)/%,$(shell grep -LE '#include "(opencl/|tests/(engine_kit|kernel_device|fake_opencl)|twin/)' $(TEST_C)))
+valgrind: setup-lint ## the tests of everything that needs no device, in valgrind
+	@$(MAKE) --no-print-directory -s $(JOBS) $(MEMCHECK_T)
+	@printf '%s\n' $(MEMCHECK_T) | xargs -P $$(nproc) -I{} sh -c 'valgrind -q --error-exitcode=9 --leak-check=full {} >{}.log 2>&1 \
+	    || { cat {}.log; exit 1; }'
+	@echo "valgrind: clean"
+.PHONY: sanitize valgrind
+
 kernels-check: ## compile every kernel for devices that are not here: SPIR, NVIDIA, AMD, Arm, x86 variants
 	@$(PYTHON) tools/kernels_check.py
 .PHONY: kernels-check
@@ -184,15 +196,10 @@ kernels-check: ## compile every kernel for devices that are not here: SPIR, NVID
 lint: setup-lint ## format, static analysis, layers, shell scripts
 	@$(MAKE) --no-print-directory -s $(JOBS) lint-all
 
-<<<<<<< HEAD
-LINT_C := $(LIB_C) platform/minimal.c $(CLBLAST_C) $(PACK_C) $(TWIN_C) $(wildcard twin/device/*.c) $(TOOL_C) $(TEST_C) $(HELPER_C)
-LINT_H := $(wildcard platform/*.h opencl/*.h runtime/*.h pack/*.h twin/*.h tools/*.h tests/*.h)
-LINT_S := $(wildcard tools/*.sh tests/*.sh .ci/run)
-=======
-LINT_C := $(LIB_C) platform/minimal.c $(CLBLAST_C) $(PACK_C) $(TWIN_C) $(TOOL_C) $(TEST_C) $(HELPER_C) $(wildcard tests/bench/*.c tests/fuzz/*.c)
+LINT_C := $(LIB_C) platform/minimal.c $(CLBLAST_C) $(PACK_C) $(TWIN_C) $(wildcard twin/device/*.c) $(TOOL_C) $(TEST_C) $(HELPER_C) \
+          $(wildcard tests/bench/*.c tests/fuzz/*.c)
 LINT_H := $(wildcard platform/*.h opencl/*.h runtime/*.h pack/*.h twin/*.h tools/*.h tests/*.h tests/fuzz/*.h)
 LINT_S := $(wildcard tools/*.sh tests/*.sh tests/fuzz/*.sh .ci/run)
->>>>>>> 3fe18c2 (ARITHMETIC: sampling to the last bit, with a twin; what cppcheck and clang-tidy found in twins and tests)
 lint-all: lint-format lint-shell lint-cppcheck $(patsubst %.c,build/lint/%.tidy,$(LINT_C))
 	@bash tests/test_layers.sh | sed -n '/^not ok/,/^ok/p' | { ! grep .; }
 	@echo "lint: clean"

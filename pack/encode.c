@@ -110,9 +110,9 @@ static bool widen(const struct pk_encoder *n, struct row *r, struct pk_error *e)
     for (size_t u = 0; u * PK_BLOCK < r->cols; u++) {
         struct pk_unit *unit = &r->units[u];
         int8_t *codes = r->codes + u * PK_BLOCK;
-        for (size_t i = 0; format == MX_FORMAT_I8 && i < PK_BLOCK; i++) {
+        for (size_t i = 0; format == MX_FORMAT_I8 && i < PK_BLOCK && u * PK_BLOCK + i < r->cols; i++) {
             codes[i] = (int8_t)(codes[i] - unit->zero);
-            if (codes[i] == INT8_MIN && u * PK_BLOCK + i < r->cols) {
+            if (codes[i] == INT8_MIN) {
                 return refuse(r, u * PK_BLOCK + i, MOXIE_ERROR_BOUNDS, "the code is -128", e);
             }
         }
