@@ -15,6 +15,7 @@ import time
 import numpy as np
 
 import tiny_chat
+from numpy_twin import sample
 from tool import MOXIE, ToolTest
 
 SYSTEM = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
@@ -49,10 +50,35 @@ class Run(ToolTest):
             # how many U+FFFD stand for a broken sequence is a matter of taste; the rest is not
             self.assertEqual(text.replace("\ufffd", ""), expected.replace("\ufffd", "") + "\n")
 
-    def test_the_seed_decides(self):
-        one = lambda seed: self.ids("-p", "x", "-n", "30", "--temperature", "2", "--seed", seed)
-        self.assertEqual(one(7), one(7))
-        self.assertNotEqual(one(7), one(8))
+    def test_drawn_tokens_are_those_of_the_document(self):
+        """Every filter and the generator, against the twin written from section 6 of ARITHMETIC.md."""
+        prompt, drawn = "hello hello", set()
+        for options in [dict(temperature=2, seed=7), dict(temperature=2, seed=2 ** 40 + 8),
+                        dict(temperature=1.5, seed=1, top_k=20, top_p=0.9, min_p=0.05, repetition_penalty=1.3),
+                        dict(temperature=0, repetition_penalty=1.5)]:
+            with self.subTest(options):
+                words = [word for name, value in options.items() for word in ("--" + name.replace("_", "-"), str(value))]
+                ids = self.ids("-p", prompt, "-n", "12", *words)
+                history, out = [*prompt.encode(), *ids], self.folder / "drawn.npy"
+                self.must("logits", self.bundle, "--tokens", "-", "-o", out, stdin=" ".join(map(str, history[:-1])))
+                logits = np.load(out)
+                expected = [sample.choose(logits[i - 1], i, history=history[:i], **options)
+                            for i in range(len(prompt), len(history))]
+                self.assertEqual(ids, expected)
+                drawn.add(tuple(ids))
+        self.assertEqual(len(drawn), 4)
+
+    def test_every_end_token_ends_it(self):
+        prompt = "hello, world"
+        free = self.ids("-p", prompt, "-n", "8", "--temperature", "0")
+        ends = [next(i for i in free if i != free[0]), tiny_chat.IM_END]  # the model's second word, and the usual one
+        folder, packed = self.folder / "ends", self.folder / "ends.moxie"
+        tiny_chat.write(folder)
+        (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
+        self.must("pack", folder, "-o", packed)
+        self.assertEqual(json.loads(self.must("inspect", packed, "--json"))["eos"], [ends[1], ends[0]])  # config.json first
+        shown = self.must("run", packed, "-p", prompt, "-n", "8", "--temperature", "0", "--ids").split()
+        self.assertEqual([int(i) for i in shown], free[:free.index(ends[0]) + 1])
 
     def test_control_tokens_in_a_text_are_text_unless_asked_for(self):
         marker = "<|im_start|>"

@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Kernels and their twins on small shapes in Oclgrind, which watches every access: no race, nothing uninitialised, nothing out
+# of bounds, and the twin's bits. In both styles, so also as a GPU gets them.
+. tests/check.sh
+case $MOXIE_BUILD in */san*) skip_all "Oclgrind has no sanitizers" ;; esac
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+watch="--data-races --uninitialized"
+
+# complaints FILE: what Oclgrind found (its messages are on standard error)
+complaints() { grep -E 'ace at|ninitialized|Invalid|OCLGRIND' "$1" | sort | uniq -c; }
+
+# It does find what it is here for.
+cat >"$work/racy.cl" <<'CL'
+__kernel void racy(__global uint *x, __global uint *y) {
+    x[0] = get_global_id(0);
+    if (y[get_global_id(0)] == 7)
+        x[1] = 0;
+    y[get_global_id(0) + 4] = 1;
+}
+CL
+printf '%s\n' "$work/racy.cl" racy '8 1 1' '4 1 1' '<size=8 fill=0>' '<size=32 noinit>' >"$work/racy.sim"
+# shellcheck disable=SC2086
+oclgrind-kernel $watch "$work/racy.sim" >"$work/planted" 2>&1
+for what in 'ace at' ninitialized Invalid; do
+    ok "a planted fault is found ($what)" grep -q "$what" "$work/planted"
+done
+
+for part in linear embed norm rope attention experts hash; do
+    # shellcheck disable=SC2086
+    MX_SMALL=1 MX_DEVICE=Oclgrind CMOCKA_MESSAGE_OUTPUT=stdout oclgrind $watch "$MOXIE_BUILD/tests/test_kernels" \
+        test_$part >"$work/$part" 2>&1
+    is "$part: the twin's bits" $? 0
+    ok "$part: something was compared" grep -q "OK.*test_$part" "$work/$part"
+    is "$part: nothing to complain about" "$(complaints "$work/$part")" ""
+done
+finish
