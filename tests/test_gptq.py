@@ -130,7 +130,8 @@ class Gptq(Int4Test):
             self.refused(25, ["_proj.weight", "act-order", "keep"], source, "--weights", "int4")
             floats = {n: FloatMatrix(values(m)) if not isinstance(m, np.ndarray) else m for n, m in held.items()}
             for weights in "keep", "f32":
-                read = self.check(source, self.CONFIG, floats, "--weights", weights)
+                read = (self.pack(source) if weights == "keep" else
+                        self.check(source, self.CONFIG, floats, "--weights", weights))
                 self.same_values(read, held)
                 self.assertEqual(self.formats(read, *MATRICES), {(bundle.F32, 0, 0)})
                 self.assertEqual("act-order" in self.output.stderr, weights == "keep")

@@ -3,8 +3,10 @@
 #
 #   tests/fuzz/run.sh [SECONDS per target, default 60] [TARGET …]
 #
-# Targets: safetensors gguf config gptq pickle torch_bin archive tokenizer index. Seeds come from seeds.py; what is found
-# on the way is kept in build/fuzz. Needs clang.
+# Targets: safetensors gguf config gptq pickle torch_bin archive tokenizer index. Seeds come from seeds.py and
+# corpus/; what is found on the way is kept in build/fuzz. Needs clang. To keep it for good, in a folder of the target's name:
+#
+#   build/fuzz/fuzz_TARGET -merge=1 TARGET build/fuzz/TARGET && tar -cJf tests/fuzz/corpus/TARGET.tar.xz TARGET
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}
@@ -19,11 +21,12 @@ for source in tests/fuzz/fuzz_file.c pack/*.c runtime/crypto.c runtime/sha256_x8
     platform/posix.c; do
     object=$out/obj/$(basename "$source" .c).o
     # shellcheck disable=SC2086
-    [ "$object" -nt "$source" ] || clang $flags -c "$source" -o "$object"
+    [ "$(find "$object" -newer "$source" 2>/dev/null)" ] || clang $flags -c "$source" -o "$object"
     objects="$objects $object"
 done
 for target; do
     mkdir -p "$out/$target" "$out/seeds/$target"
+    [ ! -f "tests/fuzz/corpus/$target.tar.xz" ] || tar -C "$out/seeds" -xf "tests/fuzz/corpus/$target.tar.xz"
     # shellcheck disable=SC2086
     clang $flags -fsanitize=fuzzer "tests/fuzz/fuzz_$target.c" $objects \
         -larchive -ljansson -lmbedcrypto -lutf8proc -lpthread -lm -o "$out/fuzz_$target"
