@@ -5,17 +5,17 @@
 
 #include "opencl/known_inputs.h"
 
-/* Run 0: one token. Run 1: ten tokens of two experts on top of what is there. Run 2: gate and up. */
+/* Run 0: one token. Run 1: ten tokens of two experts on top of what is there. Runs 2 and 3: gate and up. */
 static bool linear(struct mx_maker *m, uint32_t run) {
     enum { COLS = 332, ROWS = 40, WIDTH = 24 };
     static const uint32_t jobs[3][12] = {{0, 0, 1}, {1, 0, 7, 0, 0, 7, 3, 0, 0, 0, 0, 0}, {0, 0, 1, 0, 1, 1, 2, 0}};
-    static const uint32_t n_entries[3] = {1, 10, 3}, rows[10] = {3, 0, 2, 3, 1, 0, 3, 2, 2, 1};
-    if (run > 2)
+    static const uint32_t n_entries[4] = {1, 10, 3, 3}, rows[10] = {3, 0, 2, 3, 1, 0, 3, 2, 2, 1};
+    if (run > 3)
         return false;
-    const uint32_t rows_out = run == 2 ? 2 * 32 : ROWS, ldo = run == 2 ? WIDTH : ROWS + 16;
+    const uint32_t rows_out = run >= 2 ? 2 * 32 : ROWS, ldo = run >= 2 ? WIDTH : ROWS + 16;
     struct mx_planes p = mx_make_planes(m->key, rows_out, COLS);
     mx_make_weights(m, &p);
-    mx_make_words(m, 12, jobs[run]);
+    mx_make_words(m, 12, jobs[run < 2 ? run : 2]);
     mx_make_words(m, 10, rows);
     mx_make_activations(m, 4, &p);
     if (run == 1)
@@ -25,9 +25,9 @@ static bool linear(struct mx_maker *m, uint32_t run) {
     mx_make_u32(m, COLS);
     mx_make_u32(m, rows_out);
     mx_make_u32(m, ldo);
-    mx_make_u32(m, run == 2 ? 0 : 16);
+    mx_make_u32(m, run >= 2 ? 0 : 16);
     mx_make_u32(m, run);
-    mx_make_grid(m, MX_WORK_LINEAR, MX_TOKENS, n_entries[run], run == 2 ? 2 : 3);
+    mx_make_grid(m, MX_WORK_LINEAR, MX_TOKENS, n_entries[run], run >= 2 ? 2 : 3);
     m->c->grid.jobs = MX_JOBS;
     m->c->counts[MX_JOBS] = run == 0 ? 1 : 3;
     return true;
@@ -46,6 +46,7 @@ static bool embed(struct mx_maker *m, uint32_t run) {
     mx_make_u32(m, HIDDEN);
     mx_make_u32(m, FIRST);
     mx_make_u32(m, ROWS);
+    mx_make_f32(m, 0x1.bb67aep+3f); /* sqrt(192) */
     mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 4, 1);
     return true;
 }
@@ -64,23 +65,24 @@ static bool rope_table(struct mx_maker *m, uint32_t run) {
 
 static const uint32_t groups_of_run[4] = {32, 64, 128, 0};
 
-static void quantised(struct mx_maker *m, uint32_t rows, uint32_t cols) {
-    mx_make_output(m, (size_t)rows * mx_round_up(cols, 32));
-    mx_make_output(m, (size_t)rows * mx_round_up(cols, 32) / 32 * 4);
-    mx_make_output(m, (size_t)rows * mx_round_up(cols, 32) / 32 * 4);
+enum { COLS = 332 };
+
+static void quantised(struct mx_maker *m, uint32_t rows) {
+    mx_make_output(m, (size_t)rows * mx_round_up(COLS, 32));
+    mx_make_output(m, (size_t)rows * mx_round_up(COLS, 32) / 32 * 4);
+    mx_make_output(m, (size_t)rows * mx_round_up(COLS, 32) / 32 * 4);
     mx_make_zeros(m, 4);
-    mx_make_u32(m, cols);
 }
 
 static bool norm(struct mx_maker *m, uint32_t run) {
-    enum { HIDDEN = 332 };
     if (run > 3)
         return false;
-    mx_make_vector(m, HIDDEN, false, true);
+    mx_make_vector(m, COLS, false, true);
     MX_MAKE_WORDS(m, 3, 0, 2);
-    mx_make_reals(m, 4 * HIDDEN, 3);
-    mx_make_output(m, 3 * HIDDEN * 4);
-    quantised(m, 3, HIDDEN);
+    mx_make_reals(m, 4 * COLS, 3);
+    mx_make_output(m, 3 * COLS * 4);
+    quantised(m, 3);
+    mx_make_u32(m, COLS);
     mx_make_u32(m, groups_of_run[run]);
     mx_make_f32(m, 0x1.8acb9p-9f); /* 1 / 332 */
     mx_make_f32(m, 0x1.0c6f7ap-20f);
@@ -88,14 +90,16 @@ static bool norm(struct mx_maker *m, uint32_t run) {
     return true;
 }
 
-/* One group of the second row is all zeros. */
+/* One group of the second row is all zeros, the last row is not there. */
 static bool quantise(struct mx_maker *m, uint32_t run) {
-    enum { COLS = 332 };
     if (run > 2)
         return false;
     float *x = mx_make_reals(m, 3 * COLS, 3);
     memset(x + COLS + groups_of_run[run], 0, groups_of_run[run] * sizeof *x);
-    quantised(m, 3, COLS);
+    quantised(m, 3);
+    MX_MAKE_WORDS(m, 9, 2);
+    mx_make_u32(m, 1);
+    mx_make_u32(m, COLS);
     mx_make_u32(m, groups_of_run[run]);
     mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 3, 1);
     return true;
@@ -178,53 +182,72 @@ static bool attention(struct mx_maker *m, uint32_t run) {
     return true;
 }
 
-/* Equal values among the routed, normalised weights and a gate in run 0, neither in run 1. */
+/* Run 0: equal values among the routed, normalised weights and a gate; run 1: neither; run 2: light experts of all
+ * kinds, logits carried over and scaled; run 3: the same through two layers, with a gate, and not scaled. */
 static bool route(struct mx_maker *m, uint32_t run) {
-    enum { ROUTED = 12, TOP_K = 4, SHARED = 2, TOKENS = 3 };
-    const uint32_t ldg = run == 0 ? ROUTED + 1 : ROUTED;
-    if (run > 1)
+    enum { ROUTED = 12, TOP_K = 4, SHARED = 2, TOKENS = 3, INNER = 40, CONSTANTS = 2 };
+    static const uint32_t flags[4] = {MX_KF_NORM_TOPK | MX_KF_SHARED_GATE, 0,
+                                      MX_KF_NORM_TOPK | MX_KF_ZERO_APART | MX_KF_CARRIED | MX_KF_CARRY_ON,
+                                      MX_KF_TWO_LAYERS | MX_KF_CARRIED | MX_KF_SHARED_GATE | MX_KF_NORM_TOPK};
+    const bool light = run >= 2;
+    if (run > 3)
         return false;
+    const uint32_t first = run == 3 ? INNER : ROUTED;
+    const uint32_t ldg = first + (light ? 2 * CONSTANTS : 0) + (flags[run] & MX_KF_SHARED_GATE ? 1 : 0);
+    mx_make_vector(m, 2 * 64 * 16, false, light); /* at most 24 rows of 40 */
     float *g = mx_make_zeros(m, TOKENS * ldg * 4);
     for (uint32_t i = 0; i < TOKENS * ldg; i++)
-        g[i] = run == 0 ? (float)((int32_t)(mx_make_random(m) % 7) - 3) : mx_make_real(m, 3);
+        g[i] = run == 0 ? (float)((int32_t)(mx_make_random(m) % 7) - 3) : mx_make_real(m, light ? 1 : 3);
+    mx_make_reals(m, TOKENS * ROUTED, 0);
     mx_make_output(m, TOKENS * (TOP_K + SHARED) * 4);
     mx_make_output(m, TOKENS * (TOP_K + SHARED) * 4);
+    mx_make_output(m, TOKENS * (1 + CONSTANTS) * 4);
     mx_make_u32(m, ROUTED);
     mx_make_u32(m, TOP_K);
     mx_make_u32(m, SHARED);
-    mx_make_u32(m, run == 0 ? MX_KF_NORM_TOPK | MX_KF_SHARED_GATE : 0);
+    mx_make_u32(m, flags[run]);
     mx_make_u32(m, ldg);
+    mx_make_u32(m, first);
+    mx_make_u32(m, light ? CONSTANTS | 3 << 8 | 2 << 16 : 0);
+    mx_make_f32(m, run == 2 ? 1.5f : 0);
     mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, TOKENS, 1);
     return true;
 }
 
+/* Run 1: the last two of the numbers are light experts'. */
 static bool sort(struct mx_maker *m, uint32_t run) {
-    enum { TOKENS = 5, N = 3, EXPERTS = 9 };
-    if (run > 0)
+    enum { TOKENS = 5, N = 3 };
+    const uint32_t experts = run ? 7 : 9;
+    if (run > 1)
         return false;
-    MX_MAKE_WORDS(m, 0, 2, 8, 1, 2, 8, 2, 6, 8, 0, 1, 8, 2, 5, 8);
-    MX_MAKE_WORDS(m, TOKENS);
-    mx_make_output(m, EXPERTS * 16);
+    MX_MAKE_WORDS(m, 0, 2, 8, 1, 2, 8, 2, 6, 8, 0, 1, 8, 2, 5, 7);
+    MX_MAKE_WORDS(m, TOKENS, 0);
+    mx_make_output(m, experts * 16);
     mx_make_output(m, TOKENS * N * 4);
     mx_make_output(m, TOKENS * N * 4);
     mx_make_output(m, 4 * 4);
     mx_make_u32(m, N);
-    mx_make_u32(m, EXPERTS);
+    mx_make_u32(m, experts);
     mx_make_u32(m, 2);
     mx_make_grid(m, MX_WORK_ONE, MX_FIXED, 1, 1);
     return true;
 }
 
+/* Run 1: with two constant experts, of which the second token takes one. */
 static bool combine(struct mx_maker *m, uint32_t run) {
-    enum { TOKENS = 2, N = 3, HIDDEN = 84 };
-    if (run > 0)
+    enum { TOKENS = 2, N = 3, HIDDEN = 84, LIGHTS = 3 };
+    if (run > 1)
         return false;
+    mx_make_vector(m, 2 * HIDDEN, false, run == 1);
     mx_make_reals(m, TOKENS * N * HIDDEN, 2);
-    MX_MAKE_WORDS(m, 4, 0, 5, 1, 3, 2);
+    MX_MAKE_WORDS(m, 4, 0, run ? MX_KF_NONE : 5, 1, run ? MX_KF_NONE : 3, 2);
     mx_make_reals(m, TOKENS * N, 0);
+    mx_make_reals(m, TOKENS * HIDDEN, 2);
+    mx_make_reals(m, TOKENS * LIGHTS, 0)[LIGHTS + 1] = 0;
     mx_make_reals(m, TOKENS * HIDDEN, 2);
     mx_make_u32(m, HIDDEN);
     mx_make_u32(m, N);
+    mx_make_u32(m, run ? LIGHTS : 0);
     mx_make_grid(m, MX_WORK_GRID, MX_TOKENS, TOKENS, (HIDDEN + 15) / 16);
     return true;
 }

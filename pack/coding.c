@@ -45,7 +45,7 @@ struct pk_coding pk_coding_of(const struct pk_pack_options *o, uint32_t role, co
     const struct pk_coding stored = pk_coding_stored(t);
     const bool head = role == MX_ROLE_EMBEDDING || role == MX_ROLE_HEAD;
     const bool to_int4 = o->weights == PK_WEIGHTS_INT4 && (!head || o->head_int4);
-    if (role == MX_ROLE_ROUTER) {
+    if (role == MX_ROLE_ROUTER || role == MX_ROLE_ROUTER_MORE) {
         return floats(MX_FORMAT_F32);
     }
     if (o->weights >= PK_WEIGHTS_BF16) {

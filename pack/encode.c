@@ -46,6 +46,7 @@ static bool dequantise(struct row *r, struct pk_error *e) {
     memmove(r->values, r->values + skip, r->cols * sizeof(float));
     for (size_t i = 0; i < r->cols; i++) {
         const uint64_t column = first + i;
+        r->values[i] = r->values[i] * r->slice->factor + r->slice->offset;
         if (!isfinite(r->values[i])) {
             return pk_fail(e, MOXIE_ERROR_NOT_FINITE, "tensor \"%s\", row %llu, column %llu: the value is %s", t->name,
                            (unsigned long long)r->number, (unsigned long long)column,
@@ -367,6 +368,9 @@ bool pk_encode_vector(const struct pk_encoder *n, uint8_t *data, struct pk_tally
         if (ok) {
             pk_row_to_f32(t->type, raw, t->cols, values);
             ok = pk_check_finite(t, 0, values, e);
+        }
+        for (uint64_t k = 0; ok && k < t->cols; k++) {
+            values[k] = values[k] * n->rows.slice[i].factor + n->rows.slice[i].offset;
         }
         if (ok) {
             tally->flushed += pk_flush(values, t->cols);

@@ -62,10 +62,35 @@ static const struct pk_family families[] = {
         .gguf = {"deepseek", .interleaved = true, .head = true},
         .names = {{".shared_experts.", ".shared_expert."}},
     },
+    {
+        .type = "gemma",
+        .gelu = true,
+        .norm_plus_one = true,
+        .scaled = true,
+        .tied = true,
+        .gguf = {"gemma"},
+        .rms_eps = 1e-6f,
+        .rope_theta = 1e4f,
+    },
+    {
+        .type = "MoE++",
+        .rms_eps = 1e-6f,
+        .rope_theta = 1e4f,
+        .routed = "num_experts",
+        .width = "intermediate_size",
+        .plus = true,
+        .fused_up = true,
+        .names = {{".mlp.moe.", ".mlp."},
+                  {".experts.experts.", ".experts."},
+                  {".gate.wg.0.", ".gate."},
+                  {".gate.wg.2.", ".gate_out."},
+                  {".gate.wg.", ".gate."},
+                  {".gate.gate_map.", ".gate_map."}},
+    },
 };
 
-const char pk_family_types[] = "qwen2_moe, qwen2, llama, mistral, mixtral, qwen3_moe, olmoe, deepseek";
-const char pk_family_archs[] = "qwen2moe, qwen2, llama, qwen3moe, olmoe, deepseek";
+const char pk_family_types[] = "qwen2_moe, qwen2, llama, mistral, mixtral, qwen3_moe, olmoe, deepseek, gemma, MoE++";
+const char pk_family_archs[] = "qwen2moe, qwen2, llama, qwen3moe, olmoe, deepseek, gemma";
 
 const struct pk_family *pk_family_find(const char *type) {
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {

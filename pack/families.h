@@ -25,8 +25,12 @@ struct pk_family {
     const char *type; /* model_type of config.json, and the bundle's architecture */
     bool qkv_bias;    /* unless "qkv_bias" is false */
     enum pk_qk_norm qk_norm;
-    bool windowed; /* "sliding_window" is in force wherever it stands */
-    float rms_eps; /* where config.json leaves it out; so below */
+    bool windowed;      /* "sliding_window" is in force wherever it stands */
+    bool gelu;          /* the FFN's gate, in its tanh form; "gelu" is another name of that here */
+    bool norm_plus_one; /* norms multiply by 1 + weight */
+    bool scaled;        /* embeddings are multiplied by the square root of hidden */
+    bool tied;          /* where config.json leaves it out; so below */
+    float rms_eps;
     float rope_theta;
 
     /* Experts; NULL or 0: the family has none. */
@@ -37,6 +41,8 @@ struct pk_family {
     bool shared_gate;
     enum pk_norm_rule norm;
     enum pk_dense_rule dense;
+    bool plus;     /* MoE++: what pack/hf_moepp.c reads */
+    bool fused_up; /* an expert's up_proj holds the rows of gate, then those of up */
 
     /* In GGUF files; arch NULL: there are none. */
     struct {
@@ -46,11 +52,11 @@ struct pk_family {
         bool head;        /* never shares the embedding's */
     } gguf;
 
-    /* Text in a tensor's name, and what stands in its place in the canonical one (pack/source.h); up to 5, each
-     * replaced once. */
+    /* Text in a tensor's name, and what stands in its place in the canonical one (pack/source.h), each replaced once.
+     */
     struct {
         const char *from, *to;
-    } names[5];
+    } names[6];
 };
 
 /* NULL: not known. */

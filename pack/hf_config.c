@@ -17,12 +17,21 @@ static bool refuse(const struct pk_json *j, const char *key, const char *why) {
     return pk_fail(j->e, MOXIE_ERROR_MODEL, "%s: \"%s\": %s", j->path, key, why);
 }
 
-static bool require_silu(const struct pk_json *j) {
-    const char *act;
-    if (!pk_json_string(j, "hidden_act", &act)) {
+/* Gemma's first files say "gelu" and mean the tanh form; "hidden_activation" overrides that, and there it does not. */
+static bool require_activation(const struct pk_json *j, const struct pk_family *f) {
+    const char *act, *newer;
+    if (!pk_json_string(j, "hidden_act", &act) || !pk_json_string(j, "hidden_activation", &newer)) {
         return false;
     }
-    return !act || strcmp(act, "silu") == 0 || pk_json_fail(j, "hidden_act", "\"silu\"");
+    if (!f->gelu) {
+        return !act || strcmp(act, "silu") == 0 || pk_json_fail(j, "hidden_act", "\"silu\"");
+    }
+    const char *const tanh_form = "gelu_pytorch_tanh";
+    if (newer) {
+        return strcmp(newer, tanh_form) == 0 || pk_json_fail(j, "hidden_activation", "\"gelu_pytorch_tanh\"");
+    }
+    return !act || strcmp(act, tanh_form) == 0 || strcmp(act, "gelu") == 0 ||
+           pk_json_fail(j, "hidden_act", "\"gelu_pytorch_tanh\"");
 }
 
 static bool require_false(const struct pk_json *j, const char *key) {
@@ -178,9 +187,12 @@ static bool read_shared(const struct pk_json *j, const struct pk_family *f, stru
     return !f->shared_width || pk_json_u32(j, f->shared_width, 1, MX_WIDTH_MAX, &ffn->shared_width);
 }
 
-static bool read_moe(const struct pk_json *j, const struct pk_family *f, uint32_t layers, struct pk_ffn *ffn,
+static bool read_moe(const struct pk_json *j, const struct pk_family *f, struct pk_source *s, struct pk_ffn *ffn,
                      uint8_t *dense) {
     bool norm = true;
+    if (f->plus) {
+        return pk_moepp_read(j, s, ffn);
+    }
     // transformers 5 writes the key of Mixtral for other families as well
     const char *routed = pk_json_get(j, "num_local_experts") ? "num_local_experts" : f->routed;
     if (!pk_json_u32(j, routed, 0, MX_ROUTED_MAX, &ffn->routed)) {
@@ -195,15 +207,15 @@ static bool read_moe(const struct pk_json *j, const struct pk_family *f, uint32_
         return false;
     }
     ffn->norm_topk = norm;
-    return require_softmax(j) && require_no_clipping(j) && read_dense_layers(j, f, layers, dense);
+    return require_softmax(j) && require_no_clipping(j) && read_dense_layers(j, f, s->model.layers, dense);
 }
 
-static bool read_ffn(const struct pk_json *j, const struct pk_family *f, uint32_t layers, struct pk_ffn *ffn,
+static bool read_ffn(const struct pk_json *j, const struct pk_family *f, struct pk_source *s, struct pk_ffn *ffn,
                      uint8_t *dense) {
-    if (f->routed && !read_moe(j, f, layers, ffn, dense)) {
+    if (f->routed && !read_moe(j, f, s, ffn, dense)) {
         return false;
     }
-    bool any_dense = ffn->routed == 0 || memchr(dense, 1, layers);
+    bool any_dense = ffn->routed == 0 || memchr(dense, 1, s->model.layers);
     ffn->dense = dense;
     return !any_dense || pk_json_u32(j, "intermediate_size", 1, MX_WIDTH_MAX, &ffn->dense_width);
 }
@@ -250,23 +262,24 @@ static bool read_numbers(const struct pk_json *j, struct pk_source *s, struct pk
     struct mx_model *m = &s->model;
     bool tied;
     const struct pk_family *f = read_architecture(j, m) ? pk_family_find(m->architecture) : NULL;
-    if (!f || !require_silu(j) || !pk_json_u32(j, "hidden_size", 1, MX_HIDDEN_MAX, &m->hidden) ||
+    if (!f || !require_activation(j, f) || !pk_json_u32(j, "hidden_size", 1, MX_HIDDEN_MAX, &m->hidden) ||
         !pk_json_u32(j, "num_hidden_layers", 1, MX_LAYERS_MAX, &m->layers) ||
         !pk_json_u32(j, "vocab_size", 1, MX_VOCAB_MAX, &m->vocab) ||
         !pk_json_u32(j, "max_position_embeddings", 1, INT32_MAX, &m->max_positions) ||
         !pk_json_float_or(j, "rms_norm_eps", 1e-12, 1, f->rms_eps, &m->rms_eps) ||
-        !pk_json_bool_or(j, "tie_word_embeddings", false, &tied) ||
+        !pk_json_bool_or(j, "tie_word_embeddings", f->tied, &tied) ||
         !pk_json_u32_or(j, "bos_token_id", 0, MX_VOCAB_MAX, MX_NONE, &m->bos) || !read_attention(j, f, m) ||
         !read_biases(j, f, s) || !read_eos(j, m)) {
         return false;
     }
     m->tied = tied;
+    s->norm_offset = f->norm_plus_one ? 1 : 0;
     *dense = calloc(m->layers, 1);
     if (!*dense) {
         pk_fail_memory(j->e);
         return false;
     }
-    return read_ffn(j, f, m->layers, ffn, *dense);
+    return read_ffn(j, f, s, ffn, *dense);
 }
 
 bool pk_hf_read_config(struct pk_source *s, struct pk_quant *quant, struct pk_error *e) {

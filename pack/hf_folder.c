@@ -23,9 +23,10 @@ static bool ends_with(const char *text, const char *end) {
 /* Newer writers may keep a layer's experts in two stacks; they become the tensors of single experts:
  *   <layer>.mlp.experts.gate_up_proj (experts, gate rows then up rows, hidden)
  *   <layer>.mlp.experts.down_proj    (experts, hidden, width) */
-static bool add_stacked(struct pk_source *s, const struct pk_safetensor *t, uint32_t file, struct pk_error *e) {
-    bool gate_up = ends_with(t->name, ".gate_up_proj");
-    int prefix_length = (int)(strlen(t->name) - strlen(gate_up ? "gate_up_proj" : "down_proj"));
+static bool add_stacked(struct pk_source *s, const struct pk_safetensor *t, const char *name, uint32_t file,
+                        struct pk_error *e) {
+    bool gate_up = ends_with(name, ".gate_up_proj");
+    int prefix_length = (int)(strlen(name) - strlen(gate_up ? "gate_up_proj" : "down_proj"));
     if (t->n_dims != 3 || t->type == PK_OTHER || (gate_up && t->dims[1] % 2)) {
         return pk_fail(e, MOXIE_ERROR_MODEL,
                        "%s: tensor \"%s\": expected a stack of experts with 3 dims of type F32, F16 or BF16",
@@ -39,11 +40,30 @@ static bool add_stacked(struct pk_source *s, const struct pk_safetensor *t, uint
                               .file = file,
                               .offset = t->offset};
     char prefix[300]; // names have at most 255 bytes
-    snprintf(prefix, sizeof(prefix), "%.*s", prefix_length, t->name);
+    snprintf(prefix, sizeof(prefix), "%.*s", prefix_length, name);
     uint64_t rows = t->dims[1] / 2;
     return gate_up ? pk_source_add_stack(s, prefix, "gate_proj.weight", &stack, 0, rows, e) &&
                          pk_source_add_stack(s, prefix, "up_proj.weight", &stack, rows, rows, e)
                    : pk_source_add_stack(s, prefix, "down_proj.weight", &stack, 0, t->dims[1], e);
+}
+
+/* gate and up of one expert in one matrix, gate first. */
+static bool add_fused(struct pk_source *s, const struct pk_safetensor *t, const char *name, uint32_t file,
+                      struct pk_error *e) {
+    if (t->n_dims != 2 || t->type == PK_OTHER || t->dims[0] % 2) {
+        return pk_fail(e, MOXIE_ERROR_MODEL,
+                       "%s: tensor \"%s\": expected the rows of gate and up, 2 dims of type F32, F16 or BF16",
+                       s->files[file].path, t->name);
+    }
+    const uint64_t dims[2] = {t->dims[0] / 2, t->dims[1]}, bytes = dims[0] * dims[1] * pk_type_bytes(t->type);
+    char gate[300];
+    snprintf(gate, sizeof(gate), "%.*sgate_proj.weight", (int)(strlen(name) - strlen("up_proj.weight")), name);
+    return pk_source_add(s, gate, t->type, t->type_name, 2, dims, file, t->offset, e) &&
+           pk_source_add(s, name, t->type, t->type_name, 2, dims, file, t->offset + bytes, e);
+}
+
+static bool is_stacked(const char *name) {
+    return ends_with(name, ".mlp.experts.gate_up_proj") || ends_with(name, ".mlp.experts.down_proj");
 }
 
 static bool add_tensors(struct pk_source *s, const struct pk_safetensors *st, uint32_t file, struct pk_error *e) {
@@ -52,9 +72,10 @@ static bool add_tensors(struct pk_source *s, const struct pk_safetensors *st, ui
         const struct pk_safetensor *t = &st->tensors[i];
         char name[300]; // names have at most 255 bytes
         pk_family_name(f, t->name, name, sizeof(name));
-        bool stacked = ends_with(t->name, ".mlp.experts.gate_up_proj") || ends_with(t->name, ".mlp.experts.down_proj");
-        if (!(stacked
-                  ? add_stacked(s, t, file, e)
+        const bool fused = f->fused_up && ends_with(name, ".up_proj.weight");
+        if (!(is_stacked(name) ? add_stacked(s, t, name, file, e)
+              : fused
+                  ? add_fused(s, t, name, file, e)
                   : pk_source_add(s, name, t->type, t->type_name, t->n_dims, t->dims, file, t->offset, e) != NULL)) {
             return false;
         }
@@ -127,10 +148,10 @@ static bool check_index(struct pk_source *s, const struct pk_json *index, const 
     for (; it; it = json_object_iter_next((json_t *)map, it)) {
         char canonical[300];
         const char *name = json_object_iter_key(it), *shard = json_string_value(json_object_iter_value(it));
-        if (ends_with(name, ".mlp.experts.gate_up_proj") || ends_with(name, ".mlp.experts.down_proj")) {
+        pk_family_name(f, name, canonical, sizeof(canonical));
+        if (is_stacked(canonical)) {
             continue;
         }
-        pk_family_name(f, name, canonical, sizeof(canonical));
         const struct pk_tensor *t = pk_source_find(s, canonical);
         if (!t || !is_called(&s->files[t->file], shard)) {
             return pk_fail(index->e, MOXIE_ERROR_FORMAT, "%s: tensor \"%s\" is not in %s", index->path, name, shard);

@@ -92,7 +92,8 @@ static bool add_matrix(struct pk_layout_builder *b, uint32_t role, uint32_t laye
     const uint64_t most = tile ? (b->segment_max - 3ull * MX_PLANE_ALIGN) / tile * PK_TILE : 0;
     for (uint64_t done = 0; done < rows;) {
         uint64_t take = rows - done;
-        if (take > most && role != MX_ROLE_GATE_UP && role != MX_ROLE_DOWN && role != MX_ROLE_ROUTER) {
+        if (take > most && role != MX_ROLE_GATE_UP && role != MX_ROLE_DOWN && role != MX_ROLE_ROUTER &&
+            role != MX_ROLE_ROUTER_MORE) {
             take = most ? most : PK_TILE; // which add_tensor will find too large
         }
         t.rows = (uint32_t)take;
@@ -158,6 +159,16 @@ static bool add_qk_norm(struct pk_layout_builder *b, uint32_t l) {
     return norm == PK_QK_NORM_NONE || add_vector(b, MX_ROLE_QK_NORM, l, heads * m->head_dim);
 }
 
+/* The router, its second matrix, and the constants. */
+static bool add_router(struct pk_layout_builder *b, uint32_t l) {
+    const struct mx_layer *layer = &b->s->layers[l];
+    const uint64_t hidden = b->s->model.hidden, more = mx_layer_router_more(layer);
+    const uint64_t first = b->s->router_width ? b->s->router_width : layer->routed;
+    return add_plain(b, MX_ROLE_ROUTER, l, first + mx_layer_router_extra(layer), hidden) &&
+           (!more || add_plain(b, MX_ROLE_ROUTER_MORE, l, more, first)) &&
+           (!layer->constants || add_vector(b, MX_ROLE_CONSTANTS, l, layer->constants * hidden));
+}
+
 static bool add_attention(struct pk_layout_builder *b, uint32_t l) {
     const struct mx_model *m = &b->s->model;
     const struct mx_layer *layer = &b->s->layers[l];
@@ -165,13 +176,12 @@ static bool add_attention(struct pk_layout_builder *b, uint32_t l) {
     return begin_segment(b, MX_SEGMENT_LAYER, l, MX_NONE) && add_vector(b, MX_ROLE_ATTN_NORM, l, m->hidden) &&
            add_qkv(b, l) && (!b->s->qkv_bias || add_vector(b, MX_ROLE_QKV_BIAS, l, qkv)) && add_qk_norm(b, l) &&
            add_plain(b, MX_ROLE_ATTN_OUT, l, m->hidden, q) && add_vector(b, MX_ROLE_FFN_NORM, l, m->hidden) &&
-           (!layer->routed ||
-            add_plain(b, MX_ROLE_ROUTER, l, layer->routed + (layer->flags & MX_LAYER_SHARED_GATE ? 1 : 0), m->hidden));
+           (!layer->routed || add_router(b, l));
 }
 
 /* The coding that all experts of a layer can have. */
 static struct pk_coding expert_coding(struct pk_layout_builder *b, uint32_t role, uint32_t l) {
-    const uint32_t experts = b->s->layers[l].routed + b->s->layers[l].shared;
+    const uint32_t experts = mx_layer_experts(&b->s->layers[l]);
     struct pk_coding all = {0};
     for (uint32_t i = 0; i < experts; i++) {
         struct pk_rows rows;
@@ -191,7 +201,7 @@ static struct pk_coding expert_coding(struct pk_layout_builder *b, uint32_t role
 
 static bool add_experts(struct pk_layout_builder *b, uint32_t l) {
     const struct mx_layer *layer = &b->s->layers[l];
-    const uint32_t experts = layer->routed + layer->shared;
+    const uint32_t experts = mx_layer_experts(layer);
     const uint64_t hidden = b->s->model.hidden, wide = 2 * pk_round_up(layer->width, PK_TILE);
     const size_t first = b->n_segments;
     if (!begin_segment(b, MX_SEGMENT_EXPERT, l, 0) ||

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
+#include "pack/families.h"
 #include "pack/source_build.h"
 
 static bool check(const struct mx_model *m, const struct pk_ffn *ffn, const char *where, struct pk_error *e) {
@@ -50,21 +51,31 @@ bool pk_model_finish(struct pk_source *s, const struct pk_ffn *ffn, const char *
         pk_fail_memory(e);
         return false;
     }
+    const struct pk_family *f = pk_family_find(m->architecture);
+    m->embedding_scale = f && f->scaled ? (float)sqrt((double)m->hidden) : 0;
     bool any_sparse = false;
     for (uint32_t l = 0; l < m->layers; l++) {
         struct mx_layer *layer = &s->layers[l];
         if (!ffn->routed || (ffn->dense && ffn->dense[l])) {
-            *layer = (struct mx_layer){.shared = 1, .width = ffn->dense_width};
+            *layer =
+                (struct mx_layer){.shared = 1, .width = ffn->dense_width, .flags = f && f->gelu ? MX_LAYER_GELU : 0};
             continue;
         }
         any_sparse = true;
+        const bool carried = ffn->carried && l && s->layers[l - 1].routed;
         *layer = (struct mx_layer){
             .routed = ffn->routed,
             .top_k = ffn->top_k,
             .shared = ffn->shared_width / ffn->width + (ffn->shared_width % ffn->width != 0),
             .width = ffn->width,
             .flags = (ffn->norm_topk ? MX_LAYER_NORM_TOPK : 0) |
-                     (ffn->shared_width && ffn->shared_gate ? MX_LAYER_SHARED_GATE : 0),
+                     (ffn->shared_width && ffn->shared_gate ? MX_LAYER_SHARED_GATE : 0) |
+                     (f && f->gelu ? MX_LAYER_GELU : 0) | (ffn->two_layers ? MX_LAYER_TWO_LAYERS : 0) |
+                     (carried ? MX_LAYER_CARRIED : 0) | (ffn->zero_apart ? MX_LAYER_ZERO_APART : 0),
+            .constants = ffn->constants,
+            .copies = ffn->copies,
+            .zeros = ffn->zeros,
+            .deviation = ffn->deviation,
         };
     }
     s->shared_width = any_sparse ? ffn->shared_width : 0;

@@ -18,7 +18,10 @@ static bool add(const struct pk_source *s, struct pk_rows *r, const char *format
     if (!t) {
         return false;
     }
-    r->slice[r->n++] = (struct pk_slice){.tensor = t, .rows = t->rows, .cols = t->cols};
+    if (r->n == PK_SLICES) {
+        return false;
+    }
+    r->slice[r->n++] = (struct pk_slice){.tensor = t, .rows = t->rows, .cols = t->cols, .factor = 1};
     return true;
 }
 
@@ -30,10 +33,11 @@ static void cut(uint64_t *first, uint64_t *count, uint64_t part, uint64_t width,
 
 static bool expert_rows(const struct pk_source *s, uint32_t role, uint32_t l, uint32_t expert, struct pk_rows *r) {
     const struct mx_layer *layer = &s->layers[l];
+    const uint32_t routed = layer->routed - mx_layer_light(layer); // those with matrices
     char prefix[96];
     if (!layer->routed) {
         snprintf(prefix, sizeof(prefix), "model.layers.%u.mlp", l);
-    } else if (expert < layer->routed) {
+    } else if (expert < routed) {
         snprintf(prefix, sizeof(prefix), "model.layers.%u.mlp.experts.%u", l, expert);
     } else {
         snprintf(prefix, sizeof(prefix), "model.layers.%u.mlp.shared_expert", l);
@@ -41,12 +45,42 @@ static bool expert_rows(const struct pk_source *s, uint32_t role, uint32_t l, ui
     r->interleaved = role == MX_ROLE_GATE_UP;
     bool found = r->interleaved ? add(s, r, "%s.gate_proj.weight", prefix) && add(s, r, "%s.up_proj.weight", prefix)
                                 : add(s, r, "%s.down_proj.weight", prefix);
-    for (unsigned i = 0; found && layer->routed && expert >= layer->routed && i < r->n; i++) {
+    for (unsigned i = 0; found && layer->routed && expert >= routed && i < r->n; i++) {
         struct pk_slice *slice = &r->slice[i];
         cut(r->interleaved ? &slice->first_row : &slice->first_col, r->interleaved ? &slice->rows : &slice->cols,
-            expert - layer->routed, layer->width, s->shared_width);
+            expert - routed, layer->width, s->shared_width);
     }
     return found;
+}
+
+/* Of every constant expert of the layer. */
+static bool constants(const struct pk_source *s, struct pk_rows *r, uint32_t layer, const char *what) {
+    const struct mx_layer *l = &s->layers[layer];
+    const uint32_t first = l->routed - mx_layer_light(l);
+    for (uint32_t j = first; j < first + l->constants; j++) {
+        if (!add(s, r, "model.layers.%u.mlp.experts.%u.%s", layer, j, what)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Experts that read a multiple of their input get it from the norm; the router then makes up for it. Both are exact. */
+static bool router_rows(const struct pk_source *s, struct pk_rows *r, uint32_t layer) {
+    bool ok = add(s, r, "model.layers.%u.mlp.gate.weight", layer);
+    if (ok && s->expert_factor != 0) {
+        r->slice[0].factor = 1 / s->expert_factor;
+    }
+    return ok && constants(s, r, layer, "wg.weight") &&
+           (!(s->layers[layer].flags & MX_LAYER_SHARED_GATE) ||
+            add(s, r, "model.layers.%u.mlp.shared_expert_gate.weight", layer));
+}
+
+/* The one vector of a norm. */
+static bool norm_row(const struct pk_source *s, struct pk_rows *r, float factor) {
+    r->slice[0].offset = s->norm_offset * factor;
+    r->slice[0].factor = factor;
+    return true;
 }
 
 bool pk_rows_of(const struct pk_source *s, uint32_t role, uint32_t layer, uint32_t expert, struct pk_rows *rows) {
@@ -55,11 +89,11 @@ bool pk_rows_of(const struct pk_source *s, uint32_t role, uint32_t layer, uint32
     case MX_ROLE_EMBEDDING:
         return add(s, rows, "model.embed_tokens.weight");
     case MX_ROLE_FINAL_NORM:
-        return add(s, rows, "model.norm.weight");
+        return add(s, rows, "model.norm.weight") && norm_row(s, rows, 1);
     case MX_ROLE_HEAD:
         return add(s, rows, "lm_head.weight");
     case MX_ROLE_ATTN_NORM:
-        return add(s, rows, "model.layers.%u.input_layernorm.weight", layer);
+        return add(s, rows, "model.layers.%u.input_layernorm.weight", layer) && norm_row(s, rows, 1);
     case MX_ROLE_QKV:
     case MX_ROLE_QKV_BIAS: {
         const char *what = role == MX_ROLE_QKV ? "weight" : "bias";
@@ -73,11 +107,17 @@ bool pk_rows_of(const struct pk_source *s, uint32_t role, uint32_t layer, uint32
     case MX_ROLE_ATTN_OUT:
         return add(s, rows, "model.layers.%u.self_attn.o_proj.weight", layer);
     case MX_ROLE_FFN_NORM:
-        return add(s, rows, "model.layers.%u.post_attention_layernorm.weight", layer);
+        return add(s, rows, "model.layers.%u.post_attention_layernorm.weight", layer) &&
+               norm_row(s, rows, s->expert_factor != 0 ? s->expert_factor : 1);
     case MX_ROLE_ROUTER:
-        return add(s, rows, "model.layers.%u.mlp.gate.weight", layer) &&
-               (!(s->layers[layer].flags & MX_LAYER_SHARED_GATE) ||
-                add(s, rows, "model.layers.%u.mlp.shared_expert_gate.weight", layer));
+        return router_rows(s, rows, layer);
+    case MX_ROLE_ROUTER_MORE:
+        return (!(s->layers[layer].flags & MX_LAYER_TWO_LAYERS) ||
+                add(s, rows, "model.layers.%u.mlp.gate_out.weight", layer)) &&
+               (!(s->layers[layer].flags & MX_LAYER_CARRIED) ||
+                add(s, rows, "model.layers.%u.mlp.gate_map.weight", layer));
+    case MX_ROLE_CONSTANTS:
+        return constants(s, rows, layer, "constant");
     case MX_ROLE_GATE_UP:
     case MX_ROLE_DOWN:
         return expert_rows(s, role, layer, expert, rows);

@@ -7,18 +7,21 @@
 
 #include "pack/source.h"
 
-#define PK_TILE 16 /* rows of a tile */
+#define PK_TILE 16  /* rows of a tile */
+#define PK_SLICES 8 /* q, k, v; or a router's rows, with two for each constant expert */
 
-/* Rows [first_row, first_row + rows) and columns [first_col, first_col + cols) of a checkpoint's tensor. */
+/* Rows [first_row, first_row + rows) and columns [first_col, first_col + cols) of a checkpoint's tensor. What is packed
+ * is value * factor + offset; only float formats have other than 1 and 0. */
 struct pk_slice {
     const struct pk_tensor *tensor;
     uint64_t first_row, rows, first_col, cols;
+    float factor, offset;
 };
 
 struct pk_rows {
     bool interleaved; /* slices 0 and 1 are gate and up: tile 2i holds rows 16i.. of gate, tile 2i + 1 those of up */
     unsigned n;
-    struct pk_slice slice[3]; /* one after the other when not interleaved */
+    struct pk_slice slice[PK_SLICES]; /* one after the other when not interleaved */
 };
 
 /* The matrix of `role` in `layer`, whole; for gate and up and down of expert `expert` (routed ones, then the shared

@@ -30,7 +30,10 @@
  *   model.layers.l.self_attn.{q,k}_norm.weight                         [head_dim], or [heads * head_dim], …
  *   model.layers.l.self_attn.o_proj.weight                             [hidden][heads * head_dim]
  *   model.layers.l.post_attention_layernorm.weight                     [hidden]
- *   model.layers.l.mlp.gate.weight                                     [routed][hidden]           sparse layers
+ *   model.layers.l.mlp.gate.weight                                     [routed, or router_width][hidden]   sparse
+ * layers model.layers.l.mlp.gate_out.weight                                 [routed][router_width]     second layer of
+ * a router model.layers.l.mlp.gate_map.weight                                 [routed][routed]           for carried
+ * logits model.layers.l.mlp.experts.j.constant, .wg.weight                  [hidden], [2][hidden]      constant experts
  *   model.layers.l.mlp.experts.j.{gate,up,down}_proj.weight            [width][hidden], [hidden][width]
  *   model.layers.l.mlp.shared_expert.{gate,up,down}_proj.weight        [shared_width][hidden], [hidden][shared_width]
  *   model.layers.l.mlp.shared_expert_gate.weight                       [1][hidden]
@@ -66,6 +69,9 @@ struct pk_source {
                                 dense FFN is routed = 0, shared = 1. */
     uint64_t shared_width;   /* of the checkpoint's shared expert; 0 without one */
     bool qkv_bias;           /* q, k and v have biases */
+    uint32_t router_width;   /* outputs of the first of two router layers; 0: there is one */
+    float norm_offset;       /* is added to the weights of norms */
+    float expert_factor;     /* experts read their input times this, a power of two; 0: as it is */
 
     struct pk_tensor *tensors; /* sorted by name */
     size_t n_tensors;

@@ -40,6 +40,9 @@ struct pk_ffn {
     uint32_t width;        /* of one routed expert */
     uint32_t shared_width; /* 0: no shared expert */
     bool norm_topk, shared_gate;
+    bool two_layers, carried, zero_apart; /* as the flags of struct mx_layer, and its next fields */
+    uint8_t constants, copies, zeros;
+    float deviation;
     const uint8_t *dense; /* [layers], 1 = dense; NULL: all layers are sparse */
 };
 

@@ -79,6 +79,22 @@ static bool expect_mlp(struct checker *c, uint64_t width, const char *prefix) {
            expect(c, h, width, "%s.down_proj.weight", prefix);
 }
 
+/* The router, and what constant experts have. */
+static bool expect_router(struct checker *c, uint32_t l) {
+    const struct mx_layer *layer = &c->s->layers[l];
+    const uint64_t h = c->s->model.hidden, wide = c->s->router_width, whole = layer->routed - mx_layer_light(layer);
+    bool ok = expect(c, wide ? wide : layer->routed, h, "model.layers.%u.mlp.gate.weight", l) &&
+              (!wide || expect(c, layer->routed, wide, "model.layers.%u.mlp.gate_out.weight", l)) &&
+              // MoE++ has one in every layer, also where no logits come in
+              (!pk_family_find(c->s->model.architecture)->plus ||
+               expect(c, layer->routed, layer->routed, "model.layers.%u.mlp.gate_map.weight", l));
+    for (uint64_t j = whole; ok && j < whole + layer->constants; j++) {
+        ok = expect(c, 1, h, "model.layers.%u.mlp.experts.%u.constant", l, (unsigned)j) &&
+             expect(c, 2, h, "model.layers.%u.mlp.experts.%u.wg.weight", l, (unsigned)j);
+    }
+    return ok;
+}
+
 static bool expect_ffn(struct checker *c, uint32_t l) {
     const struct mx_layer *layer = &c->s->layers[l];
     uint64_t h = c->s->model.hidden;
@@ -87,10 +103,11 @@ static bool expect_ffn(struct checker *c, uint32_t l) {
     if (!layer->routed) {
         return expect_mlp(c, layer->width, prefix);
     }
-    if (!expect(c, layer->routed, h, "model.layers.%u.mlp.gate.weight", l)) {
+    const uint32_t whole = layer->routed - mx_layer_light(layer); // experts with matrices
+    if (!expect_router(c, l)) {
         return false;
     }
-    for (uint32_t j = 0; j < layer->routed; j++) {
+    for (uint32_t j = 0; j < whole; j++) {
         snprintf(prefix, sizeof(prefix), "model.layers.%u.mlp.experts.%u", l, j);
         if (!expect_mlp(c, layer->width, prefix)) {
             return false;
@@ -163,7 +180,8 @@ static bool changes_result(const struct checker *c, const char *name) {
     return strcmp(name, "rope_freqs.weight") == 0 ||
            (sscanf(name, "model.layers.%u.", &layer) == 1 &&
             (layer >= c->s->model.layers || strstr(name, "norm") || ends_with(name, "_proj.weight") ||
-             ends_with(name, "gate.weight")));
+             strstr(name, ".mlp.gate") || ends_with(name, "gate.weight") || ends_with(name, ".wg.weight") ||
+             ends_with(name, ".constant")));
 }
 
 /* Decides about tensor `t`, which is not expected: known and harmless, a warning, or an error. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The functions of runtime/ARITHMETIC.md, section 2, on the host: mx_flush, mx_recip, mx_div, mx_rsqrt, mx_exp,
- * mx_sigmoid, mx_silu, mx_sincos, on float. The text is that of the kernels; here are the few words of OpenCL C that it
- * uses. To be compiled with -ffp-contract=off. */
+ * mx_sigmoid, mx_gate, mx_tanh, mx_sincos, on float. The text is that of the kernels; here are the few words of
+ * OpenCL C that it uses. To be compiled with -ffp-contract=off. */
 #ifndef MX_ARITH_H
 #define MX_ARITH_H
 
@@ -32,6 +32,7 @@ static inline float mx_clamp(float x, float low, float high) {
 #define clamp mx_clamp
 #define convert_int (int32_t)
 #define fma fmaf
+#define fabs fabsf
 #define rint rintf
 #include "opencl/kernels/arith.cl"
 #undef MX_FN
@@ -40,6 +41,7 @@ static inline float mx_clamp(float x, float low, float high) {
 #undef clamp
 #undef convert_int
 #undef fma
+#undef fabs
 #undef rint
 
 #endif

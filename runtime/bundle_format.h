@@ -88,11 +88,16 @@ enum mx_role {
     MX_ROLE_QK_NORM = 8,  /* optional, not beside a bias. Vector [2 * head_dim]: weights of the norm of every head of q,
                              then of k; or [(heads + kv_heads) * head_dim]: of all of q, then of all of k */
     MX_ROLE_ATTN_OUT = 9, /* [hidden][heads * head_dim]; site: attention output */
-    MX_ROLE_FFN_NORM = 10, /* vector [hidden] */
-    MX_ROLE_ROUTER = 11,   /* F32 [routed + (1 if shared gate)][hidden]: the shared expert's gate is the last row */
-    MX_ROLE_GATE_UP = 12,  /* [2 * width'][hidden], width' = width padded to 16: tile 2i is gate tile i, 2i+1 up tile i;
-                              site: FFN input; one copy in each expert segment of the layer */
-    MX_ROLE_DOWN = 13,     /* [hidden][width]; site: FFN middle; one copy in each expert segment of the layer */
+    MX_ROLE_FFN_NORM = 10,    /* vector [hidden] */
+    MX_ROLE_ROUTER = 11,      /* F32 [routed, or with two layers any number][hidden], then two rows for each constant
+                                 expert, then one with a shared gate */
+    MX_ROLE_ROUTER_MORE = 12, /* F32 [routed with two layers + routed with carried logits][rows of the first layer, or
+                                 routed]: the router's second layer, then the map of the carried logits (the columns
+                                 from routed on are 0) */
+    MX_ROLE_CONSTANTS = 13,   /* vector [constants * hidden]: what the constant experts give */
+    MX_ROLE_GATE_UP = 14, /* [2 * width'][hidden], width' = width padded to 16: tile 2i is gate tile i, 2i+1 up tile i;
+                             site: FFN input; one copy in each expert segment of the layer */
+    MX_ROLE_DOWN = 15,    /* [hidden][width]; site: FFN middle; one copy in each expert segment of the layer */
 };
 
 enum mx_segment_kind {
@@ -122,12 +127,17 @@ enum mx_chat_template {
 
 #define MX_LAYER_NORM_TOPK 1u   /* selected routing weights are divided by their sum */
 #define MX_LAYER_SHARED_GATE 2u /* the shared expert is weighted by sigmoid(last router row), else by 1 */
+#define MX_LAYER_GELU 4u        /* gate by GELU (its tanh form) instead of SiLU */
+#define MX_LAYER_TWO_LAYERS 8u  /* the router has a second layer behind a tanh */
+#define MX_LAYER_CARRIED 16u    /* the layer before's router logits are added, mapped */
+#define MX_LAYER_ZERO_APART 32u /* zero experts have weight 0 before the division by the sum */
+#define MX_LAYER_FLAGS 63u
 
 /* A segment: the unit of hashing, reading and (later) caching. 80 bytes. */
 struct mx_segment {
     uint32_t kind;       /* enum mx_segment_kind */
     uint32_t layer;      /* MX_NONE when not of a layer */
-    uint32_t expert;     /* MX_NONE when not an expert; routed experts 0..routed-1, then the shared parts */
+    uint32_t expert;     /* MX_NONE when not an expert; routed experts with matrices from 0, then the shared parts */
     uint32_t first_leaf; /* index into the tree */
     uint64_t offset;     /* in the bundle, multiple of MX_SEGMENT_ALIGN */
     uint64_t bytes;      /* padded length, multiple of MX_SEGMENT_ALIGN, at most MX_SEGMENT_MAX */
@@ -155,15 +165,18 @@ struct mx_tensor {
     uint32_t reserved[3];
 };
 
-/* One layer. A dense FFN is a layer with routed = 0 and shared = 1 of weight 1. 32 bytes. */
+/* One layer. A dense FFN is a layer with routed = 0 and shared = 1 of weight 1. The last of the routed experts may be
+ * light: without matrices, first the constant ones, then those that copy their input, then those that give 0. The
+ * others have a segment each, the first `routed - light`. 32 bytes. */
 struct mx_layer {
-    uint32_t routed;       /* number of routed experts */
+    uint32_t routed;       /* number of routed experts, with the light ones */
     uint32_t top_k;        /* experts per token */
     uint32_t shared;       /* always-selected experts: parts of the shared expert, or the dense FFN */
     uint32_t width;        /* of one expert */
     uint32_t flags;        /* MX_LAYER_* */
-    uint32_t first_expert; /* segment of expert 0; the others follow */
-    uint32_t reserved[2];
+    uint32_t first_expert; /* segment of expert 0; the others follow, then the shared parts */
+    uint8_t constants, copies, zeros, reserved;
+    float deviation; /* router logits are scaled to this standard deviation; 0: they are not */
 };
 
 /* A member of the archive other than the fillers, in file order. 64 bytes. */
@@ -205,7 +218,8 @@ struct mx_model {
     uint32_t bos;           /* MX_NONE: none */
     uint32_t eos_count;     /* at most 8 */
     uint32_t eos[8];        /* union of all end tokens */
-    uint32_t reserved[8];
+    float embedding_scale;  /* factor of the embedding's rows; 0: none */
+    uint32_t reserved[7];
     struct mx_generation generation;
 };
 
@@ -236,6 +250,25 @@ struct mx_signature {
     uint8_t key_id[32];
     uint8_t rs[64];
 };
+
+/* Experts of a layer without matrices, and those that have a segment: routed ones, then the shared parts. */
+static inline uint32_t mx_layer_light(const struct mx_layer *l) {
+    return (uint32_t)l->constants + l->copies + l->zeros;
+}
+
+static inline uint32_t mx_layer_experts(const struct mx_layer *l) {
+    return l->routed - mx_layer_light(l) + l->shared;
+}
+
+/* Router rows behind the logits: two for each constant expert, one for the shared gate. */
+static inline uint32_t mx_layer_router_extra(const struct mx_layer *l) {
+    return 2u * l->constants + (l->flags & MX_LAYER_SHARED_GATE ? 1 : 0);
+}
+
+/* Rows of MX_ROLE_ROUTER_MORE; 0: there is none. */
+static inline uint32_t mx_layer_router_more(const struct mx_layer *l) {
+    return l->routed * ((l->flags & MX_LAYER_TWO_LAYERS ? 1 : 0) + (l->flags & MX_LAYER_CARRIED ? 1 : 0));
+}
 
 /* Bytes of a tensor's planes. They cannot wrap: rows and cols are below 2^24. */
 static inline uint64_t mx_tensor_tiles(const struct mx_tensor *t) {

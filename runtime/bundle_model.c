@@ -97,6 +97,7 @@ static enum moxie_error check_numbers(const struct mx_bundle *b, struct moxie_fa
     } facts[] = {
         {&m->rms_eps, between(m->rms_eps, 0x1p-40f, 1), "epsilon of the norms"},
         {&m->inv_hidden, m->inv_hidden == 1.0f / (float)m->hidden, "1 / hidden"},
+        {&m->embedding_scale, zero_or_between(m->embedding_scale, 0x1p-10f, 0x1p10f), "factor of the embedding"},
         {&m->attn_scale, m->attn_scale > 0 && square > 1 - 0x1p-22 && square < 1 + 0x1p-22, "1 / sqrt(head_dim)"},
         {&m->rope_theta, between(m->rope_theta, 1, 0x1p100f), "base of RoPE"},
         {&g->do_sample, g->do_sample <= 1, "do_sample"},
@@ -131,21 +132,30 @@ enum moxie_error mx_check_model(const struct mx_bundle *b, struct moxie_failure 
     return e ? e : check_numbers(b, f);
 }
 
+/* The routing of layer i. Light experts leave at least one with matrices; logits are carried from the layer before,
+ * which has as many; scaling them takes two. */
+static bool routing_is_right(const struct mx_bundle *b, uint32_t i) {
+    const struct mx_layer *l = &b->layers[i];
+    const uint32_t allowed = MX_LAYER_FLAGS & ~(l->shared ? 0 : MX_LAYER_SHARED_GATE) &
+                             ~(i && b->layers[i - 1].routed == l->routed ? 0 : MX_LAYER_CARRIED) &
+                             ~(l->zeros && l->flags & MX_LAYER_NORM_TOPK ? 0 : MX_LAYER_ZERO_APART);
+    return in_range(l->top_k, 1, l->routed < MX_TOP_K_MAX ? l->routed : MX_TOP_K_MAX) && l->shared <= MX_SHARED_MAX &&
+           !(l->flags & ~allowed) && mx_layer_light(l) < l->routed &&
+           (l->deviation == 0 || (l->routed > 1 && between(l->deviation, 0x1p-10f, 0x1p10f)));
+}
+
 enum moxie_error mx_check_layers(const struct mx_bundle *b, struct moxie_failure *f) {
     for (uint32_t i = 0; i < b->manifest->layers; i++) {
         const struct mx_layer *l = &b->layers[i];
-        bool sparse = l->routed > 0;
-        bool right = l->routed <= MX_ROUTED_MAX && in_range(l->width, 1, MX_WIDTH_MAX) &&
-                     (sparse ? in_range(l->top_k, 1, l->routed < MX_TOP_K_MAX ? l->routed : MX_TOP_K_MAX) &&
-                                   l->shared <= MX_SHARED_MAX &&
-                                   l->flags <= (MX_LAYER_NORM_TOPK | (l->shared ? MX_LAYER_SHARED_GATE : 0))
-                             : l->top_k == 0 && l->shared == 1 && l->flags == 0);
-        if (!right) {
+        const bool dense = l->top_k == 0 && l->shared == 1 && !(l->flags & ~MX_LAYER_GELU) && mx_layer_light(l) == 0 &&
+                           l->deviation == 0;
+        if (l->routed > MX_ROUTED_MAX || !in_range(l->width, 1, MX_WIDTH_MAX) ||
+            !(l->routed ? routing_is_right(b, i) : dense)) {
             return mx_fail(f, MOXIE_ERROR_MODEL, mx_offset_of(b, l),
-                           "layer %u: %u routed experts, %u per token, %u shared, width %u, flags %x", i, l->routed,
-                           l->top_k, l->shared, l->width, l->flags);
+                           "layer %u: %u routed experts, %u of them light, %u per token, %u shared, width %u, flags %x",
+                           i, l->routed, mx_layer_light(l), l->top_k, l->shared, l->width, l->flags);
         }
-        if (b->manifest->minor <= MX_BUNDLE_MINOR && !mx_all_zero(l->reserved, sizeof l->reserved)) {
+        if (b->manifest->minor <= MX_BUNDLE_MINOR && l->reserved) {
             return mx_fail(f, MOXIE_ERROR_FORMAT, mx_offset_of(b, l), "layer %u: reserved bytes are not zero", i);
         }
     }

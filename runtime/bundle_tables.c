@@ -77,7 +77,7 @@ enum moxie_error mx_check_segments(const struct mx_bundle *b, struct moxie_failu
                            "layer %u: its experts start at segment %u, expected %u", l, b->layers[l].first_expert,
                            w.next);
         }
-        for (uint32_t e = 0; e < b->layers[l].routed + b->layers[l].shared; e++) {
+        for (uint32_t e = 0; e < mx_layer_experts(&b->layers[l]); e++) {
             if (!take_segment(&w, MX_SEGMENT_EXPERT, l, e)) {
                 return unexpected(&w, "the next expert", l, f);
             }
@@ -142,7 +142,7 @@ static bool is_integer(const struct mx_tensor *t) {
 
 static bool is_vector(uint32_t role) {
     return role == MX_ROLE_FINAL_NORM || role == MX_ROLE_INV_FREQ || role == MX_ROLE_ATTN_NORM ||
-           role == MX_ROLE_QKV_BIAS || role == MX_ROLE_QK_NORM || role == MX_ROLE_FFN_NORM;
+           role == MX_ROLE_QKV_BIAS || role == MX_ROLE_QK_NORM || role == MX_ROLE_FFN_NORM || role == MX_ROLE_CONSTANTS;
 }
 
 static bool format_is_right(const struct mx_tensor *t, bool vector) {
@@ -223,8 +223,9 @@ static enum moxie_error take(struct tensor_walk *w, uint32_t role, uint32_t laye
                 return bad_tensor(w, "its group is not that of its input site");
             }
         }
-        bool whole = role == MX_ROLE_ROUTER || role == MX_ROLE_GATE_UP || role == MX_ROLE_DOWN;
-        if ((whole && row < rows) || (role == MX_ROLE_ROUTER && t->format != MX_FORMAT_F32)) {
+        const bool router = role == MX_ROLE_ROUTER || role == MX_ROLE_ROUTER_MORE;
+        const bool whole = router || role == MX_ROLE_GATE_UP || role == MX_ROLE_DOWN;
+        if ((whole && row < rows) || (router && t->format != MX_FORMAT_F32)) {
             w->next--;
             return bad_tensor(w, whole && row < rows ? "it may not be cut" : "a router is F32");
         }
@@ -258,12 +259,29 @@ static enum moxie_error take_qk_norm(struct tensor_walk *w, uint32_t i) {
     return take(w, MX_ROLE_QK_NORM, i, w->b->tensors[w->next].rows == heads ? heads : all, 1);
 }
 
+/* The router of layer i, its second matrix, and the constants. A first layer before a second has any number of rows. */
+static enum moxie_error take_router(struct tensor_walk *w, uint32_t i) {
+    const struct mx_model *m = &w->b->manifest->model;
+    const struct mx_layer *l = &w->b->layers[i];
+    const uint32_t extra = mx_layer_router_extra(l), more = mx_layer_router_more(l);
+    const bool wide = l->flags & MX_LAYER_TWO_LAYERS && next_is(w, MX_ROLE_ROUTER, i) &&
+                      w->b->tensors[w->next].rows > extra && w->b->tensors[w->next].rows - extra <= MX_HIDDEN_MAX;
+    const uint32_t first = wide ? w->b->tensors[w->next].rows - extra : l->routed;
+    enum moxie_error e = take(w, MX_ROLE_ROUTER, i, first + extra, m->hidden);
+    if (!e && more) {
+        e = take(w, MX_ROLE_ROUTER_MORE, i, more, first);
+    }
+    if (!e && l->constants) {
+        e = take(w, MX_ROLE_CONSTANTS, i, l->constants * m->hidden, 1);
+    }
+    return e;
+}
+
 static enum moxie_error check_layer(struct tensor_walk *w, uint32_t i) {
     const struct mx_model *m = &w->b->manifest->model;
     const struct mx_layer *l = &w->b->layers[i];
     const uint32_t q = m->heads * m->head_dim, qkv = q + 2 * m->kv_heads * m->head_dim;
-    const uint32_t wide = (uint32_t)mx_round_up(l->width, 16) * 2, gate = l->flags & MX_LAYER_SHARED_GATE ? 1 : 0;
-    const uint32_t experts = l->routed + l->shared;
+    const uint32_t wide = (uint32_t)mx_round_up(l->width, 16) * 2, experts = mx_layer_experts(l);
     enum moxie_error e = take(w, MX_ROLE_ATTN_NORM, i, m->hidden, 1);
     if (!e) {
         e = take(w, MX_ROLE_QKV, i, qkv, m->hidden);
@@ -280,7 +298,7 @@ static enum moxie_error check_layer(struct tensor_walk *w, uint32_t i) {
         e = take(w, MX_ROLE_FFN_NORM, i, m->hidden, 1);
     }
     if (!e && l->routed) {
-        e = take(w, MX_ROLE_ROUTER, i, l->routed + gate, m->hidden);
+        e = take_router(w, i);
     }
     if (!e) {
         e = leave(w, l->first_expert);
@@ -347,6 +365,8 @@ const char *mx_role_name(uint32_t role) {
         [MX_ROLE_ATTN_OUT] = "attention output",
         [MX_ROLE_FFN_NORM] = "FFN norm",
         [MX_ROLE_ROUTER] = "router",
+        [MX_ROLE_ROUTER_MORE] = "router's second matrix",
+        [MX_ROLE_CONSTANTS] = "constants",
         [MX_ROLE_GATE_UP] = "gate and up",
         [MX_ROLE_DOWN] = "down",
     };

@@ -89,14 +89,14 @@ struct product {
     uint32_t mode; /* MX_MODE_* of opencl/kernels */
 };
 
-enum { MODE_STORE = 0, MODE_RESIDUAL = 1, MODE_GLU = 2 };
+enum { MODE_STORE = 0, MODE_RESIDUAL = 1, MODE_GLU = 2, MODE_GLU_GELU = 3 };
 
 /* One launch for each tensor of the role. */
 static enum moxie_error linear(struct walk *w, const struct product *p) {
     const struct mx_tensor *t;
     for (uint32_t n = 0; (t = find(w, p->role, n)); n++) {
         uint32_t tiles = (t->rows + 15) / 16;
-        begin(w, "linear", "mx_linear", p->phase, MX_WORK_LINEAR, p->count, p->mode == MODE_GLU ? tiles / 2 : tiles);
+        begin(w, "linear", "mx_linear", p->phase, MX_WORK_LINEAR, p->count, p->mode >= MODE_GLU ? tiles / 2 : tiles);
         w->op.grid.jobs = p->job_count;
         w->op.program.format = t->format;
         w->op.program.group = t->group;
@@ -112,7 +112,7 @@ static enum moxie_error linear(struct walk *w, const struct product *p) {
         w->op.tensor = t;
         /* the router stays ours: another rounding would choose another expert */
         if (t->format == MX_FORMAT_F32 && p->rows == MX_BUFFER_IOTA && p->jobs != MX_BUFFER_JOBS_EXPERTS &&
-            p->mode != MODE_GLU && p->role != MX_ROLE_ROUTER)
+            p->mode < MODE_GLU && p->role != MX_ROLE_ROUTER)
             w->op.dense = (struct mx_dense){
                 .tensor = t, .in = p->floats, .out = p->out, .ldo = p->ldo, .add = p->mode == MODE_RESIDUAL};
         enum moxie_error e = end(w);
@@ -140,7 +140,8 @@ static enum moxie_error norm(struct walk *w, enum mx_role role, enum mx_phase ph
 static enum moxie_error quantise(struct walk *w, enum mx_phase phase, enum mx_buffer floats, enum mx_count count,
                                  uint32_t cols, uint32_t group) {
     begin(w, "norm", "mx_quantise", phase, MX_WORK_ROWS, count, 1);
-    BUFFERS(w, floats, MX_BUFFER_QUANT, MX_BUFFER_QUANT_SCALE, MX_BUFFER_QUANT_SUM, MX_BUFFER_STATUS);
+    BUFFERS(w, floats, MX_BUFFER_QUANT, MX_BUFFER_QUANT_SCALE, MX_BUFFER_QUANT_SUM, MX_BUFFER_STATUS, MX_BUFFER_COUNTS);
+    u32(w, count == MX_ENTRIES ? 1 : 0);
     u32(w, cols);
     u32(w, group);
     return end(w);
@@ -158,6 +159,7 @@ static enum moxie_error embed(struct walk *w) {
         u32(w, w->model->hidden);
         u32(w, t->row_offset);
         u32(w, t->rows);
+        f32(w, w->model->embedding_scale != 0 ? w->model->embedding_scale : 1);
         enum moxie_error e = end(w);
         if (e)
             return e;
@@ -282,9 +284,16 @@ static enum moxie_error attention(struct walk *w) {
     return e ? e : linear(w, &out);
 }
 
+/* MX_CARRY_ON of opencl/kernels/route.cl: the next layer adds this one's logits to its own. */
+static uint32_t carry_on(const struct walk *w) {
+    const uint32_t next = w->layer + 1;
+    return next < w->model->layers && w->bundle->layers[next].flags & MX_LAYER_CARRIED ? 0x80000000u : 0;
+}
+
 /* Router, selection, and the entries sorted by expert. */
 static enum moxie_error route(struct walk *w, const struct mx_layer *l) {
-    uint32_t ldg = l->routed + (l->flags & MX_LAYER_SHARED_GATE ? 1 : 0), selected = l->top_k + l->shared;
+    const struct mx_tensor *tensor = find(w, MX_ROLE_ROUTER, 0), *more = find(w, MX_ROLE_ROUTER_MORE, 0);
+    const uint32_t selected = l->top_k + l->shared;
     struct product router = {
         .role = MX_ROLE_ROUTER,
         .phase = MX_PHASE_ROUTER,
@@ -293,19 +302,23 @@ static enum moxie_error route(struct walk *w, const struct mx_layer *l) {
         .count = MX_TOKENS,
         .floats = MX_BUFFER_NORM,
         .out = MX_BUFFER_ROUTER,
-        .ldo = ldg,
+        .ldo = tensor->rows,
         .mode = MODE_STORE,
     };
     enum moxie_error e = linear(w, &router);
     if (e)
         return e;
     begin(w, "route", "mx_route", MX_PHASE_ROUTE, MX_WORK_ROWS, MX_TOKENS, 1);
-    BUFFERS(w, MX_BUFFER_ROUTER, MX_BUFFER_SELECTED, MX_BUFFER_WEIGHT);
+    weights(w, more ? more : tensor, more ? more->data : MX_NONE);
+    BUFFERS(w, MX_BUFFER_ROUTER, MX_BUFFER_CARRIED, MX_BUFFER_SELECTED, MX_BUFFER_WEIGHT, MX_BUFFER_LIGHT);
     u32(w, l->routed);
     u32(w, l->top_k);
     u32(w, l->shared);
-    u32(w, l->flags);
-    u32(w, ldg);
+    u32(w, l->flags | carry_on(w));
+    u32(w, tensor->rows);
+    u32(w, tensor->rows - mx_layer_router_extra(l));
+    u32(w, l->constants | (uint32_t)l->copies << 8 | (uint32_t)l->zeros << 16);
+    f32(w, l->deviation);
     e = end(w);
     if (e)
         return e;
@@ -313,17 +326,20 @@ static enum moxie_error route(struct walk *w, const struct mx_layer *l) {
     BUFFERS(w, MX_BUFFER_SELECTED, MX_BUFFER_COUNTS, MX_BUFFER_JOBS_EXPERTS, MX_BUFFER_ENTRY_ROWS, MX_BUFFER_ENTRY,
             MX_BUFFER_STATUS);
     u32(w, selected);
-    u32(w, l->routed + l->shared);
+    u32(w, mx_layer_experts(l));
     u32(w, 1 + w->layer);
     return end(w);
 }
 
 static enum moxie_error combine(struct walk *w, const struct mx_layer *l) {
-    uint32_t hidden = w->model->hidden;
+    const uint32_t hidden = w->model->hidden;
+    const struct mx_tensor *constants = find(w, MX_ROLE_CONSTANTS, 0);
     begin(w, "route", "mx_combine", MX_PHASE_COMBINE, MX_WORK_GRID, MX_TOKENS, (hidden + 255) / 256);
-    BUFFERS(w, MX_BUFFER_OUT, MX_BUFFER_ENTRY, MX_BUFFER_WEIGHT, MX_BUFFER_X);
+    weights(w, constants ? constants : find(w, MX_ROLE_ROUTER, 0), constants ? constants->data : MX_NONE);
+    BUFFERS(w, MX_BUFFER_OUT, MX_BUFFER_ENTRY, MX_BUFFER_WEIGHT, MX_BUFFER_NORM, MX_BUFFER_LIGHT, MX_BUFFER_X);
     u32(w, hidden);
     u32(w, l->top_k + l->shared);
+    u32(w, mx_layer_light(l) ? 1u + l->constants : 0);
     return end(w);
 }
 
@@ -342,7 +358,7 @@ static enum moxie_error feed_forward(struct walk *w, const struct mx_layer *l) {
         .floats = MX_BUFFER_NORM,
         .out = MX_BUFFER_MIDDLE,
         .ldo = l->width,
-        .mode = MODE_GLU,
+        .mode = l->flags & MX_LAYER_GELU ? MODE_GLU_GELU : MODE_GLU,
     };
     struct product down = gate_up;
     down.role = MX_ROLE_DOWN;
@@ -426,14 +442,15 @@ enum moxie_error mx_model_shape(const struct mx_bundle *bundle, struct mx_shape 
         if (!l->routed && l->shared != 1)
             return mx_fail(failure, MOXIE_ERROR_MODEL, UINT64_MAX, "layer %u: dense with %u parts, expected 1", i,
                            l->shared);
-        uint32_t selected = l->top_k + l->shared, experts = l->routed + l->shared;
+        uint32_t selected = l->top_k + l->shared, experts = mx_layer_experts(l);
         if (l->routed && shape->out && (shape->selected != selected || shape->experts != experts))
             return mx_fail(failure, MOXIE_ERROR_MODEL, UINT64_MAX,
                            "layer %u takes %u of %u experts, an earlier one %u of %u", i, selected, experts,
                            shape->selected, shape->experts);
         shape->selected = (uint32_t)max64(shape->selected, selected);
         shape->experts = (uint32_t)max64(shape->experts, experts);
-        shape->router_rows = (uint32_t)max64(shape->router_rows, l->routed ? l->routed + 1 : 0);
+        shape->carried = l->flags & MX_LAYER_CARRIED ? l->routed : shape->carried;
+        shape->light = (uint32_t)max64(shape->light, mx_layer_light(l) ? 1u + l->constants : 0);
         shape->middle = max64(shape->middle, (uint64_t)selected * l->width);
         shape->out = max64(shape->out, l->routed ? (uint64_t)selected * m->hidden : 0);
     }
@@ -442,7 +459,10 @@ enum moxie_error mx_model_shape(const struct mx_bundle *bundle, struct mx_shape 
         const struct mx_layer *l = t->layer == MX_NONE ? NULL : &bundle->layers[t->layer];
         uint64_t copies = 1, rows = 1; /* read per token; rows of the site per token */
         if (l && (t->role == MX_ROLE_GATE_UP || t->role == MX_ROLE_DOWN))
-            copies = l->top_k + l->shared;
+            copies =
+                (l->top_k < mx_layer_experts(l) - l->shared ? l->top_k : mx_layer_experts(l) - l->shared) + l->shared;
+        if (t->role == MX_ROLE_ROUTER)
+            shape->router_rows = (uint32_t)max64(shape->router_rows, t->rows);
         if (t->role == MX_ROLE_DOWN)
             rows = copies;
         if (t->role != MX_ROLE_EMBEDDING || m->tied)

@@ -21,7 +21,7 @@ enum mx_buffer {
     MX_BUFFER_OPS,      /* (launches, MX_OP_WORDS) uint: for devices that run lists (opencl/sequence.h) */
     /* parameters of a step, one write */
     MX_BUFFER_STATUS,      /* (1 + layers) int: bits set by kernels; experts of each layer that had entries */
-    MX_BUFFER_COUNTS,      /* uint {T of this step} */
+    MX_BUFFER_COUNTS,      /* uint {T of this step, entries of the layer at hand: those with an expert's matrices} */
     MX_BUFFER_STEP_COUNTS, /* (MX_COUNTS) uint; this and the next for lists */
     MX_BUFFER_PROGRESS,    /* (launches, MX_PROGRESS_WORDS) uint: zeros */
     MX_BUFFER_JOBS_TOKENS, /* uint4 {0, 0, T of this step, 0} */
@@ -43,9 +43,11 @@ enum mx_buffer {
     MX_BUFFER_Q,            /* (T, heads head_dim) */
     MX_BUFFER_ATTENTION,    /* (T, heads head_dim) */
     MX_BUFFER_ROUTER,       /* (T, router rows) */
+    MX_BUFFER_CARRIED,      /* (T, routed) router logits, from layer to layer */
     MX_BUFFER_SELECTED,     /* (T, N) int: experts, ascending */
     MX_BUFFER_WEIGHT,       /* (T, N) float */
-    MX_BUFFER_ENTRY,        /* (T, N) uint: entry of the sorted list */
+    MX_BUFFER_LIGHT,        /* (T, 1 + constants) float: what light experts take of the input and of each constant */
+    MX_BUFFER_ENTRY,        /* (T, N) uint: entry of the sorted list, NONE for light experts */
     MX_BUFFER_JOBS_EXPERTS, /* (experts) uint4 {expert, first entry, count, 0} */
     MX_BUFFER_ENTRY_ROWS,   /* (E) uint: token of each entry */
     MX_BUFFER_MIDDLE,       /* (E, width) */
@@ -117,13 +119,15 @@ struct mx_op {
 /* What a model needs of a step's buffers: maxima over its layers. */
 struct mx_shape {
     uint32_t selected;        /* N: most experts per token, routed and shared, 1 for a dense model */
-    uint32_t experts;         /* most experts of a layer, routed and shared */
+    uint32_t experts;         /* most experts of a layer with matrices, routed and shared */
     uint32_t router_rows;     /* most router rows */
+    uint32_t carried;         /* logits that a layer hands on, 0: none does */
+    uint32_t light;           /* most factors of light experts */
     uint64_t middle;          /* floats of MIDDLE per token: most (experts per token * width) */
     uint64_t out;             /* floats of OUT per token */
     uint64_t quant_bytes;     /* bytes of QUANT per token over all sites */
     uint64_t quant_groups;    /* groups per token over all sites */
-    uint64_t bytes_per_token; /* weight bytes that one decoded token reads */
+    uint64_t bytes_per_token; /* weight bytes that one decoded token reads, at most: light experts read none */
 };
 
 /* The shape, and the rules that go beyond well-formed tables: everything the walk relies on. */

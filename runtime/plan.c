@@ -40,8 +40,10 @@ static const struct {
     [MX_BUFFER_Q] = {"rotated q", MX_PHASE_ROPE, MX_PHASE_ATTENTION},
     [MX_BUFFER_ATTENTION] = {"attention output", MX_PHASE_ATTENTION, MX_PHASE_ATTN_OUT},
     [MX_BUFFER_ROUTER] = {"router logits", MX_PHASE_ROUTER, MX_PHASE_ROUTE},
+    [MX_BUFFER_CARRIED] = {"carried logits", MX_PHASE_BEGIN, MX_PHASE_END},
     [MX_BUFFER_SELECTED] = {"selected experts", MX_PHASE_ROUTE, MX_PHASE_SORT},
     [MX_BUFFER_WEIGHT] = {"routing weights", MX_PHASE_ROUTE, MX_PHASE_COMBINE},
+    [MX_BUFFER_LIGHT] = {"factors of light experts", MX_PHASE_ROUTE, MX_PHASE_COMBINE},
     [MX_BUFFER_ENTRY] = {"entry numbers", MX_PHASE_SORT, MX_PHASE_COMBINE},
     [MX_BUFFER_JOBS_EXPERTS] = {"expert jobs", MX_PHASE_SORT, MX_PHASE_DOWN},
     [MX_BUFFER_ENTRY_ROWS] = {"entry rows", MX_PHASE_SORT, MX_PHASE_GATE_UP},
@@ -65,7 +67,7 @@ static void sizes(const struct mx_bundle *bundle, struct mx_plan *p) {
         [MX_BUFFER_IOTA] = 4 * entries,
         [MX_BUFFER_OPS] = listed * MX_OP_WORDS * 4,
         [MX_BUFFER_STATUS] = 4 + 4ull * m->layers,
-        [MX_BUFFER_COUNTS] = 4,
+        [MX_BUFFER_COUNTS] = 8,
         [MX_BUFFER_STEP_COUNTS] = listed ? 4 * MX_COUNTS : 0,
         [MX_BUFFER_PROGRESS] = listed * MX_PROGRESS_WORDS * 4,
         [MX_BUFFER_JOBS_TOKENS] = 16,
@@ -86,8 +88,10 @@ static void sizes(const struct mx_bundle *bundle, struct mx_plan *p) {
         [MX_BUFFER_Q] = 4 * T * q,
         [MX_BUFFER_ATTENTION] = 4 * T * q,
         [MX_BUFFER_ROUTER] = 4 * T * s->router_rows,
+        [MX_BUFFER_CARRIED] = 4 * T * s->carried,
         [MX_BUFFER_SELECTED] = sparse * 4 * entries,
         [MX_BUFFER_WEIGHT] = sparse * 4 * entries,
+        [MX_BUFFER_LIGHT] = 4 * T * s->light,
         [MX_BUFFER_ENTRY] = sparse * 4 * entries,
         [MX_BUFFER_JOBS_EXPERTS] = sparse * 16 * s->experts,
         [MX_BUFFER_ENTRY_ROWS] = sparse * 4 * entries,
@@ -95,9 +99,12 @@ static void sizes(const struct mx_bundle *bundle, struct mx_plan *p) {
         [MX_BUFFER_OUT] = 4 * T * s->out,
         [MX_BUFFER_LOGITS] = 4 * L * m->vocab,
     };
-    /* A kernel's argument is never a missing buffer: models without quantised sites still bind one. */
-    for (uint32_t i = 0; i < MX_BUFFERS; i++)
-        p->place[i].bytes = bytes[i] || i < MX_BUFFER_QUANT || i > MX_BUFFER_QUANT_SUM ? bytes[i] : 4;
+    for (uint32_t i = 0; i < MX_BUFFERS; i++) {
+        /* A kernel's argument is never a missing buffer: models without quantised sites or light experts bind one. */
+        const bool bound = (i >= MX_BUFFER_QUANT && i <= MX_BUFFER_QUANT_SUM) ||
+                           (sparse && (i == MX_BUFFER_CARRIED || i == MX_BUFFER_LIGHT));
+        p->place[i].bytes = !bytes[i] && bound ? 4 : bytes[i];
+    }
 }
 
 static bool live_together(uint32_t a, uint32_t b) {

@@ -13,8 +13,8 @@
 #include "tests/fake_opencl.h"
 #include "tests/importer_files.h"
 
-const char *const kit_model[KIT_MODELS] = {"moe-f32",          "moe-norm-tied", "moe-sparse-step",
-                                           "moe-dead-sharded", "qwen2",         "llama"};
+const char *const kit_model[KIT_MODELS] = {"moe-f32", "moe-norm-tied", "moe-sparse-step", "moe-dead-sharded",
+                                           "qwen2",   "llama",         "moepp",           "gemma"};
 
 static struct pk_key test_key(void) {
     struct pk_key key = {{0}, {0}};

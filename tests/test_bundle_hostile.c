@@ -174,12 +174,24 @@ static const struct change changes[] = {
     {"width 0", LAYER, 1, FIELD(mx_layer, width), 0, MODEL_},
     {"width other", LAYER, 1, FIELD(mx_layer, width), 40, BOUNDS_},
     {"width 2^32 - 1", LAYER, 1, FIELD(mx_layer, width), UINT32_MAX, MODEL_},
-    {"unknown flag", LAYER, 1, FIELD(mx_layer, flags), 4, MODEL_},
+    {"unknown flag", LAYER, 1, FIELD(mx_layer, flags), 2 | 64, MODEL_},
+    {"carried from a dense layer", LAYER, 1, FIELD(mx_layer, flags), 2 | 16, MODEL_},
+    {"zeros apart, none there", LAYER, 1, FIELD(mx_layer, flags), 1 | 2 | 32, MODEL_},
+    {"two layers, the second missing", LAYER, 1, FIELD(mx_layer, flags), 2 | 8, MODEL_},
+    {"a light expert with a segment", LAYER, 1, FIELD(mx_layer, zeros), 1, MODEL_},
+    {"only light experts", LAYER, 1, FIELD(mx_layer, constants), 7, MODEL_},
+    {"more light experts", LAYER, 1, FIELD(mx_layer, copies), 255, MODEL_},
+    {"deviation negative", LAYER, 1, FIELD(mx_layer, deviation), 0xbf800000, MODEL_},
+    {"deviation infinite", LAYER, 1, FIELD(mx_layer, deviation), 0x7f800000, MODEL_},
+    {"dense deviation", LAYER, 0, FIELD(mx_layer, deviation), 0x3f800000, MODEL_},
+    {"dense copies", LAYER, 0, FIELD(mx_layer, copies), 1, MODEL_},
+    {"embedding scale NaN", HEADER, 0, MODEL(embedding_scale), 0x7fc00000, MODEL_},
+    {"embedding scale 2^11", HEADER, 0, MODEL(embedding_scale), 0x45000000, MODEL_},
     {"no shared gate", LAYER, 1, FIELD(mx_layer, flags), 0, BOUNDS_},
     {"dense flag", LAYER, 0, FIELD(mx_layer, flags), 1, MODEL_},
     {"first expert", LAYER, 1, FIELD(mx_layer, first_expert), 3, MODEL_},
     {"first expert 2^32 - 1", LAYER, 1, FIELD(mx_layer, first_expert), UINT32_MAX, MODEL_},
-    {"layer reserved", LAYER, 2, offsetof(struct mx_layer, reserved), 4, 1, FORMAT_},
+    {"layer reserved", LAYER, 2, FIELD(mx_layer, reserved), 1, FORMAT_},
     /* segments: 0 tokenizer, 1 layer 0, 2 its FFN, 3 layer 1, 4 .. 13 its experts, 14 layer 2, 15 its FFN, 16 17 dense
      */
     {"kind 0", SEGMENT, 1, FIELD(mx_segment, kind), 0, FORMAT_},
@@ -310,14 +322,14 @@ static void what_may_differ_is_accepted(void **state) {
     /* a later minor version may use what is reserved */
     m->minor = MX_BUNDLE_MINOR + 1;
     m->reserved[0] = 1;
-    m->model.reserved[7] = 1;
+    m->model.reserved[6] = 1;
     m->model.generation.reserved[0] = 1;
     struct mx_member *members = bundle_members(&b);
     struct mx_layer *layers = bundle_layers(&b);
     struct mx_segment *segments = bundle_segments(&b);
     struct mx_tensor *tensors = bundle_tensors(&b);
     members[4].reserved = 1;
-    layers[1].reserved[1] = 1;
+    layers[1].reserved = 1;
     segments[3].reserved = 1;
     tensors[3].reserved[2] = 1;
     bundle_sign(&b, &bundle_key);

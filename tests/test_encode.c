@@ -89,7 +89,7 @@ static struct pk_encoder encoder(struct fixture *x, uint32_t role, struct form c
                    .scale_type = coding.group ? MX_SCALE_F16 : MX_SCALE_NONE,
                    .rows = (uint32_t)rows,
                    .cols = (uint32_t)cols},
-        .rows = {.n = 1, .slice = {{.tensor = &x->tensor, .rows = rows, .cols = cols}}},
+        .rows = {.n = 1, .slice = {{.tensor = &x->tensor, .rows = rows, .cols = cols, .factor = 1}}},
     };
 }
 
@@ -240,9 +240,10 @@ static void gate_and_up_alternate_and_parts_are_padded(void **state) {
     for (uint64_t part = 0; part < 2; part++) {
         const uint64_t first = part * 24, rows = part ? 16 : 24;
         struct pk_encoder n = encoder(&x, MX_ROLE_GATE_UP, (struct form){MX_FORMAT_F32, 0}, 64, 64);
-        n.rows = (struct pk_rows){.interleaved = true,
-                                  .n = 2,
-                                  .slice = {{&x.tensor, first, rows, 0, 64}, {&x.tensor, 40 + first, rows, 0, 64}}};
+        n.rows = (struct pk_rows){
+            .interleaved = true,
+            .n = 2,
+            .slice = {{&x.tensor, first, rows, 0, 64, 1, 0}, {&x.tensor, 40 + first, rows, 0, 64, 1, 0}}};
         struct planes p;
         struct pk_error e = {0};
         assert_true(encode(&n, &p, &e));
@@ -257,7 +258,7 @@ static void gate_and_up_alternate_and_parts_are_padded(void **state) {
     /* its down projection: columns 24 .. 39 of 40, in a part of 24 columns */
     x = make(PK_BF16, 16, 40);
     struct pk_encoder n = encoder(&x, MX_ROLE_DOWN, (struct form){MX_FORMAT_BF16, 0}, 16, 24);
-    n.rows.slice[0] = (struct pk_slice){&x.tensor, 0, 16, 24, 16};
+    n.rows.slice[0] = (struct pk_slice){&x.tensor, 0, 16, 24, 16, 1, 0};
     struct planes p;
     struct pk_error e = {0};
     assert_true(encode(&n, &p, &e));
@@ -273,7 +274,8 @@ static void tensors_follow_each_other_in_one_matrix(void **state) {
     struct fixture x = make(PK_Q4_1, 50, 64);
     struct pk_encoder n = encoder(&x, MX_ROLE_QKV, (struct form){MX_FORMAT_I4M, 32}, 34, 64);
     n.rows = (struct pk_rows){
-        .n = 3, .slice = {{&x.tensor, 30, 20, 0, 64}, {&x.tensor, 0, 3, 0, 64}, {&x.tensor, 5, 27, 0, 64}}};
+        .n = 3,
+        .slice = {{&x.tensor, 30, 20, 0, 64, 1, 0}, {&x.tensor, 0, 3, 0, 64, 1, 0}, {&x.tensor, 5, 27, 0, 64, 1, 0}}};
     n.tensor.row_offset = 16; /* the second of two tensors */
     struct planes p;
     struct pk_error e = {0};

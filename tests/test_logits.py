@@ -12,8 +12,9 @@ from numpy_twin.arith import F
 from tool import ToolTest
 
 REFERENCE = pathlib.Path(__file__).resolve().parent / "data" / "reference"
-CASES = ("moe-f32", "moe-norm-tied", "moe-sparse-step", "moe-dead-sharded", "qwen2", "llama", "mistral", "mixtral", "deepseek", "qwen3-moe", "olmoe")
-GGUF_CASES = ("moe-f32", "qwen2", "llama", "mistral", "mixtral", "deepseek", "qwen3-moe", "olmoe")
+CASES = ("moe-f32", "moe-norm-tied", "moe-sparse-step", "moe-dead-sharded", "moe-60", "qwen2", "llama", "mistral", "mixtral",
+         "deepseek", "qwen3-moe", "olmoe", "gemma", "moepp", "moepp-default", "moepp-mixtral")
+GGUF_CASES = ("moe-f32", "qwen2", "llama", "mistral", "mixtral", "deepseek", "qwen3-moe", "olmoe", "gemma")
 
 
 def same_bits(a, b):

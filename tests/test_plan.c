@@ -160,8 +160,8 @@ static uint64_t written_by(const struct mx_op *op) {
         {"mx_quantise", B(QUANT) | B(QUANT_SCALE) | B(QUANT_SUM)},
         {"mx_rope_kv", B(Q)},
         {"mx_attention", B(ATTENTION)},
-        {"mx_route", B(SELECTED) | B(WEIGHT)},
-        {"mx_sort", B(JOBS_EXPERTS) | B(ENTRY_ROWS) | B(ENTRY)},
+        {"mx_route", B(SELECTED) | B(WEIGHT) | B(LIGHT) | B(CARRIED)},
+        {"mx_sort", B(COUNTS) | B(JOBS_EXPERTS) | B(ENTRY_ROWS) | B(ENTRY)},
         {"mx_combine", B(X)},
     };
     if (strcmp(op->kernel, "mx_linear") == 0) {
@@ -181,7 +181,9 @@ static uint64_t written_by(const struct mx_op *op) {
 
 /* Read and changed: its old content counts. */
 static bool updates(const struct mx_op *op, uint32_t buffer) {
-    return buffer == MX_BUFFER_X && strcmp(op->kernel, "mx_embed") != 0;
+    const bool carried =
+        buffer == MX_BUFFER_CARRIED && op->operand[16].value & MX_LAYER_CARRIED; /* flags of mx_route */
+    return (buffer == MX_BUFFER_X && strcmp(op->kernel, "mx_embed") != 0) || buffer == MX_BUFFER_COUNTS || carried;
 }
 
 struct memory {
@@ -207,11 +209,13 @@ static void read_buffer(const struct memory *m, uint32_t buffer, const char *ker
     }
 }
 
-/* Operands that a launch binds but does not use: the quantised site of float matrices, the floats' of integer ones are
- * not operands at all. */
+/* Operands that a launch binds but does not use: the quantised site of float matrices (the floats' of integer ones are
+ * not operands at all), what only light experts need. */
 static bool unused(const struct mx_op *op, uint32_t buffer) {
     bool quant = buffer >= MX_BUFFER_QUANT && buffer <= MX_BUFFER_QUANT_SUM;
-    return quant && strcmp(op->kernel, "mx_linear") == 0 && op->program.format > MX_FORMAT_I8;
+    bool light = buffer == MX_BUFFER_LIGHT || buffer == MX_BUFFER_NORM;
+    return (quant && strcmp(op->kernel, "mx_linear") == 0 && op->program.format > MX_FORMAT_I8) ||
+           (light && strcmp(op->kernel, "mx_combine") == 0 && op->operand[16].value == 0);
 }
 
 static enum moxie_error run_op(void *context, const struct mx_op *op, struct moxie_failure *failure) {

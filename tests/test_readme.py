@@ -40,10 +40,14 @@ class Readme(ToolTest):
         self.assertIn(b": ", other.stderr)
 
     def test_the_model_types_are_those_with_a_golden(self):
-        named = re.findall(r"(?m)^\| `(\w+)` \| [^|]+ \|$", README.split("## A model of your own")[1].split("\n## ")[0])
+        named = re.findall(r"(?m)^\| `([\w+]+)` \| [^|]+ \|$", README.split("## A model of your own")[1].split("\n## ")[0])
         golden = {json.loads(path.read_text())["model_type"] for path in pathlib.Path("tests/data/reference").glob("*/config.json")
                   if (path.parent / "logits-150.npy").exists()}
         self.assertEqual(sorted(named[1:]), sorted(golden))  # behind the head of the table
+        (self.folder / "unknown").mkdir()
+        (self.folder / "unknown" / "config.json").write_text('{"model_type": "unknown"}')
+        error = self.moxie("pack", self.folder / "unknown", "--dry-run").stderr
+        self.assertEqual(sorted(re.search(r"can be packed \((.*)\)", error)[1].split(", ")), sorted(golden))
 
     def test_the_gguf_files_are_those_that_can_be_packed(self):
         said = re.search(r"(?s)\nGGUF files, .* of architecture (.*?), with tensors of type ([A-Z0-9_ ]+)\.", README)

@@ -78,6 +78,7 @@ static bool linear(struct mx_maker *m, uint32_t run) {
         /* a width that is no multiple of 16; more entries than a unit takes at once */
         {64, 288, 2, 24, 0, 2, 2, {{0, 0, 70, 0}, {1, 70, 2, 0}}, 72, false},
         {64, 256, 2, 32, 0, 2, 1, {{1, 0, 5, 0}}, 5, true},
+        {64, 96, 3, 24, 0, 2, 1, {{0, 0, 11, 0}}, 11, true},
         {16, 32, 0, 16, 0, 1, 1, {{0, 0, 1, 0}}, 1, false},
     };
     enum { X_ROWS = 9 };
@@ -134,6 +135,7 @@ static bool embed(struct mx_maker *m, uint32_t run) {
     mx_make_u32(m, HIDDEN);
     mx_make_u32(m, FIRST);
     mx_make_u32(m, ROWS);
+    mx_make_f32(m, 0x1.bb67aep+3f);
     mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 5, 1);
     return true;
 }
@@ -146,7 +148,6 @@ static void quantised(struct mx_maker *m, uint32_t rows, uint32_t cols) {
     mx_make_output(m, (size_t)rows * kp / 8);
     mx_make_output(m, (size_t)rows * kp / 8);
     mx_make_zeros(m, 4);
-    mx_make_u32(m, cols);
 }
 
 static const struct {
@@ -166,6 +167,7 @@ static bool norm(struct mx_maker *m, uint32_t run) {
     memset(x + 2 * H, 0, H * 4);
     mx_make_output(m, 4 * (size_t)H * 4);
     quantised(m, 4, H);
+    mx_make_u32(m, H);
     mx_make_u32(m, norm_shapes[run].group);
     mx_make_f32(m, 1.0f / (float)H);
     mx_make_f32(m, 0x1.0c6f7ap-20f);
@@ -209,6 +211,10 @@ static bool quantise(struct mx_maker *m, uint32_t run) {
         x[2 * K + i] *= 0x1p90f;
     memset(x + 3 * K, 0, K * 4);
     quantised(m, 5, K);
+    const uint32_t there = run % 2 ? 4 : 5; /* of five rows */
+    mx_make_words(m, 1, &there);
+    mx_make_u32(m, 0);
+    mx_make_u32(m, K);
     mx_make_u32(m, norm_shapes[run].group);
     mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 5, 1);
     return true;
@@ -339,32 +345,54 @@ static bool attention(struct mx_maker *m, uint32_t run) {
 
 static bool route(struct mx_maker *m, uint32_t run) {
     static const struct {
-        uint32_t routed, top_k, shared, flags;
-    } shapes[] = {{60, 4, 4, 2}, {3, 3, 0, 1}, {300, 16, 1, 3}, {1024, 2, 0, 0}, {1, 1, 1, 0}};
+        uint32_t routed, top_k, shared, flags, inner, constants, kinds;
+        float deviation;
+    } shapes[] = {{60, 4, 4, 2, 0, 0, 0, 0},
+                  {3, 3, 0, 1, 0, 0, 0, 0},
+                  {300, 16, 1, 3, 0, 0, 0, 0},
+                  {1024, 2, 0, 0, 0, 0, 0, 0},
+                  {1, 1, 1, 0, 0, 0, 0, 0},
+                  /* MoE++ as it is, and as it can be */
+                  {20, 2, 0, 1 | 16 | 32 | MX_KF_CARRY_ON, 0, 2, 2 | 1 << 8 | 1 << 16, 1},
+                  {20, 2, 0, 1 | 8 | 16 | MX_KF_CARRY_ON, 160, 2, 2 | 1 << 8 | 1 << 16, 0},
+                  {5, 2, 2, 1 | 2 | 8 | 32, 7, 1, 1 | 1 << 8 | 2 << 16, 0.25f},
+                  {300, 8, 0, 16, 0, 0, 2 << 8, 3}};
     enum { TOKENS = 4 };
     if (run >= sizeof shapes / sizeof shapes[0])
         return false;
     const uint32_t routed = shapes[run].routed, n = shapes[run].top_k + shapes[run].shared;
-    const uint32_t ldg = routed + (shapes[run].flags & MX_KF_SHARED_GATE ? 1 : 0);
+    const uint32_t inner = shapes[run].inner, constants = shapes[run].constants, first = inner ? inner : routed;
+    const uint32_t ldg = first + 2 * constants + (shapes[run].flags & MX_KF_SHARED_GATE ? 1 : 0);
+    const bool more = shapes[run].flags & (MX_KF_TWO_LAYERS | MX_KF_CARRIED);
+    mx_make_vector(m, more ? mx_round_up((inner ? 2 : 1) * routed, 16) * mx_round_up(first, 32) : 1, false, more);
     float *g = mx_make_reals(m, (size_t)TOKENS * ldg, 4);
     for (uint32_t i = 0; i < ldg; i++) {
         g[i] = (float)(int32_t)(mx_make_random(m) % 3); /* ties */
         g[ldg + i] = i % 2 ? -100.0f : 0.5f;            /* probabilities of 0, and more ties */
     }
     edges(m, g + 2 * ldg, ldg);
+    if (shapes[run].deviation > 0) /* nothing to scale */
+        memset(g + 3 * ldg, 0, ldg * sizeof *g);
+    memset(mx_make_reals(m, (size_t)TOKENS * routed, 1) + 3 * (size_t)routed, 0, routed * sizeof *g);
     mx_make_output(m, TOKENS * n * 4);
     mx_make_output(m, TOKENS * n * 4);
+    mx_make_output(m, TOKENS * (1 + constants) * 4);
     mx_make_u32(m, routed);
     mx_make_u32(m, shapes[run].top_k);
     mx_make_u32(m, shapes[run].shared);
     mx_make_u32(m, shapes[run].flags);
     mx_make_u32(m, ldg);
+    mx_make_u32(m, first);
+    mx_make_u32(m, shapes[run].kinds);
+    mx_make_f32(m, shapes[run].deviation);
     mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, TOKENS, 1);
     return true;
 }
 
 static bool sort(struct mx_maker *m, uint32_t run) {
-    static const uint32_t shapes[][3] = {{1, 8, 64}, {130, 3, 7}, {2, 2, 1088}, {40, 1, 5}};
+    static const uint32_t shapes[][4] = {/* the last: how many have no matrices */
+                                         {1, 8, 64, 0}, {130, 3, 7, 0}, {2, 2, 1088, 0},
+                                         {40, 1, 5, 0}, {33, 2, 20, 4}, {3, 2, 2, 2}};
     if (run >= sizeof shapes / sizeof shapes[0])
         return false;
     const uint32_t tokens = shapes[run][0], n = shapes[run][1], experts = shapes[run][2];
@@ -372,30 +400,35 @@ static bool sort(struct mx_maker *m, uint32_t run) {
     for (uint32_t t = 0; t < tokens; t++) /* different ones for each token, some experts never */
         for (uint32_t i = 0; i < n; i++)
             selected[t * n + i] = (mx_make_random(m) % (experts / n) * n + i) % experts;
-    mx_make_words(m, 1, &tokens);
+    MX_MAKE_WORDS(m, tokens, 0);
     mx_make_output(m, (experts < tokens * n ? experts : tokens * n) * 16);
     mx_make_output(m, tokens * n * 4);
     mx_make_output(m, tokens * n * 4);
     mx_make_output(m, 4 * (run + 1));
     mx_make_u32(m, n);
-    mx_make_u32(m, experts);
+    mx_make_u32(m, experts - shapes[run][3]);
     mx_make_u32(m, run);
     mx_make_grid(m, MX_WORK_ONE, MX_FIXED, 1, 1);
     return true;
 }
 
 static bool combine(struct mx_maker *m, uint32_t run) {
-    enum { TOKENS = 3, N = 5, HIDDEN = 83 };
-    if (run > 0)
+    enum { TOKENS = 3, N = 5, HIDDEN = 83, LIGHTS = 3 };
+    if (run > 1)
         return false;
+    mx_make_vector(m, 2 * HIDDEN, false, run == 1);
     edges(m, mx_make_reals(m, TOKENS * N * HIDDEN, 2), TOKENS * N * HIDDEN / 2);
     uint32_t *entry = mx_make_zeros(m, 4 * TOKENS * N);
     for (uint32_t i = 0; i < TOKENS * N; i++)
-        entry[i] = i * 7 % (TOKENS * N);
+        entry[i] = run && i % 4 == 2 ? MX_KF_NONE : i * 7 % (TOKENS * N);
     edges(m, mx_make_reals(m, TOKENS * N, 0), N);
+    edges(m, mx_make_reals(m, TOKENS * HIDDEN, 2), HIDDEN);
+    float *light = mx_make_reals(m, TOKENS * LIGHTS, 0);
+    light[0] = light[LIGHTS + 2] = 0;
     edges(m, mx_make_reals(m, TOKENS * HIDDEN, 2), HIDDEN);
     mx_make_u32(m, HIDDEN);
     mx_make_u32(m, N);
+    mx_make_u32(m, run ? LIGHTS : 0);
     mx_make_grid(m, MX_WORK_GRID, MX_TOKENS, TOKENS, (HIDDEN + 15) / 16);
     return true;
 }

@@ -62,15 +62,15 @@ void twin_linear(const struct mx_program_key *key, const union twin_arg *arg, ui
         for (uint32_t entry = job[1]; entry < job[1] + job[2]; entry++) {
             struct twin_tensor t = twin_tensor(key, arg, job[0], K);
             float *to = out + (uint64_t)entry * ldo;
-            for (uint32_t n = 0; n < (mode == 2 ? ldo : rows_out); n++) {
-                uint32_t row = mode == 2 ? n / 16 * 32 + n % 16 : n;
+            for (uint32_t n = 0; n < (mode >= 2 ? ldo : rows_out); n++) {
+                uint32_t row = mode >= 2 ? n / 16 * 32 + n % 16 : n;
                 float y = product(&t, row, arg[10].mem, xs, rows[entry]);
                 if (mode == 0)
                     to[out_row + n] = y;
                 if (mode == 1)
                     to[out_row + n] = mx_flush(to[out_row + n] + y);
-                if (mode == 2)
-                    to[n] = mx_flush(mx_silu(y) * product(&t, row + 16, arg[10].mem, xs, rows[entry]));
+                if (mode >= 2)
+                    to[n] = mx_flush(mx_gate(y, mode == 3) * product(&t, row + 16, arg[10].mem, xs, rows[entry]));
             }
         }
 }
@@ -93,6 +93,7 @@ void twin_embed(const struct mx_program_key *key, const union twin_arg *arg, uin
                                      twin_min(&t, row, k / key->group)));
             else
                 x[k] = mx_flush(twin_scale(&t, row, k / key->group) * (float)twin_q(&t, row, k));
+            x[k] = mx_flush(x[k] * arg[14].f);
             if (!isfinite(x[k]))
                 *status |= 1;
         }

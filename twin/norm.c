@@ -79,9 +79,9 @@ void twin_qk_norm(const struct mx_program_key *key, const union twin_arg *arg, u
 }
 
 void twin_quantise(const struct mx_program_key *key, const union twin_arg *arg, uint32_t rows) {
-    const uint32_t K = arg[5].u, group = arg[6].u, kp = (K + 31) / 32 * 32, groups = (K + group - 1) / group;
+    const uint32_t K = arg[7].u, group = arg[8].u, kp = (K + 31) / 32 * 32, groups = (K + group - 1) / group;
     (void)key;
-    for (uint64_t row = 0; row < rows; row++)
+    for (uint64_t row = 0; row < rows && row < ((const uint32_t *)arg[5].mem)[arg[6].u]; row++)
         quantise_row((const float *)arg[0].mem + row * K, (int8_t *)arg[1].mem + row * kp,
                      (float *)arg[2].mem + row * groups, (int32_t *)arg[3].mem + row * groups, arg[4].mem, K, group);
 }

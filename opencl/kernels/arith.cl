@@ -106,8 +106,10 @@ typedef uint16 mx_u;
         F e = mx_exp##n(as_##F(as_##I(z) | (I)(-0x7fffffff - 1))), d = mx_recip##n(1.0f + e), below = e * d;           \
         return z >= 0.0f ? d : below;                                                                                  \
     }                                                                                                                  \
-    MX_FN F mx_silu##n(F z) {                                                                                          \
-        return mx_flush##n(z * mx_sigmoid##n(z));                                                                      \
+    /* SiLU, or GELU: z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 z^3))) = z * sigmoid(twice what tanh is of) */     \
+    MX_FN F mx_gate##n(F z, int gelu) {                                                                                \
+        F t = z * z, u = gelu ? z * fma(t, (F)(0.0713548163f), (F)(1.59576912f)) : z;                                  \
+        return mx_flush##n(z * mx_sigmoid##n(u));                                                                      \
     }
 
 MX_DEFINE_FUNCTIONS(float, int, )
@@ -115,12 +117,12 @@ MX_DEFINE_FUNCTIONS(float, int, )
 #if MX_LANES
 #define mx_flush_f mx_flush
 #define mx_exp_f mx_exp
-#define mx_silu_f mx_silu
+#define mx_gate_f mx_gate
 #else
 MX_DEFINE_FUNCTIONS(float16, int16, 16)
 #define mx_flush_f mx_flush16
 #define mx_exp_f mx_exp16
-#define mx_silu_f mx_silu16
+#define mx_gate_f mx_gate16
 #endif
 #endif
 
@@ -138,6 +140,12 @@ MX_FN float mx_rsqrt(float x) {
         y = fma(y, e, y);
     }
     return y;
+}
+
+/* Near 0 the error is small beside 1, not beside the result. */
+MX_FN float mx_tanh(float z) {
+    float e = mx_exp(-2.0f * fabs(z)), t = (1.0f - e) * mx_recip(1.0f + e);
+    return mx_flush(z < 0.0f ? -t : t);
 }
 
 /* sine and cosine of 0 <= a < 2^18 */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * x[t] = row token[t] of the embedding. One launch for each tensor of it: tokens outside of
+ * x[t] = row token[t] of the embedding, times `factor`. One launch for each tensor of it: tokens outside of
  * [row_offset, row_offset + rows) are another's. Grid: units are tokens. */
 
 /* Element k of row r as F. */
@@ -30,7 +30,7 @@ MX_FN float mx_element(__global const uchar *base, uint data, uint scale, uint e
 }
 
 MX_KERNEL(mx_embed, MX_WEIGHTS, __global const int *restrict token, __global float *restrict x,
-                       __global int *restrict status, uint H, uint row_offset, uint rows) {
+                       __global int *restrict status, uint H, uint row_offset, uint rows, float factor) {
     const uint t = MX_UNIT(0), r = (uint)token[t] - row_offset;
     if (MX_ITEM == 0 && token[t] < 0)
         atomic_or(status, MX_BAD_INDEX);
@@ -39,7 +39,7 @@ MX_KERNEL(mx_embed, MX_WEIGHTS, __global const int *restrict token, __global flo
     __global const uchar *base = MX_BASE(segment);
     int worst = 0;
     for (uint k = MX_ITEM; k < H; k += MX_ITEMS) {
-        const float v = mx_element(base, data, scale, extra, r, k, H);
+        const float v = mx_flush(mx_element(base, data, scale, extra, r, k, H) * factor);
         x[(ulong)t * H + k] = v;
         worst = max(worst, as_int(v) & MX_MAGNITUDE);
     }

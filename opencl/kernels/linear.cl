@@ -5,7 +5,7 @@
  * jobs (J): {expert, first entry, count, 0}. rows (entries): the row of x that an entry reads.
  * Integer formats: x int8 (rows, kp), xs float (rows, groups), xsum int (rows, groups); float formats: x float (rows, K).
  * mode 0: out[entry * ldo + out_row + n] = y; 1: the same, added to what is there; 2: tiles alternate gate and up,
- * out[entry * ldo + n] = silu(gate) * up for n < ldo.
+ * out[entry * ldo + n] = silu(gate) * up for n < ldo; 3: the same with GELU.
  *
  * Grid: dim 0 tiles of 16 rows (pairs of tiles in mode 2), dim 1 jobs, dim 2 blocks of MX_TOKENS_PER_ITEM entries. The
  * host may make sides 0 and 2 shorter: a unit then does several tiles or blocks; only speed depends on it.
@@ -25,7 +25,8 @@
 #define MX_MMA 4 /* and dp4a where there are few entries */
 
 #define MX_RESIDUAL 1u
-#define MX_GLU 2u
+#define MX_GLU 2u /* and above */
+#define MX_GLU_GELU 3u
 
 #if MX_INTEGER
 typedef char mx_x;
@@ -298,11 +299,11 @@ MX_INLINE void mx_put_row(__global float *out, mx_f y, uint n, uint mode) {
         __global const float *xs, __global const int *xsum, __global float *out, uint K, uint rows_out, uint ldo,      \
         uint out_row, uint mode, MX_SHARED mx_f *parts
 
-/* Tile `tile` times the activations in o: results in y; with MX_GLU a pair of tiles, the first one's in gate. */
+/* Tile `tile` times the activations in o: results in y; with MX_GLU and above a pair of tiles, the first one's in gate. */
 MX_INLINE void mx_tiles(const uint T, const uint set, struct mx_operands *o, uint tile, __global const uchar *base,
                         uint data, uint scale, uint extra, uint mode, MX_SHARED mx_f *parts, mx_f *y,
                         mx_f *gate) {
-    const uint parts_of_row = mode == MX_GLU ? 2 : 1;
+    const uint parts_of_row = mode >= MX_GLU ? 2 : 1;
     MX_EACH_T(y[t] = (mx_f)(0.0f))
     for (uint part = 0; part < parts_of_row; part++) {
         const ulong i = tile * parts_of_row + part;
@@ -316,7 +317,7 @@ MX_INLINE void mx_tiles(const uint T, const uint set, struct mx_operands *o, uin
 
 /* Columns of the output from those of `tile` on. */
 MX_INLINE uint mx_columns(uint tile, uint rows_out, uint ldo, uint mode) {
-    const uint all = mode == MX_GLU ? ldo : rows_out;
+    const uint all = mode >= MX_GLU ? ldo : rows_out;
     return all - min(all, tile * 16);
 }
 
@@ -335,8 +336,9 @@ MX_INLINE void mx_entries(const uint T, uint entry, uint tile, MX_ARGUMENTS) {
     mx_tiles(T, 16, &o, tile, base, data, scale, extra, mode, parts, y, gate);
     const uint n = mx_columns(tile, rows_out, ldo, mode);
     out += (ulong)entry * ldo + tile * 16;
-    if (mode == MX_GLU) {
-        MX_EACH_T(mx_put_row(out + t * ldo, mx_silu_f(mx_flush_f(gate[t])) * mx_flush_f(y[t]), n, mode))
+    if (mode >= MX_GLU) {
+        const int gelu = mode == MX_GLU_GELU;
+        MX_EACH_T(mx_put_row(out + t * ldo, mx_gate_f(mx_flush_f(gate[t]), gelu) * mx_flush_f(y[t]), n, mode))
     } else {
         MX_EACH_T(mx_put_row(out + out_row + t * ldo, y[t], n, mode))
     }
@@ -361,8 +363,8 @@ MX_INLINE void mx_mma_entries(uint entry, uint n, uint tile, MX_ARGUMENTS) {
     out += (ulong)entry * ldo + tile * 16;
     MX_EACH_T(if (MX_MMA_ENTRY(thread, t) < n && MX_MMA_ROW(thread, t) < columns) {
         __global float *to = out + MX_MMA_ENTRY(thread, t) * ldo + MX_MMA_ROW(thread, t);
-        if (mode == MX_GLU)
-            mx_put(to, mx_silu(mx_flush(gate[t])) * mx_flush(y[t]), mode);
+        if (mode >= MX_GLU)
+            mx_put(to, mx_gate(mx_flush(gate[t]), mode == MX_GLU_GELU) * mx_flush(y[t]), mode);
         else
             mx_put(to + out_row, y[t], mode);
     })
@@ -379,7 +381,7 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
     mx_f *parts = 0;
 #endif
     const uint4 job = jobs[MX_UNIT(1)];
-    const uint tiles = mode == MX_GLU ? rows_out / 32 : (rows_out + 15) / 16;
+    const uint tiles = mode >= MX_GLU ? rows_out / 32 : (rows_out + 15) / 16;
     const uint share = (tiles + MX_UNITS(0) - 1) / MX_UNITS(0), first = MX_UNIT(0) * share;
     for (uint start = MX_UNIT(2) * MX_TOKENS_PER_ITEM; start < job.z; start += MX_UNITS(2) * MX_TOKENS_PER_ITEM) {
         __global const uchar *base = MX_BASE(segment + job.x);

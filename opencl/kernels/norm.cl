@@ -139,8 +139,12 @@ MX_KERNEL(mx_norm, MX_WEIGHTS, __global const uint *restrict rows, __global cons
     }
 }
 
+/* x (R, K); rows from counts[which] on are not there. */
 MX_KERNEL(mx_quantise, __global const float *restrict x, __global char *restrict xq, __global float *restrict xs,
-                          __global int *restrict xsum, __global int *restrict status, uint K, uint group) {
+                          __global int *restrict xsum, __global int *restrict status,
+                          __global const uint *restrict counts, uint which, uint K, uint group) {
+    if (MX_UNIT(0) >= counts[which])
+        return;
     const ulong row = MX_UNIT(0), kp = (K + 31) / 32 * 32, groups = (K + group - 1) / group;
     mx_quantise_row(x + row * K, xq + row * kp, xs + row * groups, xsum + row * groups, K, group, status);
 }

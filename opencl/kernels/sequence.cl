@@ -35,7 +35,7 @@ MX_FN void mx_operation(__global const uint *op, const struct mx_memory *m, uint
     switch (op[0]) {
     case 0:
         mx_embed(unit, units, MX_TENSOR(0), MX_STEP(const int, 8), MX_STEP(float, 9), MX_STEP(int, 10), MX_ARG(11),
-                 MX_ARG(12), MX_ARG(13));
+                 MX_ARG(12), MX_ARG(13), MX_REAL(14));
         break;
     case 1:
         mx_rope_table(unit, units, MX_TENSOR(0), MX_STEP(const int, 8), MX_STEP(float2, 9), MX_ARG(10));
@@ -69,19 +69,21 @@ MX_FN void mx_operation(__global const uint *op, const struct mx_memory *m, uint
         break;
     case 8:
         mx_quantise(unit, units, MX_STEP(const float, 0), MX_STEP(char, 1), MX_STEP(float, 2), MX_STEP(int, 3),
-                    MX_STEP(int, 4), MX_ARG(5), MX_ARG(6));
+                    MX_STEP(int, 4), MX_STEP(const uint, 5), MX_ARG(6), MX_ARG(7), MX_ARG(8));
         break;
     case 9:
-        mx_route(unit, units, MX_STEP(const float, 0), MX_STEP(int, 1), MX_STEP(float, 2), MX_ARG(3), MX_ARG(4),
-                 MX_ARG(5), MX_ARG(6), MX_ARG(7));
+        mx_route(unit, units, MX_TENSOR(0), MX_STEP(float, 8), MX_STEP(float, 9), MX_STEP(int, 10), MX_STEP(float, 11),
+                 MX_STEP(float, 12), MX_ARG(13), MX_ARG(14), MX_ARG(15), MX_ARG(16), MX_ARG(17), MX_ARG(18), MX_ARG(19),
+                 MX_REAL(20));
         break;
     case 10:
-        mx_sort(unit, units, MX_STEP(const int, 0), MX_STEP(const uint, 1), MX_STEP(uint4, 2), MX_STEP(uint, 3),
+        mx_sort(unit, units, MX_STEP(const int, 0), MX_STEP(uint, 1), MX_STEP(uint4, 2), MX_STEP(uint, 3),
                 MX_STEP(uint, 4), MX_STEP(uint, 5), MX_ARG(6), MX_ARG(7), MX_ARG(8));
         break;
     case 11:
-        mx_combine(unit, units, MX_STEP(const float, 0), MX_STEP(const uint, 1), MX_STEP(const float, 2),
-                   MX_STEP(float, 3), MX_ARG(4), MX_ARG(5));
+        mx_combine(unit, units, MX_TENSOR(0), MX_STEP(const float, 8), MX_STEP(const uint, 9), MX_STEP(const float, 10),
+                   MX_STEP(const float, 11), MX_STEP(const float, 12), MX_STEP(float, 13), MX_ARG(14), MX_ARG(15),
+                   MX_ARG(16));
         break;
     }
 }

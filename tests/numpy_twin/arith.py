@@ -106,6 +106,19 @@ def silu(z):
     return flush(z * sigmoid(z))
 
 
+def gelu(z):
+    z = np.asarray(z, F)
+    u = z * fma(z * z, F(0.0713548163), F(1.59576912))
+    return flush(z * sigmoid(u))
+
+
+def tanh(z):
+    z = np.asarray(z, F)
+    e = exp(F(-2) * np.abs(z))
+    t = (F(1) - e) * recip(F(1) + e)
+    return flush(np.where(z < 0, -t, t))
+
+
 def sincos(a):
     """(sin a, cos a) for 0 <= a < 2^18."""
     a = np.asarray(a, F)

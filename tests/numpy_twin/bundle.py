@@ -16,18 +16,19 @@ from .forward import FloatMatrix, IntegerMatrix, Layer, Model, Stacked
 
 NONE = 0xFFFFFFFF
 I4, I4Z, I4M, I8, BF16, F16, F32, VECTOR = range(1, 9)
-EMBEDDING, FINAL_NORM, HEAD, INV_FREQ, ATTN_NORM, QKV, QKV_BIAS, QK_NORM, ATTN_OUT, FFN_NORM, ROUTER, GATE_UP, DOWN = range(1, 14)
-NORM_TOPK, SHARED_GATE = 1, 2
+(EMBEDDING, FINAL_NORM, HEAD, INV_FREQ, ATTN_NORM, QKV, QKV_BIAS, QK_NORM, ATTN_OUT, FFN_NORM, ROUTER, ROUTER_MORE,
+ CONSTANTS, GATE_UP, DOWN) = range(1, 16)
+NORM_TOPK, SHARED_GATE, GELU, TWO_LAYERS, CARRIED, ZERO_APART = 1, 2, 4, 8, 16, 32
 KV_F16 = 1
 
 MANIFEST = "<8sIIIIQQQQ32s256sIIIIIIIIQ32s"
-MODEL = "<64s32sIIIIIIIIffffIIII32s32sIfIfff8s"
+MODEL = "<64s32sIIIIIIIIffffIIII32sf28sIfIfff8s"
 MODEL_FIELDS = ("id architecture hidden layers heads kv_heads head_dim vocab max_positions kv_type rms_eps inv_hidden "
-                "attn_scale rope_theta tied chat_template bos eos_count eos reserved0 do_sample temperature top_k top_p "
+                "attn_scale rope_theta tied chat_template bos eos_count eos embedding_scale reserved0 do_sample temperature top_k top_p "
                 "min_p repetition_penalty reserved1").split()
 TABLES = {
     "member": ("<40sQQ8s", "name offset bytes reserved"),
-    "layer": ("<IIIIII8s", "routed top_k shared width flags first_expert reserved"),
+    "layer": ("<IIIIIIBBBcf", "routed top_k shared width flags first_expert constants copies zeros reserved deviation"),
     "segment": ("<IIIIQQQ8s32s", "kind layer expert first_leaf offset bytes used reserved root"),
     "tensor": ("<IIIIIIIIIIIII12s", "role format layer segment segments rows cols row_offset group scale_type data scale "
                                     "extra reserved"),
@@ -49,6 +50,11 @@ class Record:
 def need(condition, what):
     if not condition:
         raise BundleError(what)
+
+
+def segments_of(layer):
+    """Experts that have a segment."""
+    return layer.routed - layer.constants - layer.copies - layer.zeros + layer.shared
 
 
 def digest(domain, *parts):
@@ -222,6 +228,19 @@ class Bundle:
         q = d if len(both) == 2 * d else self.config.heads * d
         return both[:q], both[q:]
 
+    def _constants(self, layer):
+        values = self._vector(CONSTANTS, layer)
+        return None if values is None else values.reshape(self.layers[layer].constants, -1)
+
+    def _router_more(self, index):
+        layer, more = self.layers[index], self._whole(ROUTER_MORE, index)
+        parts = {}
+        if layer.flags & TWO_LAYERS:
+            parts["second"] = more.weights[:layer.routed]
+        if layer.flags & CARRIED:
+            parts["carried"] = more.weights[-layer.routed:, :layer.routed]
+        return parts
+
     def vector_of(self, tensor):
         return np.array(self._plane(tensor.segment, tensor.data, "<f4", tensor.rows))
 
@@ -240,16 +259,18 @@ class Bundle:
         layers = []
         for index, layer in enumerate(self.layers):
             experts = [self._expert(index, layer.width, layer.first_expert + e)
-                       for e in range(layer.routed + layer.shared)]
+                       for e in range(segments_of(layer))]
             layers.append(Layer(
                 attn_norm=self._vector(ATTN_NORM, index), qkv=self._whole(QKV, index),
                 qkv_bias=self._vector(QKV_BIAS, index), qk_norm=self._qk_norm(index), attn_out=self._whole(ATTN_OUT, index),
                 ffn_norm=self._vector(FFN_NORM, index), router=self._whole(ROUTER, index), experts=experts,
                 routed=layer.routed, top_k=layer.top_k, norm_topk=bool(layer.flags & NORM_TOPK),
-                shared_gate=bool(layer.flags & SHARED_GATE)))
+                shared_gate=bool(layer.flags & SHARED_GATE), gelu=bool(layer.flags & GELU), copies=layer.copies,
+                zeros=layer.zeros, constants=self._constants(index), zero_apart=bool(layer.flags & ZERO_APART),
+                deviation=F(layer.deviation), **self._router_more(index)))
         embedding = self._whole(EMBEDDING)
         return Model(
             heads=config.heads, kv_heads=config.kv_heads, head_dim=config.head_dim, eps=F(config.rms_eps),
             inv_hidden=F(config.inv_hidden), attn_scale=F(config.attn_scale), inv_freq=self._vector(INV_FREQ),
             kv_half=config.kv_type == KV_F16, embedding=embedding, layers=layers, final_norm=self._vector(FINAL_NORM),
-            head=embedding if config.tied else self._whole(HEAD))
+            head=embedding if config.tied else self._whole(HEAD), embedding_scale=F(config.embedding_scale))

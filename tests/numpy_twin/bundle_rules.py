@@ -46,6 +46,7 @@ def check_model(bundle):
     need(m.heads % m.kv_heads == 0 and m.head_dim % 2 == 0, "model: heads")
     need(F(m.inv_hidden) == F(1 / m.hidden), "model: inv_hidden")
     need(F(m.attn_scale) == F(1 / np.sqrt(m.head_dim)), "model: attn_scale")
+    need(m.embedding_scale == 0 or 2.0 ** -10 <= m.embedding_scale <= 2.0 ** 10, "model: embedding_scale")
     need(m.bos == b.NONE or m.bos < m.vocab, "model: bos")
     eos = struct.unpack("<8I", m.eos)
     need(all(e < m.vocab for e in eos[:m.eos_count]) and not any(eos[m.eos_count:]), "model: eos")
@@ -56,17 +57,25 @@ def check_model(bundle):
 def check_layers(bundle):
     for index, layer in enumerate(bundle.layers):
         need(layer.routed <= 1024 and layer.shared <= 64 and 1 <= layer.width <= 1 << 20, f"layer {index}")
+        light = (layer.constants, layer.copies, layer.zeros)
         if layer.routed:
             need(1 <= layer.top_k <= min(16, layer.routed), f"layer {index}: top_k")
-            need(layer.flags < 4 and (layer.shared or not layer.flags & b.SHARED_GATE), f"layer {index}: flags")
+            need(sum(light) < layer.routed, f"layer {index}: no expert has matrices")
+            need(layer.flags < 64 and (layer.shared or not layer.flags & b.SHARED_GATE), f"layer {index}: flags")
+            need(not layer.flags & b.CARRIED or index and bundle.layers[index - 1].routed == layer.routed,
+                 f"layer {index}: no logits to carry")
+            need(not layer.flags & b.ZERO_APART or layer.zeros and layer.flags & b.NORM_TOPK, f"layer {index}: flag 32")
+            need(layer.deviation == 0 or layer.routed > 1 and 2.0 ** -10 <= layer.deviation <= 2.0 ** 10,
+                 f"layer {index}: deviation")
         else:
-            need((layer.top_k, layer.shared, layer.flags) == (0, 1, 0), f"layer {index} is no dense FFN")
+            need((layer.top_k, layer.shared, layer.flags & ~b.GELU, *light, layer.deviation) == (0, 1, 0, 0, 0, 0, 0),
+                 f"layer {index} is no dense FFN")
 
 
 def check_segments(bundle):
     """Kinds in their order, lengths, and where the experts begin."""
     kinds = "".join(str(s.kind) for s in bundle.segments)
-    experts = "".join(f"3+4{{{layer.routed + layer.shared}}}" for layer in bundle.layers)
+    experts = "".join(f"3+4{{{b.segments_of(layer)}}}" for layer in bundle.layers)
     need(re.fullmatch(f"1?2?{experts}5+", kinds), f"order of the segments: {kinds[:80]}")
     layer, expert = 0, 0
     for index, segment in enumerate(bundle.segments):
@@ -79,7 +88,7 @@ def check_segments(bundle):
                 need(bundle.layers[layer].first_expert == index, f"layer {layer}: first_expert")
             need((segment.layer, segment.expert) == (layer, expert), f"segment {index}: which expert")
             expert += 1
-            if expert == bundle.layers[layer].routed + bundle.layers[layer].shared:
+            if expert == b.segments_of(bundle.layers[layer]):
                 layer, expert = layer + 1, 0
         else:
             want = (layer, b.NONE) if segment.kind == LAYER else (b.NONE, b.NONE)
@@ -145,10 +154,21 @@ def check_tensors(bundle):
     for index, layer in enumerate(bundle.layers):
         shapes = {b.ATTN_NORM: (m.hidden, 1), b.QKV: (heads + 2 * kv, m.hidden), b.QKV_BIAS: (heads + 2 * kv, 1),
                   b.ATTN_OUT: (m.hidden, heads), b.FFN_NORM: (m.hidden, 1),
-                  b.ROUTER: (layer.routed + (layer.flags >> 1), m.hidden),
+                  b.ROUTER: (None, m.hidden), b.CONSTANTS: (layer.constants * m.hidden, 1),
                   b.GATE_UP: (2 * up(layer.width, 16), m.hidden), b.DOWN: (m.hidden, layer.width)}
-        if not layer.routed:
+        if layer.routed:
+            rows = sum(t.rows for t in bundle.tensors if (t.layer, t.role) == (index, b.ROUTER))
+            extra = 2 * layer.constants + bool(layer.flags & b.SHARED_GATE)
+            first = rows - extra if layer.flags & b.TWO_LAYERS else layer.routed
+            need(1 <= first <= 65536, f"layer {index}: rows of the router")
+            shapes[b.ROUTER] = first + extra, m.hidden
+            more = layer.routed * (bool(layer.flags & b.TWO_LAYERS) + bool(layer.flags & b.CARRIED))
+            if more:
+                shapes[b.ROUTER_MORE] = more, first
+        else:
             del shapes[b.ROUTER]
+        if not layer.constants:
+            del shapes[b.CONSTANTS]
         if not any(t.layer == index and t.role == b.QKV_BIAS for t in bundle.tensors):
             del shapes[b.QKV_BIAS]
         norm = [t.rows for t in bundle.tensors if (t.layer, t.role) == (index, b.QK_NORM)]
@@ -165,10 +185,11 @@ def check_tensors(bundle):
         for tensor in tensors:
             need(tensor.row_offset == row and tensor.cols == wanted[layer, role][1], f"shape: {tensor}")
             row += tensor.rows
-            vector = role in (b.FINAL_NORM, b.INV_FREQ, b.ATTN_NORM, b.QKV_BIAS, b.QK_NORM, b.FFN_NORM)
+            vector = role in (b.FINAL_NORM, b.INV_FREQ, b.ATTN_NORM, b.QKV_BIAS, b.QK_NORM, b.FFN_NORM,
+                               b.CONSTANTS)
             need(vector == (tensor.format == b.VECTOR), f"format: {tensor}")
             expert = role in (b.GATE_UP, b.DOWN)
-            count = bundle.layers[layer].routed + bundle.layers[layer].shared if expert else 1
+            count = b.segments_of(bundle.layers[layer]) if expert else 1
             kind = EXPERT if expert else DENSE if layer == b.NONE else LAYER
             need(tensor.segments == count, f"segments: {tensor}")
             for segment in bundle.segments[tensor.segment:tensor.segment + count]:
@@ -178,7 +199,7 @@ def check_tensors(bundle):
         need(len(tensors) == 1 or role in (b.EMBEDDING, b.HEAD, b.QKV, b.ATTN_OUT), f"role {role} in parts")
         need(all(t.rows % 16 == 0 for t in tensors[:-1]), f"role {role}: parts")
         need(len({t.group for t in tensors if t.group}) <= 1, f"role {role}: groups differ")
-    need(all(t.format == b.F32 for t in bundle.tensors if t.role == b.ROUTER), "router is not float")
+    need(all(t.format == b.F32 for t in bundle.tensors if t.role in (b.ROUTER, b.ROUTER_MORE)), "router is not float")
     for index, segment in enumerate(bundle.segments):
         if segment.kind <= LICENSE:
             continue

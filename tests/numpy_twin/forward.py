@@ -8,8 +8,8 @@ import dataclasses
 
 import numpy as np
 
-from .arith import (F, SEGMENT, bits, div, exp, flush, fma, lanesum, lanesum_squares, recip, rsqrt, sigmoid, silu,
-                    sincos, to_half)
+from .arith import (F, SEGMENT, bits, div, exp, flush, fma, gelu, lanesum, lanesum_squares, recip, rsqrt, sigmoid,
+                    silu, sincos, tanh, to_half)
 
 KV_BLOCK = 64
 
@@ -139,12 +139,24 @@ class Layer:
     qk_norm: tuple | None       # weights for q and for k, of one head or of all
     attn_out: object
     ffn_norm: np.ndarray
-    router: FloatMatrix | None  # routed rows, then the shared expert's gate
+    router: FloatMatrix | None  # its first layer, two rows for each constant expert, the shared expert's gate
     experts: list               # (gate, up, down) matrices; routed ones, then the shared parts
     routed: int
     top_k: int
     norm_topk: bool
     shared_gate: bool
+    gelu: bool = False
+    copies: int = 0             # light experts: the last of the routed ones
+    zeros: int = 0
+    constants: np.ndarray | None = None  # (constant experts, hidden)
+    second: np.ndarray | None = None     # V of two layers (routed, f)
+    carried: np.ndarray | None = None    # M (routed, routed)
+    zero_apart: bool = False
+    deviation: np.float32 = F(0)
+
+    @property
+    def light(self):
+        return (0 if self.constants is None else len(self.constants)) + self.copies + self.zeros
 
 
 @dataclasses.dataclass
@@ -161,6 +173,7 @@ class Model:
     layers: list
     final_norm: np.ndarray
     head: object
+    embedding_scale: np.float32 = F(0)
 
 
 def norm(x, weights, model):
@@ -218,43 +231,92 @@ def attention(q, k, v, positions, model):
     return result
 
 
-def route(n, layer):
-    """Routing weights (tokens, experts): F where an expert is used, NaN where it is not."""
-    tokens, shared = len(n.x), len(layer.experts) - layer.routed
-    weights = np.full((tokens, len(layer.experts)), F(np.nan))
+def router_logits(r, layer, before):
+    """g (tokens, routed) of a layer from the router's values r and the logits g of the layer before."""
+    f = layer.routed if layer.second is None else layer.second.shape[1]
+    y = r[:, :f]
+    if layer.second is not None:
+        h, y = tanh(y), np.zeros((len(r), layer.routed), F)
+        for k in range(f):
+            y = fma(layer.second[None, :, k], h[:, k, None], y)
+    if layer.carried is not None:
+        for j in range(layer.routed):
+            y = fma(layer.carried[None, :, j], before[:, j, None], y)
+    return flush(y)
+
+
+def standardised(g, layer):
+    if layer.deviation == 0:
+        return g
+    a = flush(fma(lanesum(g)[:, None], -recip(F(layer.routed)), g))
+    q = lanesum_squares(a)
+    s = rsqrt(np.where(q == 0, F(1), q) * recip(F(layer.routed - 1))) * layer.deviation
+    return np.where(q[:, None] == 0, F(0), flush(g * s[:, None]))
+
+
+def route(n, layer, before=None):
+    """(weights, r, g): routing weights (tokens, routed + shared) F where an expert is used, NaN where it is not; the router's
+    values; its logits."""
+    shared = len(layer.experts) - (layer.routed - layer.light)
+    weights = np.full((len(n.x), layer.routed + shared), F(np.nan))
     weights[:, layer.routed:] = 1
     if layer.router is None:
-        return weights
-    logits = layer.router.linear(n)
-    if layer.routed:
-        g = logits[:, : layer.routed]
-        t = exp(g - g.max(-1, keepdims=True))
-        p = flush(t * recip(lanesum(t))[:, None])
-        chosen = np.argsort(-p, axis=-1, kind="stable")[:, : layer.top_k]
-        chosen.sort(axis=-1)
-        selected = np.take_along_axis(p, chosen, -1)
-        if layer.norm_topk:
-            total = selected[:, 0]
-            for i in range(1, layer.top_k):
-                total = total + selected[:, i]
-            selected = flush(div(selected, total[:, None]))
-        np.put_along_axis(weights, chosen, selected, -1)
+        return weights, None, None
+    r = layer.router.linear(n)
+    g = router_logits(r, layer, before)
+    z = standardised(g, layer)
+    t = exp(z - z.max(-1, keepdims=True))
+    p = flush(t * recip(lanesum(t))[:, None])
+    chosen = np.argsort(-p, axis=-1, kind="stable")[:, : layer.top_k]
+    chosen.sort(axis=-1)
+    selected = np.take_along_axis(p, chosen, -1)
+    if layer.zero_apart:
+        selected = np.where(chosen >= layer.routed - layer.zeros, F(0), selected)
+    if layer.norm_topk:
+        total = selected[:, 0]
+        for i in range(1, layer.top_k):
+            total = total + selected[:, i]
+        none = (total == 0)[:, None]
+        selected = np.where(none, F(0), flush(div(selected, np.where(none, F(1), total[:, None]))))
+    np.put_along_axis(weights, chosen, selected, -1)
     if layer.shared_gate and shared:
-        weights[:, layer.routed:] = flush(sigmoid(logits[:, layer.routed]))[:, None]
-    return weights
+        weights[:, layer.routed:] = flush(sigmoid(r[:, -1]))[:, None]
+    return weights, r, g
 
 
-def feed_forward(n, layer):
-    weights = route(n, layer)
+def light_experts(n, layer, weights, r, y):
+    """y plus what constant and copying experts give."""
+    first = layer.routed - layer.light
+    count = 0 if layer.constants is None else len(layer.constants)
+    extra = layer.routed if layer.second is None else layer.second.shape[1]
+    light = np.where(np.isnan(weights[:, first:layer.routed]), F(0), weights[:, first:layer.routed])
+    a, b = np.zeros(len(y), F), []
+    for j in range(count):
+        apart = r[:, extra + 2 * j] - r[:, extra + 2 * j + 1]
+        a = fma(light[:, j], flush(sigmoid(apart)), a)
+        b.append(flush(light[:, j] * flush(sigmoid(-apart))))
+    for j in range(count, count + layer.copies):
+        a = a + light[:, j]
+    y = fma(flush(a)[:, None], n.x, y)
+    for j in range(count):
+        y = fma(b[j][:, None], layer.constants[j][None, :], y)
+    return y
+
+
+def feed_forward(n, layer, before=None):
+    """(y, the router's logits)."""
+    weights, r, g = route(n, layer, before)
+    whole = layer.routed - layer.light
     y = np.zeros_like(n.x)
     for index, (gate, up, down) in enumerate(layer.experts):
-        used = np.flatnonzero(~np.isnan(weights[:, index]))
+        weight = weights[:, index if index < whole else index + layer.light]
+        used = np.flatnonzero(~np.isnan(weight))
         if not len(used):
             continue
         site = Site(n.x[used])
-        middle = flush(silu(gate.linear(site)) * up.linear(site))
-        y[used] = fma(weights[used, index, None], down.linear(Site(middle)), y[used])
-    return y
+        middle = flush((gelu if layer.gelu else silu)(gate.linear(site)) * up.linear(site))
+        y[used] = fma(weight[used, None], down.linear(Site(middle)), y[used])
+    return (light_experts(n, layer, weights, r, y) if layer.light else y), g
 
 
 def logits(model, tokens):
@@ -262,7 +324,9 @@ def logits(model, tokens):
     tokens = np.asarray(tokens)
     count, positions = len(tokens), np.arange(len(tokens))
     q_rows, kv_rows = model.heads * model.head_dim, model.kv_heads * model.head_dim
-    x = model.embedding.rows(tokens)
+    x, before = model.embedding.rows(tokens), None
+    if model.embedding_scale != 0:
+        x = flush(x * model.embedding_scale)
     for layer in model.layers:
         qkv = layer.qkv.linear(Site(norm(x, layer.attn_norm, model)))
         if layer.qkv_bias is not None:
@@ -277,7 +341,8 @@ def logits(model, tokens):
             k, v = to_half(k), to_half(v)
         heads = attention(q, k, v, positions, model)
         x = flush(x + layer.attn_out.linear(Site(heads.reshape(count, q_rows))))
-        x = flush(x + feed_forward(Site(norm(x, layer.ffn_norm, model)), layer))
+        y, before = feed_forward(Site(norm(x, layer.ffn_norm, model)), layer, before)
+        x = flush(x + y)
     result = model.head.linear(Site(norm(x, model.final_norm, model)))
     if not np.isfinite(result).all():
         raise NotFinite

@@ -13,7 +13,7 @@ from .arith import F, bf16, flush
 from .forward import FloatMatrix, IntegerMatrix
 
 ARCHITECTURES = {"qwen2_moe": "qwen2moe", "qwen2": "qwen2", "llama": "llama", "mistral": "llama", "mixtral": "llama",
-                 "qwen3_moe": "qwen3moe", "olmoe": "olmoe", "deepseek": "deepseek"}
+                 "qwen3_moe": "qwen3moe", "olmoe": "olmoe", "deepseek": "deepseek", "gemma": "gemma"}
 INTERLEAVED = "llama", "deepseek"  # architectures whose rows of q and k the converters of llama.cpp reorder
 TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 8, "BF16": 30}
 BLOCK = 32
@@ -132,7 +132,8 @@ def write(path, config, weights, kinds, stacked=True):
         if expert is not None and not stacked:
             target, expert = target.replace("_exps", f".{expert}"), None
         if tensor.ndim == 1 and not name.endswith("shared_expert_gate.weight"):
-            held[name], raw, kind = flush(tensor), tensor.astype("<f4").tobytes(), "F32"
+            there = tensor + F(1) if config["model_type"] == "gemma" else tensor  # its norms: the 1 is added by the converters
+            held[name], raw, kind = flush(tensor), there.astype("<f4").tobytes(), "F32"
         else:
             kind = kinds.get(part, "F32")
             raw, held[name] = encode(tensor, kind)

@@ -3,16 +3,17 @@
 """Makes the tiny checkpoints under tests/data/reference and their golden logits.
 
     pip install -r tests/reference/requirements.txt
-    python tests/reference/make_checkpoints.py [--out FOLDER] [CASE …]
+    MOE_PLUS_PLUS=FOLDER python tests/reference/make_checkpoints.py [--out FOLDER] [CASE …]
 
 Each case is a folder as the Hugging Face hub has them (config.json, safetensors, generation_config.json) with random
-weights, written by transformers' own classes, and beside it for n = 7, 33 and 150
+weights, written by transformers' own classes (MoE++: by its authors', moepp.py; DeepSeek: deepseek.py), and beside it for
+n = 7, 33 and 150
 
     tokens-<n>.txt    decimal token ids
     logits-<n>.npy    float32 (n, vocabulary), from transformers in fp32 with eager attention, on the stored (rounded)
                       weights: what an exact engine gives up to its own rounding
 
-150 tokens go past two KV blocks of 64. The script checks what would make a golden useless: flat logits, a near tie in
+150 tokens go past two KV blocks of 64. Models are causal: the first rows are the logits of shorter prompts. The script checks what would make a golden useless: flat logits, a near tie in
 a router (where another correct engine may choose another expert), a case that does not hit what it is there for.
 """
 import argparse
@@ -28,12 +29,14 @@ from safetensors.numpy import load_file as load_numpy
 from safetensors.torch import save_file
 
 import deepseek
+import moepp
 
 LENGTHS = (7, 33, 150)
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 # stored: dtype in the file. shards: number of safetensors files. hub_style: config.json keys of the published
 # checkpoints (rope_theta, torch_dtype) instead of those this transformers writes. dead: experts that get no token.
+# twins: two experts that are the same and tie in the router, so that it does not matter which one an engine takes.
 CASES = {
     # fp32, no renormalisation, untied, GQA 3:1; shared width = 2 experts.
     "moe-f32": dict(
@@ -96,6 +99,30 @@ CASES = {
         num_attention_heads=5, num_key_value_heads=5, intermediate_size=104, moe_intermediate_size=24,
         n_routed_experts=7, n_shared_experts=2, num_experts_per_tok=3, first_k_dense_replace=1, moe_layer_freq=1,
         norm_topk_prob=False, rope_theta=1e4),
+    # The routing of A2.7B: 60 experts, top 4, shared width = 4 experts; a tie in the router; head_dim 96 with nh*d != H.
+    "moe-60": dict(
+        stored="bf16", hub_style=True, model="qwen2_moe", twins=(10, 41), vocab_size=61, hidden_size=40,
+        num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1, head_dim=96, intermediate_size=64,
+        num_experts=60, num_experts_per_tok=4, moe_intermediate_size=8, shared_expert_intermediate_size=32,
+        norm_topk_prob=False, rope_theta=1e6),
+    # gemma: GELU, norms of 1 + weight, scaled embeddings, head_dim 256 with nh*d != H, tied without a key that says so.
+    "gemma": dict(
+        stored="bf16", hub_style=True, model="gemma", vocab_size=67, hidden_size=40, num_hidden_layers=2,
+        num_attention_heads=1, num_key_value_heads=1, head_dim=256, intermediate_size=56, rope_theta=1e4),
+    # MoE++ as released: 20 experts of which 4 are light, logits standardised and carried; shards of PyTorch.
+    "moepp": dict(
+        stored="bf16", hub_style=True, model="moe++", shards=2, vocab_size=31, hidden_size=96, num_hidden_layers=2,
+        num_attention_heads=1, intermediate_size=4, num_experts=[20], moe_2layer_gate=False, moe_use_logits_norm=True,
+        moe_gate_norm_std=1.0, moe_feature_no_mul_topk=True, rope_theta=1e4),
+    # The same with its classes' defaults: a router of two layers, experts that read twice their input, no scaling.
+    "moepp-default": dict(
+        stored="f32", hub_style=True, model="moe++", vocab_size=53, hidden_size=24, num_hidden_layers=3,
+        num_attention_heads=2, intermediate_size=8, num_experts=[7], rope_theta=1e4),
+    # And with Mixtral's gating, of scaled logits.
+    "moepp-mixtral": dict(
+        stored="bf16", hub_style=True, model="moe++", vocab_size=57, hidden_size=40, num_hidden_layers=2,
+        num_attention_heads=2, intermediate_size=12, num_experts=[9], moe_2layer_gate=False, moe_use_logits_norm=True,
+        moe_gate_norm_std=0.75, moe_use_mixtral_gating=True, rope_theta=1e4),
 }
 CLASSES = {
     "qwen2_moe": (transformers.Qwen2MoeConfig, transformers.Qwen2MoeForCausalLM),
@@ -106,6 +133,8 @@ CLASSES = {
     "qwen3_moe": (transformers.Qwen3MoeConfig, transformers.Qwen3MoeForCausalLM),
     "olmoe": (transformers.OlmoeConfig, transformers.OlmoeForCausalLM),
     "deepseek": (deepseek.Config, deepseek.Model),
+    "gemma": (transformers.GemmaConfig, transformers.GemmaForCausalLM),
+    "moe++": (moepp.Config, moepp.Model),
 }
 QWEN_SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
               r"|\s+(?!\S)|\s+")
@@ -121,7 +150,9 @@ def random_weights(model, case, rng):
             shape = tuple(parameter.shape)
             noise = rng.standard_normal(shape)
             if name.endswith("norm.weight"):
-                value = 1 + 0.25 * noise
+                value = (0 if case["model"] == "gemma" else 1) + 0.25 * noise
+            elif name.endswith(".constant"):
+                value = noise
             elif name.endswith("bias"):
                 value = 0.3 * noise
             elif name.endswith("embed_tokens.weight"):
@@ -132,12 +163,18 @@ def random_weights(model, case, rng):
                 value = 1.2 / math.sqrt(shape[-1]) * noise
                 if name.endswith("mlp.gate.weight"):
                     value *= 1.5
+                    for twin in case.get("twins", ())[1:]:
+                        value[twin] = value[case["twins"][0]]
                     for dead in case.get("dead", ()):
                         value[dead] -= 3 / math.sqrt(hidden) * direction
                 elif name.endswith("lm_head.weight"):
                     value *= 1.5
             value = torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
             parameter.copy_(value.to(dtype).to(torch.float32))
+        for name, parameter in model.named_parameters():
+            if name.endswith((".experts.gate_up_proj", ".experts.down_proj")):
+                for twin in case.get("twins", ())[1:]:
+                    parameter[twin] = parameter[case["twins"][0]]
 
 
 def write_tokenizer(folder, vocab_size):
@@ -185,6 +222,9 @@ def as_published(folder, case):
             config["num_experts"] = case["num_experts"]
         if case["model"].startswith("qwen2"):
             config |= dict(sliding_window=4096, max_window_layers=2)
+        if case["model"] == "gemma":  # as the first of its files
+            config.pop("tie_word_embeddings", None)
+            config |= dict(hidden_act="gelu")
     path.write_text(json.dumps(dict(sorted(config.items())), indent=2) + "\n")
 
 
@@ -196,15 +236,17 @@ def check_names(folder, case):
         header = json.loads(header[8:8 + int.from_bytes(header[:8], "little")])
         header.pop("__metadata__", None)
         names |= header
+    if case["model"] == "moe++":
+        assert not names
+        return
     want = {"f32": "F32", "bf16": "BF16", "f16": "F16"}[case["stored"]]
     assert all(t["dtype"] == want for t in names.values())
     assert not any("gate_up_proj" in n or n.endswith("experts.down_proj") for n in names), "fused expert names"
-    assert ("lm_head.weight" in names) != bool(case.get("tie_word_embeddings")), "tying"
+    assert ("lm_head.weight" in names) != bool(case.get("tie_word_embeddings", case["model"] == "gemma")), "tying"
     routers = sum(n.endswith((".mlp.gate.weight", ".block_sparse_moe.gate.weight")) for n in names)
     first = ".block_sparse_moe.experts.0.w3.weight" if case["model"] == "mixtral" else ".experts.0.up_proj.weight"
     assert sum(n.endswith(first) for n in names) == routers
     assert (routers > 0) == ("num_experts_per_tok" in case), "no routers"
-    return names
 
 
 def run(model, tokens, routes=None):
@@ -212,10 +254,11 @@ def run(model, tokens, routes=None):
     hooks = []
     if routes is not None:
         for index, layer in enumerate(model.model.layers):
-            gate = getattr(layer.mlp, "gate", None)
+            plus = hasattr(layer.mlp, "moe")
+            gate = layer.mlp.moe.gate if plus else getattr(layer.mlp, "gate", None)
             if gate is not None:
                 hooks.append(gate.register_forward_hook(
-                    lambda _m, _i, out, index=index: routes.append((index, out[0].detach().numpy()))))
+                    lambda _m, _i, out, index=index, at=int(plus): routes.append((index, out[at].detach().numpy()))))
     with torch.no_grad():
         logits = model(torch.tensor([tokens]), use_cache=False).logits[0].to(torch.float32).numpy()
     for hook in hooks:
@@ -224,28 +267,39 @@ def run(model, tokens, routes=None):
 
 
 def experts_of(case):
-    return next(case[key] for key in ("num_experts", "num_local_experts", "n_routed_experts") if key in case)
+    count = next(case[key] for key in ("num_experts", "num_local_experts", "n_routed_experts") if key in case)
+    return count[0] if isinstance(count, list) else count
 
 
 def check_routes(case, routes):
     """The dead experts get no token in the first sparse layer, all others get some; no choice hangs on a near tie."""
-    top, used = case["num_experts_per_tok"], {}
+    top, used, twins = case.get("num_experts_per_tok", 2), {}, case.get("twins")
+    ties = 0
     for layer, scores in routes:
         order = np.argsort(-scores, axis=-1, kind="stable")
         ranked = np.take_along_axis(scores, order, axis=-1)
-        margin = (ranked[:, top - 1] - ranked[:, top]).min()
+        margins = ranked[:, top - 1] - ranked[:, top]
+        if twins:
+            tied = [sorted(row) == sorted(twins) for row in order[:, top - 1:top + 1].tolist()]
+            assert (margins[tied] == 0).all()
+            ties, margins = ties + sum(tied), margins[~np.array(tied)]
+        margin = margins.min()
         assert margin > 2e-4, f"layer {layer}: two experts are {margin:.1e} apart; take another seed"
         used.setdefault(layer, set()).update(order[:, :top].ravel().tolist())
     dead = set(case.get("dead", ()))
     first = used.pop(min(used))
     assert not first & dead and len(first) > top, first
+    assert not twins or ties, "the tie decides nothing"
+    if case["model"] == "moe++":
+        assert all(set(range(experts_of(case) - 4, experts_of(case))) < experts for experts in [first, *used.values()]), used
+        return
     assert all(len(experts) > top if dead else len(experts) == experts_of(case) for experts in used.values()), used
 
 
 def make(name, case, out, seed):
     case = dict(case)
     config_class, model_class = CLASSES[case["model"]]
-    skip = ("stored", "hub_style", "model", "shards", "dead", "tokenizer", "rope_theta")
+    skip = ("stored", "hub_style", "model", "shards", "dead", "twins", "tokenizer", "rope_theta")
     keys = {k: v for k, v in case.items() if k not in skip}
     end = case["vocab_size"] - 1
     config = config_class(**keys, rope_parameters=dict(rope_type="default", rope_theta=case["rope_theta"]),
@@ -270,11 +324,13 @@ def make(name, case, out, seed):
     if case.get("tokenizer"):
         write_tokenizer(folder, case["vocab_size"])
     check_names(folder, case)
-    assert len(list(folder.glob("*.safetensors"))) == case.get("shards", 1)
+    assert len([*folder.glob("*.safetensors"), *folder.glob("*.bin")]) == case.get("shards", 1)
 
     eager = dict(dtype=torch.float32, attn_implementation="eager", experts_implementation="eager")
     again = model_class.from_pretrained(folder, **eager).eval()
-    double = model_class.from_pretrained(folder, **eager).double().eval()
+    double = again  # the authors' MoE++ does not run in fp64
+    if case["model"] != "moe++":
+        double = model_class.from_pretrained(folder, **eager).double().eval()
     routes = []
     for n in LENGTHS:
         logits = run(again, tokens[n], routes)
