@@ -270,7 +270,9 @@ int cmd_bench(int argc, char **argv) {
         .summary = "Measures prefill and decode, and in the same run how fast this machine reads memory.",
         .details =
             "Shapes: qwen1.5-moe-a2.7b, qwen2-57b-a14b, qwen1.5-7b, mixtral-8x7b, deepseek-moe-16b, qwen3-30b-a3b,\n"
-            "smollm2-135m, tiny. A bundle is made of them in memory where there is room for two, else in the cache.",
+            "moe++-7b, moe++-7b-vanilla, smollm2-135m, tiny. A bundle is made of them in memory where there is room "
+            "for two,\n"
+            "else in the cache.",
         .example = "    moxie bench --shape qwen1.5-moe-a2.7b --prefill 512 --decode 64 --threads 2 --json",
         .table = table,
         .shared = shared.row,

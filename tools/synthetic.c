@@ -16,7 +16,8 @@
 static const uint8_t first_dense[28] = {1}; /* DeepSeekMoE's layers */
 
 static const struct synthetic_shape shapes[] = {
-    // The published config.json of each, in the order of the names; "tiny" is for trying the command.
+    // The published config.json of each, in the order of the names; "tiny" is for trying the command. The twin of MoE++
+    // has its 16 experts with matrices and an ordinary router, as in the authors' comparison.
     {"qwen2_moe", 2048, 24, 16, 16, 128, 151936, 8192, 1e6f, 1e-6f,
      .ffn = {.routed = 60, .top_k = 4, .width = 1408, .shared_width = 5632, .shared_gate = true}},
     {"qwen2_moe", 3584, 28, 28, 4, 128, 151936, 131072, 1e6f, 1e-6f,
@@ -29,13 +30,27 @@ static const struct synthetic_shape shapes[] = {
          {.dense_width = 10944, .routed = 64, .top_k = 6, .width = 1408, .shared_width = 2816, .dense = first_dense}},
     {"qwen3_moe", 2048, 48, 32, 4, 128, 151936, 40960, 1e6f, 1e-6f,
      .ffn = {.routed = 128, .top_k = 8, .width = 768, .norm_topk = true}},
+    {"MoE++", 1536, 24, 16, 16, 96, 65536, 2048, 1e4f, 1e-6f,
+     .ffn = {.routed = 20,
+             .top_k = 2,
+             .width = 4096,
+             .norm_topk = true,
+             .carried = true,
+             .zero_apart = true,
+             .constants = 2,
+             .copies = 1,
+             .zeros = 1,
+             .deviation = 1}},
+    {"mixtral", 1536, 24, 16, 16, 96, 65536, 2048, 1e4f, 1e-6f,
+     .ffn = {.routed = 16, .top_k = 2, .width = 4096, .norm_topk = true}},
     {"llama", 576, 30, 9, 3, 64, 49152, 8192, 1e5f, 1e-5f, .tied = true, .ffn = {.dense_width = 1536}},
     {"qwen2_moe", 256, 2, 4, 2, 64, 1024, 1024, 1e6f, 1e-6f,
      .ffn = {.routed = 8, .top_k = 2, .width = 128, .shared_width = 256, .shared_gate = true}},
 };
 const char *const synthetic_shapes[] = {
-    "qwen1.5-moe-a2.7b", "qwen2-57b-a14b", "qwen1.5-7b", "mixtral-8x7b", "deepseek-moe-16b",
-    "qwen3-30b-a3b",     "smollm2-135m",   "tiny",       NULL,
+    "qwen1.5-moe-a2.7b", "qwen2-57b-a14b", "qwen1.5-7b", "mixtral-8x7b",
+    "deepseek-moe-16b",  "qwen3-30b-a3b",  "moe++-7b",   "moe++-7b-vanilla",
+    "smollm2-135m",      "tiny",           NULL,
 };
 
 /* The pool: blocks of the matrices' type, then floats. A tensor begins somewhere in the first half of what it may
@@ -235,6 +250,19 @@ static bool add_attention(struct builder *b, uint32_t l) {
                                 FLOATS(b, 1, kv, "model.layers.%u.self_attn.v_proj.bias", l)));
 }
 
+/* What light experts have, from number `first` on, and the map of carried logits. */
+static bool add_light(struct builder *b, uint32_t l, uint32_t first) {
+    const struct mx_layer *layer = &b->s->layers[l];
+    const uint64_t hidden = b->s->model.hidden;
+    bool ok = !pk_family_find(b->s->model.architecture)->plus ||
+              FLOATS(b, layer->routed, layer->routed, "model.layers.%u.mlp.gate_map.weight", l);
+    for (uint32_t j = first; ok && j < first + layer->constants; j++) {
+        ok = FLOATS(b, 1, hidden, "model.layers.%u.mlp.experts.%u.constant", l, j) &&
+             FLOATS(b, 2, hidden, "model.layers.%u.mlp.experts.%u.wg.weight", l, j);
+    }
+    return ok;
+}
+
 static bool add_ffn(struct builder *b, uint32_t l) {
     const struct mx_layer *layer = &b->s->layers[l];
     char prefix[96];
@@ -242,7 +270,8 @@ static bool add_ffn(struct builder *b, uint32_t l) {
     if (!layer->routed) {
         return add_mlp(b, layer->width, prefix);
     }
-    for (uint32_t j = 0; j < layer->routed; j++) {
+    const uint32_t whole = layer->routed - mx_layer_light(layer);
+    for (uint32_t j = 0; j < whole; j++) {
         snprintf(prefix, sizeof(prefix), "model.layers.%u.mlp.experts.%u", l, j);
         if (!add_mlp(b, layer->width, prefix)) {
             return false;
@@ -250,7 +279,7 @@ static bool add_ffn(struct builder *b, uint32_t l) {
     }
     snprintf(prefix, sizeof(prefix), "model.layers.%u.mlp.shared_expert", l);
     uint64_t hidden = b->s->model.hidden;
-    return FLOATS(b, layer->routed, hidden, "model.layers.%u.mlp.gate.weight", l) &&
+    return FLOATS(b, layer->routed, hidden, "model.layers.%u.mlp.gate.weight", l) && add_light(b, l, whole) &&
            (!layer->shared || add_mlp(b, b->s->shared_width, prefix)) &&
            (!(layer->flags & MX_LAYER_SHARED_GATE) ||
             FLOATS(b, 1, hidden, "model.layers.%u.mlp.shared_expert_gate.weight", l));
@@ -326,7 +355,8 @@ uint64_t synthetic_bytes(uint32_t shape) {
     for (uint32_t l = 0; l < s->layers; l++) {
         bool dense = !f->routed || (f->dense && f->dense[l]);
         weights += (uint64_t)s->hidden * s->head_dim * 2 * (s->heads + s->kv_heads);
-        weights += 3ull * s->hidden * (dense ? f->dense_width : (uint64_t)f->routed * f->width + f->shared_width);
+        uint64_t whole = f->routed - f->constants - f->copies - f->zeros;
+        weights += 3ull * s->hidden * (dense ? f->dense_width : whole * f->width + f->shared_width);
     }
     return weights / PK_BLOCK * pk_type_bytes(PK_Q4_0);
 }
