@@ -8,7 +8,7 @@ import struct
 import subprocess
 
 import test_gguf_files
-import test_logits
+import logits_tool
 from numpy_twin import gguf_file
 from tool import ToolTest
 
@@ -55,8 +55,8 @@ class Readme(ToolTest):
         archs = re.search(r"cannot be packed \((.*) can\)", self.moxie("pack", unknown, "--dry-run").stderr)[1]
         self.assertEqual(re.findall(r"`(\w+)`", said[1]), archs.split(", "))
         self.assertEqual(sorted(said[2].split()), sorted(gguf_file.TYPES | test_gguf_files.TYPES))
-        packed = {gguf_file.ARCHITECTURES[json.loads((test_logits.REFERENCE / case / "config.json").read_text())["model_type"]]
-                  for case in test_logits.GGUF_CASES}
+        packed = {gguf_file.ARCHITECTURES[json.loads((logits_tool.REFERENCE / case / "config.json").read_text())["model_type"]]
+                  for case in logits_tool.GGUF_CASES}
         self.assertEqual(packed, set(archs.split(", ")))
 
     def test_the_memory_table_is_what_plan_tells(self):
