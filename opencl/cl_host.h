@@ -57,13 +57,14 @@ struct mx_program_key {
 struct mx_program {
     struct mx_program_key key;
     cl_program program;
-    bool half_by_integer;    /* the device's own conversion of halves is wrong */
-    uint32_t dot;            /* variant in force, 0 portable */
-    uint32_t first_dot;      /* the one that was tried first */
-    int32_t why;             /* enum moxie_error: why another one is in force, MOXIE_OK when none is */
-    const char *why_kernel;  /* that was wrong; NULL: it did not compile. Static memory */
-    bool from_cache;         /* built from a stored binary: nothing new to store */
-    const char *checked[16]; /* kernels of it that have given the known answer; static memory */
+    bool half_by_integer;        /* the device's own conversion of halves is wrong */
+    uint32_t dot;                /* variant in force, 0 portable */
+    uint32_t first_dot;          /* the one that was tried first */
+    int32_t why;                 /* enum moxie_error: why another one is in force, MOXIE_OK when none is */
+    const char *why_kernel;      /* that was wrong; NULL: it did not compile. Static memory */
+    bool from_cache;             /* built from a stored binary: nothing new to store */
+    const char *checked[16];     /* kernels of it that have given the known answer; static memory */
+    uint32_t checked_format[16]; /* of their keys */
     uint32_t n_checked;
 };
 

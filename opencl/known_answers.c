@@ -91,7 +91,7 @@ enum moxie_error mx_check_kernel(struct mx_cl *cl, struct mx_program *p, const s
     if (!cl->check_memory)
         return MOXIE_OK;
     for (uint32_t i = 0; i < p->n_checked; i++)
-        if (strcmp(p->checked[i], kernel) == 0)
+        if (p->checked_format[i] == key->format && strcmp(p->checked[i], kernel) == 0)
             return MOXIE_OK;
     if (!find(key, kernel))
         return mx_fail(failure, MOXIE_ERROR_KNOWN_ANSWER, MX_NO_OFFSET,
@@ -110,7 +110,9 @@ enum moxie_error mx_check_kernel(struct mx_cl *cl, struct mx_program *p, const s
     }
     if (e && failure)
         *failure = why;
-    if (!e && p->n_checked < sizeof p->checked / sizeof p->checked[0])
+    if (!e && p->n_checked < sizeof p->checked / sizeof p->checked[0]) {
+        p->checked_format[p->n_checked] = key->format;
         p->checked[p->n_checked++] = kernel;
+    }
     return e;
 }

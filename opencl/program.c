@@ -74,7 +74,7 @@ enum { SOURCES_MAX = MX_PROGRAM_SOURCES };
 /* The strings that make up a program: what all share, then its own file; a sequence has all that it may run. */
 static enum moxie_error sources_of(const struct mx_program *p, const struct mx_kernel_source *source[SOURCES_MAX],
                                    uint32_t *n, struct moxie_failure *failure) {
-    static const char *const parts[] = {"norm", "rope", "attention", "route", "embed", "linear"};
+    static const char *const parts[] = {"norm", "rope", "attention", "route", "embed", "linear", "float32", "linear"};
     const char *name[SOURCES_MAX] = {"arith", "weights"};
     *n = 2;
     for (uint32_t i = 0; is_sequence(&p->key) && i < sizeof parts / sizeof *parts; i++)

@@ -7,6 +7,7 @@
 #include "opencl/program.h"
 
 enum { NO_WEIGHTS = 255 };
+enum { LAST_INTEGER = 4, FLOAT32 = 7 }; /* of enum mx_format: programs of integer weights also multiply by float32 */
 
 /* In the order of the cases of opencl/kernels/sequence.cl. */
 static const struct {
@@ -41,7 +42,8 @@ bool mx_sequence_device(const struct moxie_device_facts *facts) {
 bool mx_sequence_join(struct mx_program_key *program, const struct mx_program_key *op) {
     struct mx_program_key both = *program;
     both.kernel_file = "sequence";
-    if (op->format) {
+    const bool float32 = op->format == FLOAT32 && strcmp(op->kernel_file, "linear") == 0;
+    if (op->format && !(float32 && both.format && both.format <= LAST_INTEGER)) {
         if (both.format && (both.format != op->format || both.group != op->group || both.scale != op->scale))
             return false;
         both.format = op->format;

@@ -84,8 +84,9 @@ enum style { ALONE, IN_LANES, IN_LISTS };
 
 /* Two programs are enough: their parts are compiled from the same text as the kernels themselves. */
 static void check_in_list(struct mx_cl *cl, const struct twin_kernel *w) {
-    static const struct mx_program_key programs[2] = {{.format = 1, .group = 32, .scale = 1, .kv = 1},
-                                                      {.format = 7, .kv = 2}};
+    static const struct mx_program_key programs[2] = {
+        {.kernel_file = "linear", .format = 1, .group = 32, .scale = 1, .kv = 1},
+        {.kernel_file = "linear", .format = 7, .kv = 2}};
     for (int i = 0; i < 2; i++) {
         struct mx_program_key all = {.kernel_file = NULL};
         assert_true(mx_sequence_join(&all, &programs[i]));

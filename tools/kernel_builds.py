@@ -9,7 +9,7 @@ KERNELS = pathlib.Path("opencl/kernels")
 SHARED = "arith", "weights"  # the first strings of every program
 MATRIX = "linear", "embed"
 KV = "rope", "attention"
-PARTS = "norm", "rope", "attention", "route", "embed", "linear"  # what sequence.cl runs
+PARTS = "norm", "rope", "attention", "route", "embed", "linear", "float32", "linear"  # what sequence.cl runs
 INTEGER_FORMATS, FLOAT_FORMATS = (1, 2, 3, 4), (5, 6, 7)
 DOT_NAMES = "portable", "avx2", "vnni512", "dp4a", "mma"  # enum mx_dot
 DOT_FLAGS = [], ["-mavx2"], ["-mavx2", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"], \
@@ -46,7 +46,7 @@ def keys(groups):
     """The program keys of opencl/program.h; `groups`: the (group, scale) pairs to try of each integer format."""
     for path in sorted(KERNELS.glob("*.cl")):
         name = path.stem
-        if name in SHARED:
+        if name in SHARED or name == "float32":
             continue
         if name in MATRIX:
             for fmt in INTEGER_FORMATS:

@@ -144,8 +144,11 @@ static enum moxie_error test_lists(struct twin_tester *r, struct moxie_failure *
     enum moxie_error e = MOXIE_OK;
     for (uint32_t format = MX_KF_I4; !e && format <= MX_KF_F32; format++) {
         const bool integer = format <= MX_KF_I8;
-        const struct mx_program_key key = {
-            .format = format, .group = integer ? 32 : 0, .scale = integer ? 1 : 0, .kv = integer ? 1 : 2};
+        const struct mx_program_key key = {.kernel_file = "linear",
+                                           .format = format,
+                                           .group = integer ? 32 : 0,
+                                           .scale = integer,
+                                           .kv = integer ? 1 : 2};
         struct mx_program_key list = {.kernel_file = NULL};
         if (mx_sequence_join(&list, &key) && any_asked_for(r, &list) &&
             (!r->t->small || format == MX_KF_I4 || format == MX_KF_F32))

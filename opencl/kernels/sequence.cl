@@ -11,6 +11,9 @@
  * step or session / 4096, or a place in window w0 .. w3 / 4096 * 4 + the window's number.
  * Operations first .. end - 1 are run; those before them are done. */
 
+#undef mx_x /* of float32.cl */
+#undef mx_linear
+
 #define MX_OP_WORDS 32u
 #define MX_PROGRESS_WORDS 16u
 
@@ -49,6 +52,14 @@ MX_FN void mx_operation(__global const uint *op, const struct mx_memory *m, uint
                 MX_REAL(17), MX_REAL(18));
         break;
     case 4:
+#ifdef MX_WITH_FLOAT32
+        if (MX_ARG(6) == MX_NONE) { /* no scales */
+            mx_linear_f32(unit, units, MX_TENSOR(0), MX_STEP(const uint4, 8), MX_STEP(const uint, 9),
+                          MX_STEP(const float, 10), MX_STEP(const float, 11), MX_STEP(const int, 12),
+                          MX_STEP(float, 13), MX_ARG(14), MX_ARG(15), MX_ARG(16), MX_ARG(17), MX_ARG(18));
+            break;
+        }
+#endif
         mx_linear(unit, units, MX_TENSOR(0), MX_STEP(const uint4, 8), MX_STEP(const uint, 9), MX_STEP(const mx_x, 10),
                   MX_STEP(const float, 11), MX_STEP(const int, 12), MX_STEP(float, 13), MX_ARG(14), MX_ARG(15),
                   MX_ARG(16), MX_ARG(17), MX_ARG(18));
