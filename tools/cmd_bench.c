@@ -50,7 +50,8 @@ static int prefill(struct bench *b, uint32_t count) {
     return STATUS_OK;
 }
 
-/* Every sequence writes `count` tokens, the likeliest each time. *bytes: what the steps had to read. */
+/* Every sequence writes `count` tokens. The likeliest is chosen each time, but another is written: with pseudo-random
+ * weights all sequences would soon say the same and take the same experts. *bytes: what the steps had to read. */
 static int decode(struct bench *b, uint32_t count, struct launch_report *report, double *bytes) {
     struct moxie_failure failure = {0};
     *bytes = 0;
@@ -63,6 +64,7 @@ static int decode(struct bench *b, uint32_t count, struct launch_report *report,
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t s = 0; s < b->batch; s++) {
             b->entries[s].position = moxie_sequence_length(b->engine.moxie, s);
+            b->entries[s].token = (int32_t)((i * b->batch + s + 1) * 2246822519u % b->engine.model.vocab);
         }
         if (report && !launch_report_step(report, b->engine.plan.launches)) {
             return report_tool("out of memory");
