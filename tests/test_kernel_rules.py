@@ -24,7 +24,7 @@ INTEGER_ONLY = {"min", "max", "bitselect", "atomic_or", "atomic_add", "atomic_in
 INTRINSICS = re.compile(r"llvm\.(dbg|lifetime|mem(cpy|set|move)|[su](min|max)|abs|fsh[lr]|assume|experimental|"
                         r"vector\.reduce\.(add|or|and|xor|[su](min|max))|[us](add|sub)\.sat|bswap|ctpop|ctlz)\b")
 # integer, exact: opencl/kernels/linear.cl says when
-MNEMONICS = {"vpdpbusd", "vpmaddubsw", "vpmaddwd", "prefetcht0", "dp4a.u32.s32",
+MNEMONICS = {"vpdpbusd", "vpmaddubsw", "vpmaddwd", "prefetcht0", "prefetcht1", "dp4a.u32.s32",
              "mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32"}
 OPTIONS = {"-cl-std=CL1.2", "-w"}
 

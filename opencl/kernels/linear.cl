@@ -42,20 +42,25 @@ struct mx_operands {
     __global const float *xs[MX_T_MAX];
     __global const int *xsum[MX_T_MAX];
     uint K;
+    uint ahead, scales_ahead; /* distance of what the cache is asked for; 0: nothing */
 };
 
 #if MX_INTEGER
 #define MX_ATOM (MX_FORMAT == MX_I8 ? 512u : 256u) /* bytes of 16 rows x 32 k */
 #define MX_ATOMS (MX_GROUP / 32u)                  /* in a group */
 
-/* Asks for the cache line at p, which need not be memory. */
+/* Asks the nearest cache, or the next, for the line at p, which need not be memory. */
 #if MX_DOT == MX_AVX2 || MX_DOT == MX_VNNI512
-#define MX_PREFETCH(p) __asm__ volatile("prefetcht0 %0" : : "m"(*(p)))
+#define MX_PREFETCH(near, p)                                                                                           \
+    if (near)                                                                                                          \
+        __asm__ volatile("prefetcht0 %0" : : "m"(*(p)));                                                               \
+    else                                                                                                               \
+        __asm__ volatile("prefetcht1 %0" : : "m"(*(p)))
 #else
-#define MX_PREFETCH(p)
+#define MX_PREFETCH(near, p)
 #endif
 #ifndef MX_AHEAD
-#define MX_AHEAD 4096u /* bytes */
+#define MX_AHEAD 4096u /* bytes, in a product for one entry */
 #endif
 
 /* sum + the four unsigned bytes of each w times the four signed bytes at x. Exact, so any way to do it is right. */
@@ -137,17 +142,17 @@ MX_INLINE void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_
         MX_EACH_T(sum[t] = MX_START_ROW(o->extra, g, o->xsum[t][g]))
         const uint last = min(atoms, (g + 1) * MX_ATOMS);
         for (uint a = g * MX_ATOMS; a < last; a++) {
-            if (T == 1)
+            if (o->ahead)
                 for (uint line = 0; line < MX_ATOM; line += 64)
-                    MX_PREFETCH(o->data + a * MX_ATOM + MX_AHEAD + line);
+                    MX_PREFETCH(T == 1, o->data + a * MX_ATOM + o->ahead + line);
             mx_atom(T, o, o->data + a * MX_ATOM, a * 32, sum);
         }
-        if (T == 1)
-            MX_PREFETCH(o->scale + g * 16 + MX_AHEAD / MX_ATOM / MX_ATOMS * 16);
+        if (o->ahead) {
+            MX_PREFETCH(T == 1, o->scale + g * 16 + o->scales_ahead);
 #if MX_FORMAT == MX_I4M
-        if (T == 1)
-            MX_PREFETCH((__global const mx_scale *)o->extra + g * 16 + MX_AHEAD / MX_ATOM / MX_ATOMS * 16);
+            MX_PREFETCH(T == 1, (__global const mx_scale *)o->extra + g * 16 + o->scales_ahead);
 #endif
+        }
         const mx_f scale = MX_SCALE_ROW(o->scale, g);
         MX_EACH_T(acc[t] = fma(scale * o->xs[t][g], MX_TO_F(sum[t]), acc[t]))
 #if MX_FORMAT == MX_I4M
@@ -321,8 +326,8 @@ MX_INLINE uint mx_columns(uint tile, uint rows_out, uint ldo, uint mode) {
     return all - min(all, tile * 16);
 }
 
-/* T entries from `entry` on. */
-MX_INLINE void mx_entries(const uint T, uint entry, uint tile, MX_ARGUMENTS) {
+/* T entries from `entry` on. `first`: no others have used the tile just before. */
+MX_INLINE void mx_entries(const uint T, bool first, uint entry, uint tile, MX_ARGUMENTS) {
     struct mx_operands o;
     mx_f y[MX_T_MAX], gate[MX_T_MAX];
     o.K = K;
@@ -330,6 +335,10 @@ MX_INLINE void mx_entries(const uint T, uint entry, uint tile, MX_ARGUMENTS) {
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, stride = (K + 31) / 32 * 32;
     MX_EACH_T(const ulong row = rows[entry + t]; o.x[t] = x + row * stride; o.xs[t] = xs + row * groups;
               o.xsum[t] = xsum + row * groups)
+    /* one entry: what it needs itself a little later; several: the tile that follows, there is time until then */
+    const uint tiles_ahead = !first ? 0 : mode == MX_GLU ? 2 : 1;
+    o.ahead = T == 1 ? MX_AHEAD : tiles_ahead * MX_TILE_BYTES(K);
+    o.scales_ahead = T == 1 ? MX_AHEAD / MX_ATOM / MX_ATOMS * 16 : tiles_ahead * MX_TILE_SCALES(K);
 #else
     MX_EACH_T(o.x[t] = x + (ulong)rows[entry + t] * K)
 #endif
@@ -389,8 +398,8 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
         for (uint tile = first; tile < min(tiles, first + share); tile++)
             for (uint i = start; i < end;) {
 #define MX_RUN(T)                                                                                                      \
-    mx_entries(T, job.y + i, tile, base, data, scale, extra, rows, x, xs, xsum, out, K, rows_out, ldo, out_row, mode,  \
-               parts);                                                                                                 \
+    mx_entries(T, i == start, job.y + i, tile, base, data, scale, extra, rows, x, xs, xsum, out, K, rows_out, ldo,     \
+               out_row, mode, parts);                                                                                  \
     i += T
 #if MX_INTEGER && MX_DOT == MX_MMA
                 if (end - i > 4) {

@@ -430,6 +430,7 @@ int main(int argc, char **argv) {
     linear("GEMM", MX_KF_I8, 32, 4096, 2048, 128, 0, 64);
     linear("GEMM", MX_KF_I4, 32, 4096, 2048, 7, 0, 64);
     linear("GEMM", MX_KF_I4, 32, 2048, 5632, 128, 0, 64);
+    linear("GEMM from memory", MX_KF_I4, 32, 131072, 2048, 34, 0, 4096); /* as the experts of a prefill */
     linear("GEMM", MX_KF_F32, 0, 4096, 2048, 64, 0, 64);
     linear("GEMM", MX_KF_BF16, 0, 4096, 2048, 64, 0, 64);
     attention(1, 16, 16, 128, 4095, 1);
