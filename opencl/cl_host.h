@@ -130,9 +130,6 @@ enum moxie_error mx_cl_read(struct mx_cl *cl, cl_mem from, uint64_t offset, void
 /* Waits for everything queued. */
 enum moxie_error mx_cl_finish(struct mx_cl *cl, struct moxie_failure *failure);
 
-/* Starts what is queued without waiting. */
-enum moxie_error mx_cl_flush(struct mx_cl *cl, struct moxie_failure *failure);
-
 /* ---- For this layer ---- */
 
 /* Words a failed call: `call` is its name, `about` (may be NULL) what it was for. The second is for calls on the queue,

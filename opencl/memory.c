@@ -65,8 +65,3 @@ enum moxie_error mx_cl_finish(struct mx_cl *cl, struct moxie_failure *failure) {
     cl_int code = clFinish(cl->queue);
     return code == CL_SUCCESS ? MOXIE_OK : mx_cl_queue_failed(code, "clFinish", NULL, failure);
 }
-
-enum moxie_error mx_cl_flush(struct mx_cl *cl, struct moxie_failure *failure) {
-    cl_int code = clFlush(cl->queue);
-    return code == CL_SUCCESS ? MOXIE_OK : mx_cl_queue_failed(code, "clFlush", NULL, failure);
-}

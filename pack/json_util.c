@@ -31,12 +31,6 @@ static json_t *parse_object(char *text, uint64_t bytes, const char *path, struct
     return value;
 }
 
-json_t *pk_json_load(const char *path, uint64_t max, struct pk_error *e) {
-    uint64_t bytes = 0;
-    char *text = pk_file_load(path, max, &bytes, e);
-    return parse_object(text, bytes, path, e);
-}
-
 json_t *pk_json_in(const struct pk_folder *folder, const char *name, uint64_t max, struct pk_error *e) {
     uint64_t bytes = 0;
     char *path = pk_folder_path(folder, name, e), *text = path ? pk_folder_load(folder, name, max, &bytes, e) : NULL;

@@ -20,10 +20,7 @@ struct pk_json {
 /* The value in `text`; NULL: see `e`. To be released with json_decref. */
 json_t *pk_json_parse(const char *text, size_t bytes, const char *path, struct pk_error *e);
 
-/* The object in a file of at most `max` bytes; anything but an object is an error. */
-json_t *pk_json_load(const char *path, uint64_t max, struct pk_error *e);
-
-/* The same of a file in a folder. */
+/* The object in a file of a folder, of at most `max` bytes; anything but an object is an error. */
 json_t *pk_json_in(const struct pk_folder *folder, const char *name, uint64_t max, struct pk_error *e);
 
 /* NULL when absent or null. */

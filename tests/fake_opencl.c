@@ -219,5 +219,4 @@ cl_int clFinish(cl_command_queue queue) {
     fake.inside--;
     return code != CL_SUCCESS ? code : waited;
 }
-CALL(clFlush, CL_OUT_OF_RESOURCES, (cl_command_queue queue), (queue))
 /* NOLINTEND(readability-inconsistent-declaration-parameter-name,bugprone-macro-parentheses) */

@@ -250,7 +250,6 @@ static void memory(int unified) {
     check_ok(mx_cl_region(&cl, host, REGION, &region, &failure), failure);
     check_ok(mx_cl_sub(&cl, region, 4096, 100, &part, &failure), failure);
     check_ok(mx_cl_write(&cl, part, 10, weights, 20, &failure), failure);
-    check_ok(mx_cl_flush(&cl, &failure), failure);
     check_ok(mx_cl_finish(&cl, &failure), failure);
     check_ok(mx_cl_read(&cl, region, 4096, back, 100, &failure), failure);
     for (int i = 0; i < 100; i++)
@@ -486,7 +485,6 @@ static enum moxie_error whole_way(struct moxie_failure *f) {
     if (!e)
         mx_launch_grid(&cl, &launch, &(struct mx_grid){.work = MX_WORK_GRID, .count = MX_COPIES, .items = 1});
     e = e ? e : mx_launch_run(&cl, &launch, counts, NULL, f);
-    e = e ? e : mx_cl_flush(&cl, f);
     e = e ? e : mx_cl_finish(&cl, f);
     e = e ? e : mx_cl_read(&cl, part, 0, back, sizeof back, f);
     if (!e)

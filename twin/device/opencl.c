@@ -332,8 +332,3 @@ cl_int clFinish(cl_command_queue q) {
     (void)q;
     return CL_SUCCESS;
 }
-
-cl_int clFlush(cl_command_queue q) {
-    (void)q;
-    return CL_SUCCESS;
-}
