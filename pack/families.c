@@ -15,10 +15,13 @@ static const struct pk_family families[] = {
         .shared_width = "shared_expert_intermediate_size",
         .shared_gate = true,
         .dense = PK_DENSE_STEP,
-        .gguf = {"qwen2moe", .head = true},
+        .gguf = {.arch = "qwen2moe", .head = true},
     },
-    {.type = "qwen2", .qkv_bias = true, .rms_eps = 1e-6f, .rope_theta = 1e4f, .gguf = {"qwen2"}},
-    {.type = "llama", .rms_eps = 1e-6f, .rope_theta = 1e4f, .gguf = {"llama", .interleaved = true}}, // and SmolLM2, Yi
+    {.type = "qwen2", .qkv_bias = true, .rms_eps = 1e-6f, .rope_theta = 1e4f, .gguf = {.arch = "qwen2"}},
+    {.type = "llama",
+     .rms_eps = 1e-6f,
+     .rope_theta = 1e4f,
+     .gguf = {.arch = "llama", .interleaved = true}}, // and SmolLM2, Yi
     {.type = "mistral", .windowed = true, .rms_eps = 1e-6f, .rope_theta = 1e4f},
     {
         .type = "mixtral",
@@ -28,7 +31,7 @@ static const struct pk_family families[] = {
         .routed = "num_local_experts",
         .width = "intermediate_size",
         .norm = PK_NORM_ALWAYS,
-        .gguf = {"llama", .interleaved = true},
+        .gguf = {.arch = "llama", .interleaved = true},
         .names =
             {{".block_sparse_moe.", ".mlp."}, {".w1.", ".gate_proj."}, {".w3.", ".up_proj."}, {".w2.", ".down_proj."}},
     },
@@ -40,7 +43,7 @@ static const struct pk_family families[] = {
         .routed = "num_experts",
         .width = "moe_intermediate_size",
         .dense = PK_DENSE_STEP,
-        .gguf = {"qwen3moe", .norm_topk = true},
+        .gguf = {.arch = "qwen3moe", .norm_topk = true},
     },
     {
         .type = "olmoe",
@@ -49,7 +52,7 @@ static const struct pk_family families[] = {
         .rope_theta = 1e4f,
         .routed = "num_experts",
         .width = "intermediate_size",
-        .gguf = {"olmoe", .head = true},
+        .gguf = {.arch = "olmoe", .head = true},
     },
     {
         .type = "deepseek",
@@ -59,7 +62,7 @@ static const struct pk_family families[] = {
         .width = "moe_intermediate_size",
         .shared_parts = "n_shared_experts",
         .dense = PK_DENSE_FIRST,
-        .gguf = {"deepseek", .interleaved = true, .head = true},
+        .gguf = {.arch = "deepseek", .interleaved = true, .head = true},
         .names = {{".shared_experts.", ".shared_expert."}},
     },
     {
@@ -68,7 +71,7 @@ static const struct pk_family families[] = {
         .norm_plus_one = true,
         .scaled = true,
         .tied = true,
-        .gguf = {"gemma"},
+        .gguf = {.arch = "gemma"},
         .rms_eps = 1e-6f,
         .rope_theta = 1e4f,
     },

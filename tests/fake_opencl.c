@@ -163,6 +163,7 @@ CREATE(cl_mem, clCreateBuffer, CL_MEM_OBJECT_ALLOCATION_FAILURE,
 CREATE(cl_mem, clCreateSubBuffer, CL_MISALIGNED_SUB_BUFFER_OFFSET,
        (cl_mem buffer, cl_mem_flags flags, cl_buffer_create_type type, const void *info, cl_int *errcode_ret),
        (buffer, flags, type, info, errcode_ret))
+RELEASE(clReleaseEvent, cl_event)
 RELEASE(clReleaseContext, cl_context)
 RELEASE(clReleaseCommandQueue, cl_command_queue)
 RELEASE(clReleaseMemObject, cl_mem)
@@ -211,6 +212,9 @@ ENQUEUE(clEnqueueFillBuffer, CL_OUT_OF_RESOURCES,
         (cl_command_queue queue, cl_mem buffer, const void *pattern, size_t pattern_size, size_t offset, size_t size,
          cl_uint n, const cl_event *wait, cl_event *event),
         (queue, buffer, pattern, pattern_size, offset, size, n, wait, event))
+CALL(clGetEventProfilingInfo, CL_PROFILING_INFO_NOT_AVAILABLE,
+     (cl_event event, cl_profiling_info name, size_t size, void *value, size_t *size_ret),
+     (event, name, size, value, size_ret))
 /* Waits even when it fails: a device that is gone works on nothing, and its memory is the caller's again. */
 cl_int clFinish(cl_command_queue queue) {
     cl_int code = tick("clFinish", CL_OUT_OF_RESOURCES);
