@@ -65,7 +65,28 @@ static const struct synthetic_shape
                  1e6f,
                  1e-6f,
                  .ffn = {.routed = 8, .top_k = 4, .width = 32, .norm_topk = true}},
-    olmoe = {"olmoe", 128, 2, 4, 4, 32, 67, 256, 1e4f, 1e-5f, .ffn = {.routed = 8, .top_k = 2, .width = 64}};
+    olmoe = {"olmoe", 128, 2, 4, 4, 32, 67, 256, 1e4f, 1e-5f, .ffn = {.routed = 8, .top_k = 2, .width = 64}},
+    gemma = {"gemma", 96, 2, 2, 1, 96, 67, 256, 1e4f, 1e-6f, .tied = true, .ffn = {.dense_width = 160}},
+    moepp = {"MoE++",
+             96,
+             3,
+             1,
+             1,
+             96,
+             67,
+             256,
+             1e4f,
+             1e-6f,
+             .ffn = {.routed = 12,
+                     .top_k = 2,
+                     .width = 64,
+                     .norm_topk = true,
+                     .carried = true,
+                     .zero_apart = true,
+                     .constants = 2,
+                     .copies = 1,
+                     .zeros = 1,
+                     .deviation = 1}};
 
 #define FLOAT(t)                                                                                                       \
     { .type = t, .wide = true }
@@ -98,6 +119,10 @@ const struct vector_model vector_models[] = {
     {"olmoe-F16", &olmoe, FLOAT(PK_F16), true},
     {"olmoe-I4Z-64", &olmoe, GROUPS(PK_Q4_Z, 64), false},
     {"olmoe-I4M-128", &olmoe, GROUPS(PK_Q4_1, 128), false},
+    {"gemma-F32", &gemma, FLOAT(PK_F32), false},
+    {"gemma-I4-32", &gemma, GROUPS(PK_Q4_0, 32), false},
+    {"moe++-BF16", &moepp, FLOAT(PK_BF16), false},
+    {"moe++-I4-32", &moepp, GROUPS(PK_Q4_0, 32), false},
     {.name = NULL},
 };
 
