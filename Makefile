@@ -193,6 +193,11 @@ kernels-check: ## compile every kernel for devices that are not here: SPIR, NVID
 	@$(PYTHON) tools/kernels_check.py
 .PHONY: kernels-check
 
+conformance: setup-conformance ## moxie conform on every driver that can be installed here, as a table; NAMES="PoCL Intel" picks rows
+	@$(MAKE) --no-print-directory -s $(JOBS) tool
+	@$(PYTHON) tests/conformance/matrix.py $(NAMES)
+.PHONY: conformance
+
 lint: setup-lint ## format, static analysis, layers, shell scripts
 	@$(MAKE) --no-print-directory -s $(JOBS) lint-all
 

@@ -41,13 +41,19 @@ static enum mx_dot processor_dot(void) {
 }
 #endif
 
+/* A build that is to run simpler variants where better ones would do (tests/conformance) says the most it may take. */
+#ifndef MX_DOT_MOST
+#define MX_DOT_MOST MX_DOT_VNNI512
+#endif
+
 enum mx_dot mx_device_dot(const struct moxie_device_facts *facts) {
     if (strcmp(facts->platform, "NVIDIA CUDA") == 0)
         return facts->compute_capability >= 80   ? MX_DOT_MMA
                : facts->compute_capability >= 61 ? MX_DOT_DP4A
                                                  : MX_DOT_PORTABLE;
     bool pocl = strcmp(facts->platform, "Portable Computing Language") == 0;
-    return pocl && (facts->type & CL_DEVICE_TYPE_CPU) ? processor_dot() : MX_DOT_PORTABLE;
+    enum mx_dot best = pocl && (facts->type & CL_DEVICE_TYPE_CPU) ? processor_dot() : MX_DOT_PORTABLE;
+    return best < MX_DOT_MOST ? best : MX_DOT_MOST;
 }
 
 const char *mx_dot_name(uint32_t dot) {

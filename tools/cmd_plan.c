@@ -14,6 +14,7 @@ static const char *const region_names[MOXIE_REGIONS] = {"HOST", "SESSION", "STEP
 struct view {
     struct engine engine;
     struct moxie_plan plan;
+    uint32_t fits_context; /* largest context with which everything is in the device's memory at once; 0: none */
     json_t *buffers[MOXIE_REGIONS], *launches; /* NULL: print text */
     int region;                                /* of the last line printed */
 };
@@ -45,6 +46,33 @@ static void add_line(void *user, int region, const char *name, uint64_t offset, 
                                                         "bytes", (json_int_t)bytes));
 }
 
+/* All of it, also weights that are only mapped: a device that has no room for them reads them from the file each time.
+ */
+static bool fits(const struct engine *e, const struct moxie_device_facts *facts, struct moxie_config config,
+                 uint32_t context) {
+    struct moxie_failure failure = {0};
+    struct moxie_plan p;
+    config.context = context;
+    return moxie_plan(&e->bundle, facts, &config, &p, &failure) == MOXIE_OK &&
+           p.weight_bytes + p.region_bytes[MOXIE_REGION_SESSION] + p.region_bytes[MOXIE_REGION_STEP] +
+                   (facts->host_unified ? p.region_bytes[MOXIE_REGION_HOST] : 0) <=
+               facts->global_bytes;
+}
+
+static uint32_t largest_context(const struct engine *e, const struct moxie_device_facts *facts,
+                                const struct moxie_config *config) {
+    uint32_t low = 0, high = e->model.max_positions; // fits with low (if it is not 0)
+    while (low < high) {
+        const uint32_t middle = low + (high - low + 1) / 2;
+        if (fits(e, facts, *config, middle)) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return low;
+}
+
 static void print_summary(const struct view *v, const struct moxie_device_facts *facts) {
     const struct moxie_plan *p = &v->plan;
     uint64_t all = p->weight_bytes;
@@ -65,6 +93,13 @@ static void print_summary(const struct view *v, const struct moxie_device_facts 
            (unsigned long long)p->bytes_per_token, (unsigned long long)p->kv_bytes_per_token);
     printf("  %u kernels a step in %u launches, %u programs, %u KV blocks\n", p->launches, p->enqueues, p->programs,
            p->kv_blocks);
+    if (v->fits_context) {
+        printf("  fits in the device's %llu bytes up to a context of %u positions\n",
+               (unsigned long long)facts->global_bytes, v->fits_context);
+    } else {
+        printf("  does not fit in the device's %llu bytes: weights would be read from the file again and again\n",
+               (unsigned long long)facts->global_bytes);
+    }
 }
 
 static json_t *summary_json(const struct view *v) {
@@ -78,6 +113,7 @@ static json_t *summary_json(const struct view *v) {
                   (int)p->context, "sequences", (int)p->sequences, "kv_blocks", (int)p->kv_blocks, "step_tokens",
                   (int)p->step_tokens, "step_logits", (int)p->step_logits, "windows", (int)p->windows, "launches",
                   (int)p->launches, "programs", (int)p->programs, "enqueues", (int)p->enqueues);
+    json_object_set_new(object, "fits_context", json_integer(v->fits_context));
     return object;
 }
 
@@ -101,8 +137,13 @@ static int show_json(struct view *v, const struct moxie_device_facts *facts, con
 static int show(struct view *v, const struct moxie_device_facts *facts, const struct moxie_config *config, bool summary,
                 bool json) {
     struct moxie_failure failure = {0};
+    v->fits_context = largest_context(&v->engine, facts, config);
     if (moxie_plan(&v->engine.bundle, facts, config, &v->plan, &failure) != MOXIE_OK) {
-        return report_failure(&failure);
+        int status = report_failure(&failure);
+        if (failure.code == MOXIE_ERROR_DEVICE_MEMORY && v->fits_context) {
+            fprintf(stderr, "It fits up to --context %u\n", v->fits_context);
+        }
+        return status;
     }
     if (json) {
         return show_json(v, facts, config);
