@@ -233,6 +233,19 @@ static bool sort(struct mx_maker *m, uint32_t run) {
     return true;
 }
 
+static bool keep(struct mx_maker *m, uint32_t run) {
+    enum { TOKENS = 3, N = 3, LAYERS = 4 };
+    if (run > 0)
+        return false;
+    MX_MAKE_WORDS(m, 0, 2, 8, 1, 2, 8, 6, 7, 8);
+    mx_make_output(m, TOKENS * LAYERS * N * 4);
+    mx_make_u32(m, N);
+    mx_make_u32(m, LAYERS);
+    mx_make_u32(m, 2);
+    mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, TOKENS, 1);
+    return true;
+}
+
 /* Run 1: with two constant experts, of which the second token takes one. */
 static bool combine(struct mx_maker *m, uint32_t run) {
     enum { TOKENS = 2, N = 3, HIDDEN = 84, LIGHTS = 3 };
@@ -290,19 +303,13 @@ static const struct {
     const char *kernel;
     bool (*make)(struct mx_maker *m, uint32_t run);
 } makers[] = {
-    {"mx_linear", linear},
-    {"mx_embed", embed},
-    {"mx_norm", norm},
-    {"mx_qk_norm", qk_norm},
-    {"mx_quantise", quantise},
-    {"mx_rope_table", rope_table},
-    {"mx_rope_kv", rope_kv},
-    {"mx_attention", attention},
-    {"mx_route", route},
-    {"mx_sort", sort},
-    {"mx_combine", combine},
-    {"mx_kv_copy", kv_copy},
-    {"mx_hash_leaves", hash_leaves},
+    {"mx_linear", linear},     {"mx_embed", embed},
+    {"mx_norm", norm},         {"mx_qk_norm", qk_norm},
+    {"mx_quantise", quantise}, {"mx_rope_table", rope_table},
+    {"mx_rope_kv", rope_kv},   {"mx_attention", attention},
+    {"mx_route", route},       {"mx_sort", sort},
+    {"mx_keep", keep},         {"mx_combine", combine},
+    {"mx_kv_copy", kv_copy},   {"mx_hash_leaves", hash_leaves},
 };
 
 bool mx_case_make(const struct mx_program_key *key, const char *kernel, uint32_t run, uint8_t *image,

@@ -3,6 +3,7 @@
  * Written by `MX_PRINT_KNOWN_ANSWERS=1 build/tests/test_known_answers` from the scalar twins. */
 #include "opencl/known_answers_check.h"
 
+/* clang-format off */
 const struct mx_known_answer mx_known_answer_table[] = {
     {"mx_linear", 1, 32, 1, 0, 0x38e86d737b5b71c8},
     {"mx_linear", 1, 32, 2, 0, 0x8a0da04009311c3f},
@@ -64,6 +65,7 @@ const struct mx_known_answer mx_known_answer_table[] = {
     {"mx_rope_table", 0, 0, 0, 0, 0x1dc837f858b0658e},
     {"mx_route", 0, 0, 0, 0, 0x30fc8c96c48ee09c},
     {"mx_sort", 0, 0, 0, 0, 0x511038b26a4f83d4},
+    {"mx_keep", 0, 0, 0, 0, 0x7604c4ca16577e1a},
     {"mx_combine", 0, 0, 0, 0, 0x4e7ea7fa6302c65c},
     {"mx_hash_leaves", 0, 0, 0, 0, 0x9eaa60ffe67b5a09},
     {"mx_rope_kv", 0, 0, 0, 1, 0xd912dc88c2ed7e23},
@@ -74,3 +76,4 @@ const struct mx_known_answer mx_known_answer_table[] = {
     {"mx_attention", 0, 0, 0, 2, 0xf0350725ef9fcd9b},
     {NULL, 0, 0, 0, 0, 0},
 };
+/* clang-format on */

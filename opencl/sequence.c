@@ -26,6 +26,7 @@ static const struct {
     {"mx_route", NO_WEIGHTS},
     {"mx_sort", NO_WEIGHTS},
     {"mx_combine", NO_WEIGHTS},
+    {"mx_keep", NO_WEIGHTS},
 };
 
 static uint32_t kernel_number(const char *name) {

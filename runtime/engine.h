@@ -43,6 +43,8 @@ struct moxie {
     uint32_t *appended;        /* (sequences) tokens of the running step */
     float *logits;             /* (step_logits, vocab) */
     uint32_t rows;             /* of logits that are valid */
+    int32_t *kept;             /* (step_tokens, layers, N) copy of MX_BUFFER_KEPT */
+    uint32_t kept_tokens;      /* of it that are valid */
     uint8_t *scratch;          /* MX_CL_SCRATCH_BYTES, or more for the sampler */
     size_t scratch_bytes;
 

@@ -47,6 +47,7 @@ static uint64_t lay_out(const struct mx_bundle *bundle, const struct mx_plan *p,
     *objects = carve(&c, sizeof **objects * (uint64_t)max_objects(bundle, p));
     e->parameters = carve(&c, p->parameters_bytes);
     e->logits = carve(&c, p->place[MX_BUFFER_LOGITS].bytes);
+    e->kept = carve(&c, p->place[MX_BUFFER_KEPT].bytes);
     void *kv = carve(&c, mx_kv_bytes(p->kv_blocks, p->sequences, p->max_blocks));
     e->scratch_bytes = scratch > MX_CL_SCRATCH_BYTES ? scratch : MX_CL_SCRATCH_BYTES;
     e->scratch = carve(&c, e->scratch_bytes);
@@ -229,7 +230,7 @@ static enum moxie_error bind_all(struct moxie *e, struct moxie_failure *failure)
         e->launches = 0;
     }
     e->plan.lists = false;
-    return mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, bind_op, e, failure);
+    return mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, e->plan.keep, bind_op, e, failure);
 }
 
 /* ---- Init and close ---- */

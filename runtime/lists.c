@@ -92,11 +92,13 @@ static enum moxie_error check(void *context, const struct mx_op *op, struct moxi
 
 enum moxie_error mx_lists_bind(struct moxie *e, struct moxie_failure *failure) {
     struct lists_walk w = {.e = e};
-    enum moxie_error err = mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, take, &w, failure);
+    enum moxie_error err =
+        mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, e->plan.keep, take, &w, failure);
     if (!err)
         err = close_list(&w, failure);
     w = (struct lists_walk){.e = e};
-    return err ? err : mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, check, &w, failure);
+    return err ? err
+               : mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, e->plan.keep, check, &w, failure);
 }
 
 /* ---- The table ---- */
@@ -156,6 +158,7 @@ static enum moxie_error record(void *context, const struct mx_op *op, struct mox
 
 enum moxie_error mx_lists_write(struct moxie *e, struct moxie_failure *failure) {
     struct lists_walk w = {.e = e};
-    enum moxie_error err = mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, record, &w, failure);
+    enum moxie_error err =
+        mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, e->plan.keep, record, &w, failure);
     return err ? err : flush(&w, failure);
 }

@@ -6,6 +6,7 @@ struct walk {
     const struct mx_bundle *bundle;
     const struct mx_model *model;
     uint32_t kv_blocks, max_blocks;
+    bool keep;
     uint32_t layer;
     enum moxie_error (*emit)(void *context, const struct mx_op *op, struct moxie_failure *failure);
     void *context;
@@ -320,6 +321,14 @@ static enum moxie_error route(struct walk *w, const struct mx_layer *l) {
     u32(w, l->constants | (uint32_t)l->copies << 8 | (uint32_t)l->zeros << 16);
     f32(w, l->deviation);
     e = end(w);
+    if (!e && w->keep) {
+        begin(w, "route", "mx_keep", MX_PHASE_ROUTE, MX_WORK_ROWS, MX_TOKENS, 1);
+        BUFFERS(w, MX_BUFFER_SELECTED, MX_BUFFER_KEPT);
+        u32(w, selected);
+        u32(w, w->model->layers);
+        u32(w, w->layer);
+        e = end(w);
+    }
     if (e)
         return e;
     begin(w, "route", "mx_sort", MX_PHASE_SORT, MX_WORK_ONE, MX_FIXED, 1);
@@ -399,7 +408,7 @@ static enum moxie_error logits(struct walk *w) {
     return e ? e : linear(w, &head);
 }
 
-enum moxie_error mx_model_walk(const struct mx_bundle *bundle, uint32_t kv_blocks, uint32_t max_blocks,
+enum moxie_error mx_model_walk(const struct mx_bundle *bundle, uint32_t kv_blocks, uint32_t max_blocks, bool keep,
                                enum moxie_error (*emit)(void *context, const struct mx_op *op,
                                                         struct moxie_failure *failure),
                                void *context, struct moxie_failure *failure) {
@@ -407,6 +416,7 @@ enum moxie_error mx_model_walk(const struct mx_bundle *bundle, uint32_t kv_block
                      .model = &bundle->manifest->model,
                      .kv_blocks = kv_blocks,
                      .max_blocks = max_blocks,
+                     .keep = keep,
                      .layer = MX_NONE,
                      .emit = emit,
                      .context = context,

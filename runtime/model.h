@@ -45,6 +45,7 @@ enum mx_buffer {
     MX_BUFFER_ROUTER,       /* (T, router rows) */
     MX_BUFFER_CARRIED,      /* (T, routed) router logits, from layer to layer */
     MX_BUFFER_SELECTED,     /* (T, N) int: experts, ascending */
+    MX_BUFFER_KEPT,         /* (T, layers, N) int: SELECTED of every layer, when the caller wants to see it */
     MX_BUFFER_WEIGHT,       /* (T, N) float */
     MX_BUFFER_LIGHT,        /* (T, 1 + constants) float: what light experts take of the input and of each constant */
     MX_BUFFER_ENTRY,        /* (T, N) uint: entry of the sorted list, NONE for light experts */
@@ -137,8 +138,8 @@ enum moxie_error mx_model_shape(const struct mx_bundle *bundle, struct mx_shape 
 uint64_t mx_model_tensor_bytes(const struct mx_tensor *tensor);
 
 /* Calls emit for every launch of a step, in order. Stops at the first error. kv_blocks and max_blocks: blocks of the
- * pool and of one sequence. */
-enum moxie_error mx_model_walk(const struct mx_bundle *bundle, uint32_t kv_blocks, uint32_t max_blocks,
+ * pool and of one sequence. keep: the experts of all layers are kept. */
+enum moxie_error mx_model_walk(const struct mx_bundle *bundle, uint32_t kv_blocks, uint32_t max_blocks, bool keep,
                                enum moxie_error (*emit)(void *context, const struct mx_op *op,
                                                         struct moxie_failure *failure),
                                void *context, struct moxie_failure *failure);

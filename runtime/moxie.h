@@ -117,6 +117,7 @@ struct moxie_config {
     uint32_t step_logits; /* most rows of logits of one step; default `sequences` */
     uint32_t device;      /* index for moxie_init; default 0 */
     uint32_t portable;    /* 1: use the portable kernels only */
+    uint32_t experts;     /* 1: the experts of the last step are kept for moxie_experts */
     uint32_t no_verify;   /* 1: the caller has just called moxie_bundle_verify on these very bytes */
 };
 #define MOXIE_CONFIG                                                                                                   \
@@ -245,6 +246,11 @@ const float *moxie_logits(const struct moxie *engine, uint32_t index);
 /* Bytes of weights, keys and values that the last step had to read: every one that takes part once, of experts those
  * that tokens chose. 0 before the first step. */
 uint64_t moxie_step_bytes(const struct moxie *engine);
+
+/* The routed experts that layer `layer` chose for entry `entry` of the last step (in moxie_prefill: of its last step),
+ * in ascending order; *count (may be NULL) is their number. Valid until the next step. NULL if there is no such entry
+ * or layer, the layer is dense, or config.experts was 0. */
+const int32_t *moxie_experts(const struct moxie *engine, uint32_t entry, uint32_t layer, uint32_t *count);
 
 /* Convenience: appends `count` tokens to `sequence` in steps of at most step_tokens; logits row 0 is the last token's.
  * On failure or cancellation the sequence is as long as before the call. */

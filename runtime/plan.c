@@ -42,6 +42,7 @@ static const struct {
     [MX_BUFFER_ROUTER] = {"router logits", MX_PHASE_ROUTER, MX_PHASE_ROUTE},
     [MX_BUFFER_CARRIED] = {"carried logits", MX_PHASE_BEGIN, MX_PHASE_END},
     [MX_BUFFER_SELECTED] = {"selected experts", MX_PHASE_ROUTE, MX_PHASE_SORT},
+    [MX_BUFFER_KEPT] = {"experts of all layers", MX_PHASE_BEGIN, MX_PHASE_END},
     [MX_BUFFER_WEIGHT] = {"routing weights", MX_PHASE_ROUTE, MX_PHASE_COMBINE},
     [MX_BUFFER_LIGHT] = {"factors of light experts", MX_PHASE_ROUTE, MX_PHASE_COMBINE},
     [MX_BUFFER_ENTRY] = {"entry numbers", MX_PHASE_SORT, MX_PHASE_COMBINE},
@@ -90,6 +91,7 @@ static void sizes(const struct mx_bundle *bundle, struct mx_plan *p) {
         [MX_BUFFER_ROUTER] = 4 * T * s->router_rows,
         [MX_BUFFER_CARRIED] = 4 * T * s->carried,
         [MX_BUFFER_SELECTED] = sparse * 4 * entries,
+        [MX_BUFFER_KEPT] = p->keep ? sparse * 4 * entries * m->layers : 0,
         [MX_BUFFER_WEIGHT] = sparse * 4 * entries,
         [MX_BUFFER_LIGHT] = 4 * T * s->light,
         [MX_BUFFER_ENTRY] = sparse * 4 * entries,
@@ -276,6 +278,7 @@ static enum moxie_error settle(const struct mx_model *m, const struct moxie_conf
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, UINT64_MAX, "context of %llu positions, the model has %u",
                        (unsigned long long)context, m->max_positions);
     p->context = (uint32_t)context;
+    p->keep = c->experts != 0;
     p->max_blocks = (uint32_t)((context + MX_KV_BLOCK - 1) / MX_KV_BLOCK);
     uint64_t blocks = c->kv_positions ? ((uint64_t)c->kv_positions + MX_KV_BLOCK - 1) / MX_KV_BLOCK
                                       : (uint64_t)p->max_blocks * p->sequences;
@@ -331,7 +334,7 @@ enum moxie_error mx_plan(const struct mx_bundle *bundle, const struct moxie_devi
     p->lists = mx_sequence_device(facts) && 2 * p->kv_layer_bytes * m->layers <= facts->max_alloc_bytes;
     struct tally tally = {.lists = p->lists, .window = window, .windows = windows};
     if (!e)
-        e = mx_model_walk(bundle, p->kv_blocks, p->max_blocks, count_op, &tally, failure);
+        e = mx_model_walk(bundle, p->kv_blocks, p->max_blocks, p->keep, count_op, &tally, failure);
     if (!e && p->lists)
         e = count_list(&tally, failure);
     if (e)

@@ -29,6 +29,7 @@ struct mx_plan {
     struct mx_shape shape;
     uint32_t context, sequences, kv_blocks, max_blocks, step_tokens, step_logits;
     bool lists;                                   /* launches are run as lists (runtime/lists.h) */
+    bool keep;                                    /* the experts of all layers */
     uint64_t kv_layer_bytes;                      /* keys (or values) of one layer: half of its part of SESSION */
     uint64_t parameters_offset, parameters_bytes; /* MX_BUFFER_STATUS .. MX_BUFFER_BLOCKS, contiguous in STEP */
     struct mx_place place[MX_BUFFERS];

@@ -80,5 +80,5 @@ enum moxie_error moxie_plan_visit(const struct moxie_bundle *bundle, const struc
         if (p.place[i].bytes)
             visit(user, MOXIE_REGION_STEP, mx_buffer_name((enum mx_buffer)i), p.place[i].offset, p.place[i].bytes);
     struct visit v = {.tell = visit, .user = user};
-    return mx_model_walk(opened, p.kv_blocks, p.max_blocks, tell_launch, &v, failure);
+    return mx_model_walk(opened, p.kv_blocks, p.max_blocks, p.keep, tell_launch, &v, failure);
 }

@@ -110,14 +110,17 @@ static bool finite(const float *v, size_t n) {
     return worst < 0x7f800000u;
 }
 
-/* Waits, and fetches the status and the logits. */
-static enum moxie_error collect(struct moxie *e, uint32_t rows, struct moxie_failure *failure) {
+/* Waits, and fetches the status, the logits, and the experts where they are kept. */
+static enum moxie_error collect(struct moxie *e, uint32_t count, uint32_t rows, struct moxie_failure *failure) {
     const int32_t *status = parameter(e, MX_BUFFER_STATUS);
     size_t values = (size_t)rows * e->bundle->manifest->model.vocab;
     enum moxie_error err = mx_cl_read(&e->cl, e->buffer[MX_BUFFER_STATUS], 0, parameter(e, MX_BUFFER_STATUS),
                                       (size_t)e->plan.place[MX_BUFFER_STATUS].bytes, failure);
     if (!err && rows)
         err = mx_cl_read(&e->cl, e->buffer[MX_BUFFER_LOGITS], 0, e->logits, values * sizeof *e->logits, failure);
+    if (!err && e->plan.place[MX_BUFFER_KEPT].bytes)
+        err = mx_cl_read(&e->cl, e->buffer[MX_BUFFER_KEPT], 0, e->kept,
+                         sizeof *e->kept * count * e->bundle->manifest->model.layers * e->plan.shape.selected, failure);
     if (err)
         return err;
     if (*status || !finite(e->logits, values))
@@ -146,7 +149,7 @@ static enum moxie_error step(struct moxie *e, const struct moxie_entry *entries,
     uint32_t counts[MX_COUNTS] = {[MX_FIXED] = 1, [MX_TOKENS] = count, [MX_LOGITS] = rows, [MX_COPIES] = copies};
     counts[MX_ENTRIES] = count * s->selected;
     counts[MX_JOBS] = s->experts < counts[MX_ENTRIES] ? s->experts : counts[MX_ENTRIES];
-    e->rows = 0;
+    e->rows = e->kept_tokens = 0;
     fill_parameters(e, entries, counts);
     err = mx_cl_write(&e->cl, e->step, e->plan.parameters_offset, e->parameters, (size_t)e->plan.parameters_bytes,
                       failure);
@@ -159,7 +162,7 @@ static enum moxie_error step(struct moxie *e, const struct moxie_entry *entries,
             err = waited;
     }
     if (!err)
-        err = collect(e, rows, failure);
+        err = collect(e, count, rows, failure);
     memcpy(e->counts, counts, sizeof counts);
     if (err) /* what it read is unknown */
         e->counts[MX_TOKENS] = 0;
@@ -174,6 +177,7 @@ static enum moxie_error step(struct moxie *e, const struct moxie_entry *entries,
         if (e->appended[q])
             mx_kv_set_length(&e->kv, q, e->kv.length[q] + (err ? 0 : e->appended[q]));
     e->rows = err ? 0 : rows;
+    e->kept_tokens = err || !e->plan.place[MX_BUFFER_KEPT].bytes ? 0 : count;
     return err;
 }
 
@@ -188,6 +192,18 @@ enum moxie_error moxie_step(struct moxie *engine, const struct moxie_entry *entr
 const float *moxie_logits(const struct moxie *engine, uint32_t index) {
     return engine && index < engine->rows ? engine->logits + (size_t)index * engine->bundle->manifest->model.vocab
                                           : NULL;
+}
+
+const int32_t *moxie_experts(const struct moxie *engine, uint32_t entry, uint32_t layer, uint32_t *count) {
+    if (count)
+        *count = 0;
+    if (!engine || entry >= engine->kept_tokens || layer >= engine->bundle->manifest->model.layers ||
+        !engine->bundle->layers[layer].routed)
+        return NULL;
+    if (count)
+        *count = engine->bundle->layers[layer].top_k;
+    return engine->kept +
+           ((size_t)entry * engine->bundle->manifest->model.layers + layer) * engine->plan.shape.selected;
 }
 
 enum moxie_error moxie_prefill(struct moxie *engine, uint32_t sequence, const int32_t *tokens, size_t count,

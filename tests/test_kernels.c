@@ -148,6 +148,7 @@ static void test_experts(void **state) {
     (void)state;
     compare("route", "mx_route", 0);
     compare("route", "mx_sort", 0);
+    compare("route", "mx_keep", 0);
     compare("route", "mx_combine", 0);
 }
 

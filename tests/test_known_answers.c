@@ -49,11 +49,12 @@ static void print_table(void) {
     struct twin_kernel w;
     printf("/* SPDX-License-Identifier: Apache-2.0\n *\n * Written by MX_PRINT_KNOWN_ANSWERS=1 "
            "build/tests/test_known_answers from the scalar twins. */\n"
-           "#include \"opencl/known_answers_check.h\"\n\nconst struct mx_known_answer mx_known_answer_table[] = {\n");
+           "#include \"opencl/known_answers_check.h\"\n\n/* clang-format off */\nconst struct mx_known_answer "
+           "mx_known_answer_table[] = {\n");
     for (size_t i = 0; twin_kernel(i, &w); i++)
         printf("    {\"%s\", %u, %u, %u, %u, 0x%016llx},\n", w.kernel, w.key.format, w.key.group, w.key.scale, w.key.kv,
                (unsigned long long)twin_digest(&w));
-    printf("    {NULL, 0, 0, 0, 0, 0},\n};\n");
+    printf("    {NULL, 0, 0, 0, 0, 0},\n};\n/* clang-format on */\n");
 }
 
 static void test_table(void **state) {

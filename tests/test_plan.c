@@ -162,6 +162,7 @@ static uint64_t written_by(const struct mx_op *op) {
         {"mx_attention", B(ATTENTION)},
         {"mx_route", B(SELECTED) | B(WEIGHT) | B(LIGHT) | B(CARRIED)},
         {"mx_sort", B(COUNTS) | B(JOBS_EXPERTS) | B(ENTRY_ROWS) | B(ENTRY)},
+        {"mx_keep", B(KEPT)},
         {"mx_combine", B(X)},
     };
     if (strcmp(op->kernel, "mx_linear") == 0) {
@@ -253,8 +254,10 @@ static void check_overlaps(const struct mx_bundle *bundle, const struct moxie_co
         for (uint32_t i = MX_BUFFER_STATUS; i <= MX_BUFFER_BLOCKS; i++) {
             write_buffer(&m, i);
         }
-        check_ok(mx_model_walk(bundle, m.plan.kv_blocks, m.plan.max_blocks, run_op, &m, &failure), failure);
+        check_ok(mx_model_walk(bundle, m.plan.kv_blocks, m.plan.max_blocks, config->experts, run_op, &m, &failure),
+                 failure);
         read_buffer(&m, MX_BUFFER_LOGITS, "the host");
+        read_buffer(&m, MX_BUFFER_KEPT, "the host");
         read_buffer(&m, MX_BUFFER_STATUS, "the host");
         read_buffer(&m, MX_BUFFER_OPS, "a list");
         read_buffer(&m, MX_BUFFER_PROGRESS, "a list");
@@ -277,6 +280,7 @@ static void test_overlaps(void **state) {
                 struct moxie_config config = MOXIE_CONFIG;
                 config.step_tokens = tokens;
                 config.step_logits = tokens == 64 ? 64 : 1;
+                config.experts = tokens == 8;
                 check_overlaps(mx_bundle_of(&kit.bundle), &config);
             }
             kit_close(&kit);

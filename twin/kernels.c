@@ -16,6 +16,7 @@ bool twin_kernel(size_t i, struct twin_kernel *k) {
         {{.kernel_file = "rope"}, "mx_rope_table"},
         {{.kernel_file = "route"}, "mx_route"},
         {{.kernel_file = "route"}, "mx_sort"},
+        {{.kernel_file = "route"}, "mx_keep"},
         {{.kernel_file = "route"}, "mx_combine"},
         {{.kernel_file = "hash"}, "mx_hash_leaves"},
         {{.kernel_file = "rope", .kv = 1}, "mx_rope_kv"},

@@ -160,6 +160,14 @@ void twin_sort(const struct mx_program_key *key, const union twin_arg *arg, uint
         memset(jobs + 4 * job, 0, 16);
 }
 
+void twin_keep(const struct mx_program_key *key, const union twin_arg *arg, uint32_t tokens) {
+    const uint32_t n = arg[2].u, layers = arg[3].u, layer = arg[4].u;
+    (void)key;
+    for (uint32_t t = 0; t < tokens; t++)
+        memcpy((uint32_t *)arg[1].mem + ((size_t)t * layers + layer) * n, (const uint32_t *)arg[0].mem + (size_t)t * n,
+               4 * (size_t)n);
+}
+
 void twin_combine(const struct mx_program_key *key, const union twin_arg *arg, uint32_t tokens) {
     const uint32_t *entry = arg[9].mem, H = arg[14].u, n = arg[15].u, lights = arg[16].u;
     const float *out = arg[8].mem, *weight = arg[10].mem, *normed = arg[11].mem, *light = arg[12].mem;

@@ -14,7 +14,7 @@ static const struct {
     {"mx_qk_norm", twin_qk_norm},         {"mx_quantise", twin_quantise}, {"mx_route", twin_route},
     {"mx_rope_table", twin_rope_table},   {"mx_rope_kv", twin_rope_kv},   {"mx_kv_copy", twin_kv_copy},
     {"mx_attention", twin_attention},     {"mx_sort", twin_sort},         {"mx_combine", twin_combine},
-    {"mx_hash_leaves", twin_hash_leaves},
+    {"mx_hash_leaves", twin_hash_leaves}, {"mx_keep", twin_keep},
 };
 
 bool twin_run(const struct mx_program_key *key, const char *kernel, const union twin_arg *arg, uint32_t units) {

@@ -59,6 +59,7 @@ void twin_kv_copy(const struct mx_program_key *key, const union twin_arg *arg, u
 void twin_attention(const struct mx_program_key *key, const union twin_arg *arg, uint32_t tokens);
 void twin_route(const struct mx_program_key *key, const union twin_arg *arg, uint32_t tokens);
 void twin_sort(const struct mx_program_key *key, const union twin_arg *arg, uint32_t one);
+void twin_keep(const struct mx_program_key *key, const union twin_arg *arg, uint32_t tokens);
 void twin_combine(const struct mx_program_key *key, const union twin_arg *arg, uint32_t tokens);
 void twin_hash_leaves(const struct mx_program_key *key, const union twin_arg *arg, uint32_t sets);
 

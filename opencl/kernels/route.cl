@@ -232,6 +232,14 @@ MX_KERNEL(mx_sort, __global const int *restrict selected, __global uint *restric
 #endif
 }
 
+/* selected (T, n) to the places of `layer` in kept (T, layers, n). Grid: units are tokens. */
+MX_KERNEL(mx_keep, __global const int *restrict selected, __global int *restrict kept, uint n, uint layers,
+          uint layer) {
+    const ulong t = MX_UNIT(0);
+    for (uint i = MX_ITEM; i < n; i += MX_ITEMS)
+        kept[(t * layers + layer) * n + i] = selected[t * n + i];
+}
+
 #define MX_SHARE 256u
 
 /* x (T, H) += sum over the token's entries, ascending, of weight (T, n) * out (entries, H), then of light (T, lights) times

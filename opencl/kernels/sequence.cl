@@ -96,6 +96,9 @@ MX_FN void mx_operation(__global const uint *op, const struct mx_memory *m, uint
                    MX_STEP(const float, 11), MX_STEP(const float, 12), MX_STEP(float, 13), MX_ARG(14), MX_ARG(15),
                    MX_ARG(16));
         break;
+    case 12:
+        mx_keep(unit, units, MX_STEP(const int, 0), MX_STEP(int, 1), MX_ARG(2), MX_ARG(3), MX_ARG(4));
+        break;
     }
 }
 

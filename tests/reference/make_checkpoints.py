@@ -13,6 +13,8 @@ n = 7, 33 and 150
     logits-<n>.npy    float32 (n, vocabulary), from transformers in fp32 with eager attention, on the stored (rounded)
                       weights: what an exact engine gives up to its own rounding
 
+    experts-33.txt    of qwen2_moe: a line for each sparse layer, its number and the experts of each token, ascending
+
 150 tokens go past two KV blocks of 64. Models are causal: the first rows are the logits of shorter prompts. The script checks what would make a golden useless: flat logits, a near tie in
 a router (where another correct engine may choose another expert), a case that does not hit what it is there for.
 """
@@ -266,6 +268,12 @@ def run(model, tokens, routes=None):
     return logits
 
 
+def write_experts(path, routes, top):
+    """(layer, router logits) of one run as lines of chosen experts."""
+    lines = ([layer, *np.sort(np.argsort(-scores, axis=-1, kind="stable")[:, :top]).ravel()] for layer, scores in routes)
+    path.write_text("".join(" ".join(map(str, line)) + "\n" for line in lines))
+
+
 def experts_of(case):
     count = next(case[key] for key in ("num_experts", "num_local_experts", "n_routed_experts") if key in case)
     return count[0] if isinstance(count, list) else count
@@ -333,7 +341,10 @@ def make(name, case, out, seed):
         double = model_class.from_pretrained(folder, **eager).double().eval()
     routes = []
     for n in LENGTHS:
+        before = len(routes)
         logits = run(again, tokens[n], routes)
+        if n == 33 and case["model"] == "qwen2_moe":
+            write_experts(folder / "experts-33.txt", routes[before:], case["num_experts_per_tok"])
         # Not equality: a BLAS may add in another order when a tensor lies at another address.
         assert np.abs(logits - direct[n]).max() < 1e-5 * np.abs(logits).max(), "the saved folder gives other logits"
         assert 0.5 < logits.std(axis=1).min() and logits.std(axis=1).max() < 8, (logits.std(axis=1).min(), logits.std(axis=1).max())
