@@ -51,17 +51,17 @@ static int generate_at(struct pk_key *key, const char *path) {
     return print_key(key, private_path, public_path);
 }
 
-/* The bytes X, Y as C has them between braces. */
-static int print_as_c(const char *name) {
+/* The bytes X, Y as C has them between braces, of the key in file `pub` or, when that is NULL, of the store's `name`.
+ */
+static int print_as_c(const char *name, const char *pub) {
     struct pk_error e = {0};
     char path[PATH_BYTES];
     uint8_t xy[64];
-    char *folder = pk_keys_folder(&e);
-    bool ok = folder != NULL;
-    if (ok) {
+    char *folder = pub ? NULL : pk_keys_folder(&e);
+    if (folder) {
         snprintf(path, sizeof(path), "%s/%s.pub.pem", folder, name);
-        ok = pk_key_read_public(xy, path, &e);
     }
+    bool ok = (pub || folder) && pk_key_read_public(xy, pub ? pub : path, &e);
     free(folder);
     if (!ok) {
         return report_error(e.code, "%s", e.text);
@@ -73,7 +73,7 @@ static int print_as_c(const char *name) {
 }
 
 int cmd_keygen(int argc, char **argv) {
-    const char *name = PK_KEY_DEFAULT, *out = NULL;
+    const char *name = PK_KEY_DEFAULT, *out = NULL, *pub = NULL;
     bool as_c = false;
     const struct arg table[] = {
         {"--name", .kind = ARG_TEXT, .out = &name, .value = "NAME",
@@ -82,6 +82,7 @@ int cmd_keygen(int argc, char **argv) {
          .help = "write PATH.key.pem and PATH.pub.pem, not into the store"},
         {"--as-c", .kind = ARG_FLAG, .out = &as_c,
          .help = "make no key, print the store's public one as C bytes to be pinned in a program"},
+        {"--pub", .kind = ARG_TEXT, .out = &pub, .value = "FILE", .help = "with --as-c: that of this file"},
         {.kind = ARG_END},
     };
     const struct args args = {
@@ -97,8 +98,11 @@ int cmd_keygen(int argc, char **argv) {
     if (!args_parse(&args, argc, argv, &status)) {
         return status;
     }
+    if (pub && !as_c) {
+        return usage_error("--pub goes with --as-c");
+    }
     struct pk_key key = {{0}, {0}};
-    status = as_c ? print_as_c(name) : out ? generate_at(&key, out) : generate_in_store(&key, name);
+    status = as_c ? print_as_c(name, pub) : out ? generate_at(&key, out) : generate_in_store(&key, name);
     pk_key_wipe(&key);
     return status;
 }

@@ -8,8 +8,11 @@
 #include "tools/engine.h"
 #include "tools/json_out.h"
 #include "tools/report.h"
+#include "tools/svg.h"
 
 static const char *const region_names[MOXIE_REGIONS] = {"HOST", "SESSION", "STEP"};
+static const char *const region_what[MOXIE_REGIONS] = {"engine, tokenizer and sampler scratch", "keys and values",
+                                                       "activations and logits"};
 
 struct view {
     struct engine engine;
@@ -80,9 +83,7 @@ static void print_summary(const struct view *v, const struct moxie_device_facts 
     printf("  %u sequence%s of %u positions, %u tokens a step, %u row%s of logits\n", p->sequences,
            p->sequences == 1 ? "" : "s", p->context, p->step_tokens, p->step_logits, p->step_logits == 1 ? "" : "s");
     for (int i = 0; i < MOXIE_REGIONS; i++) {
-        static const char *const what[MOXIE_REGIONS] = {"engine, tokenizer and sampler scratch", "keys and values",
-                                                        "activations and logits"};
-        printf("  %-8s %14llu bytes  %s\n", region_names[i], (unsigned long long)p->region_bytes[i], what[i]);
+        printf("  %-8s %14llu bytes  %s\n", region_names[i], (unsigned long long)p->region_bytes[i], region_what[i]);
         all += p->region_bytes[i];
     }
     printf("  %-8s %14llu bytes  mapped%s, %u window%s\n", "WEIGHTS", (unsigned long long)p->weight_bytes,
@@ -134,8 +135,26 @@ static int show_json(struct view *v, const struct moxie_device_facts *facts, con
     return json_print(object);
 }
 
-static int show(struct view *v, const struct moxie_device_facts *facts, const struct moxie_config *config, bool summary,
-                bool json) {
+static int draw(const struct view *v, const char *path) {
+    const struct moxie_plan *p = &v->plan;
+    const struct svg_part part[] = {
+        {"WEIGHTS", "mapped from the bundle", p->weight_bytes},
+        {"SESSION", region_what[MOXIE_REGION_SESSION], p->region_bytes[MOXIE_REGION_SESSION]},
+        {"STEP", region_what[MOXIE_REGION_STEP], p->region_bytes[MOXIE_REGION_STEP]},
+        {"HOST", region_what[MOXIE_REGION_HOST], p->region_bytes[MOXIE_REGION_HOST]},
+    };
+    char title[256];
+    snprintf(title, sizeof(title), "%s: all memory, for a context of %u", v->engine.model.id, p->context);
+    return svg_bar(path, title, part, sizeof(part) / sizeof(part[0]));
+}
+
+struct how {
+    bool summary, json;
+    const char *svg; /* a file for the picture, or NULL */
+};
+
+static int show(struct view *v, const struct moxie_device_facts *facts, const struct moxie_config *config,
+                const struct how *how) {
     struct moxie_failure failure = {0};
     v->fits_context = largest_context(&v->engine, facts, config);
     if (moxie_plan(&v->engine.bundle, facts, config, &v->plan, &failure) != MOXIE_OK) {
@@ -145,12 +164,18 @@ static int show(struct view *v, const struct moxie_device_facts *facts, const st
         }
         return status;
     }
-    if (json) {
+    if (how->svg) {
+        const int status = draw(v, how->svg);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    if (how->json) {
         return show_json(v, facts, config);
     }
     print_summary(v, facts);
     v->region = MOXIE_REGIONS;
-    if (!summary && moxie_plan_visit(&v->engine.bundle, facts, config, print_line, v, &failure) != MOXIE_OK) {
+    if (!how->summary && moxie_plan_visit(&v->engine.bundle, facts, config, print_line, v, &failure) != MOXIE_OK) {
         return report_failure(&failure);
     }
     return finish_output(STATUS_OK);
@@ -173,7 +198,8 @@ static int find_facts(const char *board, uint32_t device, struct moxie_device_fa
 int cmd_plan(int argc, char **argv) {
     const char *bundle = NULL, *board = NULL, *pub = NULL;
     struct moxie_config config = MOXIE_CONFIG;
-    bool summary = false, json = false;
+    struct how how = {0};
+    bool experts = false;
     const struct arg table[] = {
         {"BUNDLE", .kind = ARG_PLACE, .out = &bundle, .help = "a file made by moxie pack"},
         {"--board", .kind = ARG_TEXT, .out = &board, .value = "BOARD",
@@ -186,9 +212,11 @@ int cmd_plan(int argc, char **argv) {
          .help = "sequences at once (default 1)"},
         {"--chunk", .kind = ARG_U32, .out = &config.step_tokens, .value = "N", .min = 1, .max = 1u << 20,
          .help = "tokens of one step (default: 512 or the context)"},
+        {"--experts", .kind = ARG_FLAG, .out = &experts, .help = "with room to keep which experts a step takes"},
         {"--pub", .kind = ARG_TEXT, .out = &pub, .value = "FILE", .help = "trust only this public key, not the store"},
-        {"--summary", .kind = ARG_FLAG, .out = &summary, .help = "only the totals"},
-        {"--json", .kind = ARG_FLAG, .out = &json, .help = "print a JSON object"},
+        {"--summary", .kind = ARG_FLAG, .out = &how.summary, .help = "only the totals"},
+        {"--json", .kind = ARG_FLAG, .out = &how.json, .help = "print a JSON object"},
+        {"--svg", .kind = ARG_TEXT, .out = &how.svg, .value = "FILE.svg", .help = "also draw the memory as a bar"},
         {.kind = ARG_END},
     };
     const struct args args = {
@@ -200,6 +228,7 @@ int cmd_plan(int argc, char **argv) {
     if (!args_parse(&args, argc, argv, &status)) {
         return status;
     }
+    config.experts = experts;
     struct view view = {0};
     struct moxie_device_facts facts = MOXIE_DEVICE_FACTS;
     status = engine_open_bundle(&view.engine, bundle, pub);
@@ -207,7 +236,7 @@ int cmd_plan(int argc, char **argv) {
         status = find_facts(board, config.device, &facts);
     }
     if (status == STATUS_OK) {
-        status = show(&view, &facts, &config, summary, json);
+        status = show(&view, &facts, &config, &how);
     }
     engine_close(&view.engine);
     return status;

@@ -37,12 +37,14 @@ static int encode(struct writer *w, const char *text, size_t bytes, bool special
 /* What the options of this command say. */
 struct wishes {
     const char *prompt;
+    const char *experts; // a file for the heat map, or NULL
     bool specials, ids, stats, fingerprint;
 };
 
 static int run(struct engine *e, const struct wishes *o, const struct sampling_options *sampling) {
     struct writer w;
     struct digest digest;
+    struct expert_map map = {0};
     char hex[65];
     int status = STATUS_FAILED;
     size_t bytes = strlen(o->prompt);
@@ -58,7 +60,9 @@ static int run(struct engine *e, const struct wishes *o, const struct sampling_o
     w.logits = o->fingerprint ? &digest : NULL;
     w.print_ids = o->ids;
     w.continues = true;
-    status = encode(&w, read ? read : o->prompt, bytes, o->specials);
+    w.experts = o->experts ? &map : NULL;
+    status = o->experts ? expert_map_open(&map, e) : STATUS_OK;
+    status = status ? status : encode(&w, read ? read : o->prompt, bytes, o->specials);
     if (status == STATUS_OK) {
         enum written why = writer_run(&w, sampling->limit, &status);
         if (w.written) {
@@ -71,7 +75,11 @@ static int run(struct engine *e, const struct wishes *o, const struct sampling_o
             writer_print_speed(&w);
         }
         status = finish_output(status);
+        if (status == STATUS_OK && o->experts) {
+            status = expert_map_write(&map, e, o->experts);
+        }
     }
+    expert_map_close(&map);
     digest_end(&digest, hex);
     if (o->fingerprint) {
         fprintf(stderr, "SHA-256 of the logits of %u tokens: %s\n", w.rows, hex);
@@ -96,6 +104,8 @@ int cmd_run(int argc, char **argv) {
         {"--stats", .kind = ARG_FLAG, .out = &wishes.stats, .help = "tell tokens per second"},
         {"--fingerprint", .kind = ARG_FLAG, .out = &wishes.fingerprint,
          .help = "tell the SHA-256 of the logits that the tokens were chosen from"},
+        {"--experts", .kind = ARG_TEXT, .out = &wishes.experts, .value = "FILE.svg",
+         .help = "draw which experts the tokens took"},
         {.kind = ARG_END},
     };
     struct sampling_args shared = sampling_args(&sampling, &options);
@@ -112,6 +122,7 @@ int cmd_run(int argc, char **argv) {
     interrupt_install();
     struct engine engine;
     struct moxie_config config = MOXIE_CONFIG;
+    config.experts = wishes.experts != NULL;
     status = engine_open(&engine, &options, &config);
     if (status == STATUS_OK) {
         status = run(&engine, &wishes, &sampling);

@@ -94,8 +94,17 @@ static bool print_token(struct writer *w, struct moxie_text *text, int32_t token
 static enum written read_new(struct writer *w, int *status) {
     struct moxie_failure failure = {0};
     struct moxie *moxie = w->engine->moxie;
-    uint32_t length = moxie_sequence_length(moxie, 0);
-    enum moxie_error code = moxie_prefill(moxie, 0, w->ids + length, w->count - length, &failure);
+    const uint32_t length = moxie_sequence_length(moxie, 0);
+    // the experts of one step are known at a time
+    const uint32_t most = w->experts ? w->engine->plan.step_tokens : w->count - length;
+    enum moxie_error code = MOXIE_OK;
+    for (uint32_t at = length; code == MOXIE_OK && at < w->count; at = moxie_sequence_length(moxie, 0)) {
+        const uint32_t n = w->count - at < most ? w->count - at : most;
+        code = moxie_prefill(moxie, 0, w->ids + at, n, &failure);
+        if (code == MOXIE_OK && w->experts) {
+            expert_map_add(w->experts, w->engine, n);
+        }
+    }
     if (code == MOXIE_OK) {
         if (w->logits) {
             digest_row(w->logits, moxie_logits(moxie, 0), w->engine->model.vocab);
@@ -103,6 +112,7 @@ static enum written read_new(struct writer *w, int *status) {
         }
         return WRITTEN_GOING;
     }
+    moxie_sequence_truncate(moxie, 0, length, NULL);
     *status = code == MOXIE_ERROR_CANCELLED ? STATUS_INTERRUPTED : report_failure(&failure);
     return code == MOXIE_ERROR_CANCELLED ? WRITTEN_INTERRUPTED : WRITTEN_FAILED;
 }

@@ -7,6 +7,7 @@
 #include "tools/args.h"
 #include "tools/digest.h"
 #include "tools/engine.h"
+#include "tools/expert_map.h"
 
 /* Options of sampling, as on the command line; negative or UNSET = the bundle's own default. */
 struct sampling_options {
@@ -30,14 +31,15 @@ struct writer {
     struct moxie_sampling sampling;
     int32_t *ids; /* (context + 1) */
     uint32_t count;
-    bool print_ids;           /* decimal ids instead of text */
-    bool continues;           /* what is written goes on the text before it */
-    uint32_t read, written;   /* tokens of the last writing: prefilled, chosen */
-    double read_s, written_s; /* their time in seconds */
-    double first_s;           /* until the first token: of the program the first time, then of writer_run */
-    double since;             /* what first_s counts from; 0: now */
-    struct digest *logits;    /* of the rows that tokens are chosen from; NULL: none is made */
-    uint32_t rows;            /* in it */
+    bool print_ids;             /* decimal ids instead of text */
+    bool continues;             /* what is written goes on the text before it */
+    uint32_t read, written;     /* tokens of the last writing: prefilled, chosen */
+    double read_s, written_s;   /* their time in seconds */
+    double first_s;             /* until the first token: of the program the first time, then of writer_run */
+    double since;               /* what first_s counts from; 0: now */
+    struct expert_map *experts; /* counts what each step takes; NULL: nobody wants to know */
+    struct digest *logits;      /* of the rows that tokens are chosen from; NULL: none is made */
+    uint32_t rows;              /* in it */
 };
 
 enum written {
