@@ -152,6 +152,21 @@ $(B)/moxie: $(call obj,$(TOOL_C)) $(B)/libtwin.a $(B)/libpack.a $(B)/libmoxie_in
 $(B)/moxie-twin: $(call obj,$(wildcard twin/device/*.c) $(TOOL_C)) $(B)/libtwin.a $(B)/libpack.a $(B)/libmoxie_internal.a
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
+# The assistant (tools/assistant/README.md): bundle and public key become part of the program.
+BUNDLE    := tools/assistant/home.moxie
+KEY       := tools/assistant/home.pub.pem
+ASSISTANT := $(B)/assistant
+ASSISTANT_C := $(wildcard tools/assistant/*.c)
+assistant: $(ASSISTANT)/assistant ## the assistant for a home in one binary: build/assistant/assistant (BUNDLE=, KEY=: of yours)
+.PHONY: assistant
+
+$(ASSISTANT)/assistant_facts.h: tools/assistant/facts.sh $(BUNDLE) $(KEY) $(B)/moxie
+	@mkdir -p $(@D)
+	tools/assistant/facts.sh $(B)/moxie $(BUNDLE) $(KEY) > $@
+
+$(ASSISTANT)/assistant: $(ASSISTANT_C) $(wildcard tools/assistant/*.h) $(ASSISTANT)/assistant_facts.h $(BUNDLE) $(B)/libmoxie.a
+	$(CC) $(CFLAGS) $(MX_FLAGS) -I$(ASSISTANT) -DBUNDLE='"$(BUNDLE)"' $(LDFLAGS) $(ASSISTANT_C) $(B)/libmoxie.a -lOpenCL -lpthread -lm -o $@
+
 $(B)/tests/%: $(B)/obj/tests/%.o $(call obj,$(HELPER_C)) $(B)/libtwin.a $(B)/libpack.a $(B)/libmoxie_clblast.a $(B)/libmoxie_internal.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
@@ -159,13 +174,19 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(call obj,$(HELPER_C)) $(B)/libtwin.a $(B)/lib
 # as many compilers as CPUs, unless make was told a number
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
 
-# "make run" and "make test" first install what is missing, then start over to see it (pkg-config, compilers, headers).
-run: ## chat with a real model: installs, builds, fetches it once (or MODEL=path to a GGUF file or model folder)
-	@tools/setup.sh build run
-	@$(MAKE) --no-print-directory -s $(JOBS) tool
-	@MOXIE=$(B)/moxie tools/run.sh $(if $(MODEL),"$(MODEL)")
+# "make run", "make chat" and "make test" first install what is missing, then start over to see it (pkg-config, compilers, headers).
+run: ## the assistant for a home: installs, builds, verifies it, answers a few commands and then yours
+	@tools/setup.sh build
+	@$(MAKE) --no-print-directory -s $(JOBS) tool assistant
+	@MOXIE=$(B)/moxie ASSISTANT=$(ASSISTANT)/assistant BUNDLE="$(BUNDLE)" KEY="$(KEY)" tools/assistant/run.sh
 
-build-tests: $(TESTS) $(B)/moxie $(B)/moxie-twin $(B)/libmoxie.a $(B)/libmoxie_clblast.a
+chat: ## chat with a larger model: fetches SmolLM2 once (or MODEL=path to a GGUF file or model folder)
+	@tools/setup.sh build chat
+	@$(MAKE) --no-print-directory -s $(JOBS) tool
+	@MOXIE=$(B)/moxie tools/chat.sh $(if $(MODEL),"$(MODEL)")
+.PHONY: chat
+
+build-tests: $(TESTS) assistant $(B)/moxie $(B)/moxie-twin $(B)/libmoxie.a $(B)/libmoxie_clblast.a
 .PHONY: build-tests
 
 test: setup-test ## build and run every test; the last line counts them
@@ -201,10 +222,10 @@ conformance: setup-conformance ## moxie conform on every driver that can be inst
 lint: setup-lint ## format, static analysis, layers, shell scripts
 	@$(MAKE) --no-print-directory -s $(JOBS) lint-all
 
-LINT_C := $(LIB_C) platform/minimal.c $(CLBLAST_C) $(PACK_C) $(TWIN_C) $(wildcard twin/device/*.c) $(TOOL_C) $(TEST_C) $(HELPER_C) \
+LINT_C := $(LIB_C) platform/minimal.c $(CLBLAST_C) $(PACK_C) $(TWIN_C) $(wildcard twin/device/*.c) $(TOOL_C) $(ASSISTANT_C) $(TEST_C) $(HELPER_C) \
           $(wildcard tests/bench/*.c tests/fuzz/*.c)
-LINT_H := $(wildcard platform/*.h opencl/*.h runtime/*.h pack/*.h twin/*.h tools/*.h tests/*.h tests/fuzz/*.h)
-LINT_S := $(wildcard tools/*.sh tests/*.sh tests/fuzz/*.sh .ci/run)
+LINT_H := $(wildcard platform/*.h opencl/*.h runtime/*.h pack/*.h twin/*.h tools/*.h tools/assistant/*.h tests/*.h tests/fuzz/*.h)
+LINT_S := $(wildcard tools/*.sh tools/assistant/*.sh tests/*.sh tests/fuzz/*.sh .ci/run)
 lint-all: lint-format lint-shell lint-cppcheck $(patsubst %.c,build/lint/%.tidy,$(LINT_C))
 	@bash tests/test_layers.sh | sed -n '/^not ok/,/^ok/p' | { ! grep .; }
 	@echo "lint: clean"
@@ -218,9 +239,10 @@ lint-cppcheck: $(B)/kernels.c
 	cppcheck -q -j$$(nproc) --cppcheck-build-dir=build/lint/cppcheck --std=c11 -I. --enable=warning,portability,performance \
 	    --inline-suppr --suppress=missingIncludeSystem --suppress=missingInclude --error-exitcode=1 $(LINT_C)
 # one stamp per file: only what changed is analysed again
+build/lint/tools/assistant/assistant.tidy: $(ASSISTANT)/assistant_facts.h
 build/lint/%.tidy: %.c .clang-tidy $(LINT_H)
 	mkdir -p $(@D)
-	clang-tidy --quiet --warnings-as-errors='*' $< -- $(filter-out -Werror,$(MX_FLAGS)) 2>$@.log || { cat $@.log; exit 1; }
+	clang-tidy --quiet --warnings-as-errors='*' $< -- $(filter-out -Werror,$(MX_FLAGS)) $(if $(filter $<,$(ASSISTANT_C)),-I$(ASSISTANT) -DBUNDLE='"$(BUNDLE)"') 2>$@.log || { cat $@.log; exit 1; }
 	touch $@
 .PHONY: lint-all lint-format lint-shell lint-cppcheck
 

@@ -126,7 +126,8 @@ static enum moxie_error tell(void *context, const struct mx_op *op, struct moxie
 
 enum moxie_error mx_profile_step(struct moxie *e, struct moxie_failure *failure) {
     struct report r = {.e = e};
-    enum moxie_error err = mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, tell, &r, failure);
+    enum moxie_error err =
+        mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, e->plan.keep, tell, &r, failure);
     mx_profile_forget(e);
     return err;
 }

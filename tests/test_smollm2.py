@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The default model, SmolLM2-135M-Instruct packed with `keep`: the twin's bits on real weights, and how far they are
-from transformers in fp32 on the same weights. Needs the file that `make run` fetches."""
+from transformers in fp32 on the same weights. Needs the file that `make chat` fetches."""
 import hashlib
 import os
 import pathlib
@@ -22,7 +22,7 @@ MODEL = pathlib.Path(os.environ.get("MOXIE_SMOLLM2") or pathlib.Path(pwd.getpwui
                      / ".cache/moxie/SmolLM2-135M-Instruct.Q4_1.gguf")
 
 
-@unittest.skipUnless(MODEL.exists(), f"no {MODEL}; make run fetches it, MOXIE_SMOLLM2 names another place")
+@unittest.skipUnless(MODEL.exists(), f"no {MODEL}; make chat fetches it, MOXIE_SMOLLM2 names another place")
 class SmolLM2(ToolTest):
     def test_bits_and_noise(self):
         packed, out, tokens = self.folder / "smollm2.moxie", self.folder / "out.npy", DATA / "text600-tokens.txt"

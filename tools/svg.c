@@ -53,7 +53,7 @@ static int end(struct out_file *f) {
 }
 
 int svg_bar(const char *path, const char *title, const struct svg_part *part, uint32_t parts) {
-    enum { WIDTH = 640, SIDE = 8, BAR = WIDTH - 2 * SIDE, TOP = 30, HEIGHT = 28, LINE = 20 };
+    const uint32_t WIDTH = 640, SIDE = 8, BAR = WIDTH - 2 * SIDE, TOP = 30, HEIGHT = 28, LINE = 20;
     struct out_file f;
     uint64_t all = 0, before = 0;
     for (uint32_t i = 0; i < parts; i++) {
@@ -91,7 +91,7 @@ static void legend(FILE *f, double most, uint32_t y) {
 
 int svg_heat(const char *path, const char *title, const char *row, const char *col, const uint64_t *count,
              uint32_t rows, uint32_t cols) {
-    enum { LEFT = 64, TOP = 52, CELL_MIN = 480, RIGHT = 580 };
+    const uint32_t LEFT = 64, TOP = 52, CELL_MIN = 480, RIGHT = 580;
     const uint32_t w = cols * 12 > CELL_MIN ? 12 : CELL_MIN / cols, h = rows > 16 ? 14 : 22;
     struct out_file f;
     double most = 0;

