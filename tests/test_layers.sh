@@ -27,6 +27,8 @@ is "twin includes only twin and what it is held against" \
     "$(wrong_includes twin '(platform|opencl|twin)/[a-z0-9_]+\.h|runtime/(arith|bundle_format|crypto|moxie)\.h')" ""
 is "tools include no test, and nothing of the library but its public headers and the bundle's format" \
     "$(wrong_includes tools '(pack|twin|tools)/[a-z0-9_]+\.h|(platform|opencl|runtime)/moxie[a-z_]*\.h|runtime/bundle_format\.h')" ""
+is "the assistant includes nothing of the project but the public header" \
+    "$(wrong_includes tools/assistant 'runtime/moxie\.h|tools/assistant/[a-z]+\.h|assistant_facts\.h')" ""
 is "the formats include nothing of the project" "$(includes_of runtime | grep -E '^runtime/(bundle|tokenizer)_format\.h:')" ""
 
 # A header that a program of one's own includes works from C++ too and needs nothing included before it.
