@@ -222,7 +222,7 @@ static void test_not_finite(void **state) {
     const struct mx_program_key norm = {.kernel_file = "norm"}, rope = {.kernel_file = "rope", .kv = 1};
     struct mx_case c;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_true(twin_case(&norm, "mx_norm", 5, image, &c));
+        assert_true(twin_case(&norm, "mx_norm", 7, image, &c));
         memcpy(image + c.arg[9].offset + 4100 * 4 * 3 + 4, &bad[i], 4);
         assert_int_equal(status_of("mx_norm", &norm, &c, 14), 1);
         assert_true(twin_case(&norm, "mx_quantise", 1, image, &c));

@@ -80,6 +80,12 @@ static bool linear(struct mx_maker *m, uint32_t run) {
         {64, 256, 2, 32, 0, 2, 1, {{1, 0, 5, 0}}, 5, true},
         {64, 96, 3, 24, 0, 2, 1, {{0, 0, 11, 0}}, 11, true},
         {16, 32, 0, 16, 0, 1, 1, {{0, 0, 1, 0}}, 1, false},
+        /* columns of the boards' models, of each a few rows: SmolLM2, Qwen1.5-MoE-A2.7B, Qwen2-57B-A14B, Mixtral */
+        {32, 576, 2, 16, 0, 1, 1, {{0, 0, 2, 0}}, 2, false},
+        {32, 2048, 2, 16, 0, 1, 2, {{0, 0, 1, 0}, {1, 1, 3, 0}}, 4, false},
+        {16, 1408, 1, 16, 0, 1, 1, {{1, 0, 2, 0}}, 2, false},
+        {16, 3584, 0, 16, 0, 1, 1, {{0, 0, 1, 0}}, 1, false},
+        {16, 14336, 1, 16, 0, 1, 1, {{0, 0, 1, 0}}, 1, false},
     };
     enum { X_ROWS = 9 };
     if (run >= sizeof shapes / sizeof shapes[0])
@@ -152,7 +158,7 @@ static void quantised(struct mx_maker *m, uint32_t rows, uint32_t cols) {
 
 static const struct {
     uint32_t cols, group;
-} norm_shapes[] = {{80, 32}, {80, 128}, {33, 64}, {2064, 64}, {16, 32}, {4100, 0}};
+} norm_shapes[] = {{80, 32}, {80, 128}, {33, 64}, {2064, 64}, {16, 32}, {576, 32}, {3584, 128}, {4100, 0}};
 enum { NORM_SHAPES = sizeof norm_shapes / sizeof norm_shapes[0] };
 
 static bool norm(struct mx_maker *m, uint32_t run) {
@@ -251,6 +257,9 @@ static const struct attention_shape attention_shapes[] = {
     {4, 2, 48, 8, {{61, 1}, {62, 1}, {63, 1}, {64, 1}, {65, 1}, {66, 1}, {3, 0}, {2, 2}}},
     {3, 1, 128, 6, {{5, 2}, {6, 2}, {7, 2}, {200, 0}, {199, 0}, {0, 1}}},
     {1, 1, 66, 5, {{126, 0}, {127, 0}, {128, 0}, {129, 0}, {130, 0}}},
+    /* heads of the boards' models: SmolLM2, and one of the four KV heads of Qwen2-57B-A14B */
+    {9, 3, 64, 2, {{100, 0}, {101, 0}}},
+    {7, 1, 128, 1, {{150, 1}}},
 };
 enum { ATTENTION_SHAPES = sizeof attention_shapes / sizeof attention_shapes[0], SEQUENCES = 3, BLOCKS = 4, POOL = 13 };
 
@@ -356,7 +365,12 @@ static bool route(struct mx_maker *m, uint32_t run) {
                   {20, 2, 0, 1 | 16 | 32 | MX_KF_CARRY_ON, 0, 2, 2 | 1 << 8 | 1 << 16, 1},
                   {20, 2, 0, 1 | 8 | 16 | MX_KF_CARRY_ON, 160, 2, 2 | 1 << 8 | 1 << 16, 0},
                   {5, 2, 2, 1 | 2 | 8 | 32, 7, 1, 1 | 1 << 8 | 2 << 16, 0.25f},
-                  {300, 8, 0, 16, 0, 0, 2 << 8, 3}};
+                  {300, 8, 0, 16, 0, 0, 2 << 8, 3},
+                  /* Qwen2-57B-A14B, DeepSeekMoE 16B, Mixtral, Qwen3-30B-A3B */
+                  {64, 8, 8, 2, 0, 0, 0, 0},
+                  {64, 6, 2, 0, 0, 0, 0, 0},
+                  {8, 2, 0, 1, 0, 0, 0, 0},
+                  {128, 8, 0, 1, 0, 0, 0, 0}};
     enum { TOKENS = 4 };
     if (run >= sizeof shapes / sizeof shapes[0])
         return false;
