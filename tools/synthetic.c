@@ -94,7 +94,8 @@ static void put_weight(const struct synthetic_kind *kind, uint8_t *to, uint64_t 
     const int32_t drop = kind->type == PK_F32   ? 1
                          : kind->type == PK_F16 ? 0x2000
                                                 : 0x10000; // what the type cannot hold
-    float value = (float)(v / drop) * ((float)drop * scale);
+    const int32_t kept = v / drop;
+    float value = (float)kept * ((float)drop * scale);
     value = edge && kind->type != PK_F16 ? value * 0x1p-35f : value;
     uint32_t bits;
     memcpy(&bits, &value, 4);
@@ -310,7 +311,7 @@ static bool add_all(struct builder *b) {
     return pk_source_sort(b->s, b->e);
 }
 
-struct pk_source *synthetic_make(const char *name, const struct synthetic_shape *from,
+struct pk_source *synthetic_make(const char *name, const struct synthetic_shape *shape,
                                  const struct synthetic_kind *kind, struct pk_error *e) {
     struct builder b = {.s = calloc(1, sizeof(*b.s)), .kind = kind, .slack = SLACK_BLOCKS, .e = e};
     b.state = 0x9e3779b97f4a7c15u;
@@ -323,20 +324,20 @@ struct pk_source *synthetic_make(const char *name, const struct synthetic_shape 
     }
     struct mx_model *m = &b.s->model;
     pk_model_set_id(m, name);
-    snprintf(m->architecture, sizeof(m->architecture), "%s", from->architecture);
-    m->hidden = from->hidden;
-    m->layers = from->layers;
-    m->heads = from->heads;
-    m->kv_heads = from->kv_heads;
-    m->head_dim = from->head_dim;
-    m->vocab = from->vocab;
-    m->max_positions = from->positions;
-    m->rope_theta = from->rope_theta;
-    m->rms_eps = from->rms_eps;
-    m->tied = from->tied;
+    snprintf(m->architecture, sizeof(m->architecture), "%s", shape->architecture);
+    m->hidden = shape->hidden;
+    m->layers = shape->layers;
+    m->heads = shape->heads;
+    m->kv_heads = shape->kv_heads;
+    m->head_dim = shape->head_dim;
+    m->vocab = shape->vocab;
+    m->max_positions = shape->positions;
+    m->rope_theta = shape->rope_theta;
+    m->rms_eps = shape->rms_eps;
+    m->tied = shape->tied;
     m->bos = MX_NONE;
     b.s->qkv_bias = pk_family_find(m->architecture)->qkv_bias;
-    if (!pk_model_finish(b.s, &from->ffn, b.s->path, e) || !add_all(&b)) {
+    if (!pk_model_finish(b.s, &shape->ffn, b.s->path, e) || !add_all(&b)) {
         pk_source_close(b.s);
         return NULL;
     }

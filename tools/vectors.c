@@ -89,9 +89,9 @@ static const struct synthetic_shape
                      .deviation = 1}};
 
 #define FLOAT(t)                                                                                                       \
-    { .type = t, .wide = true }
+    { .type = (t), .wide = true }
 #define GROUPS(t, n)                                                                                                   \
-    { .type = t, .group = n, .wide = true }
+    { .type = (t), .group = (n), .wide = true }
 
 /* Each architecture with a float format, Int4 and others; each format and group size with some architecture. */
 const struct vector_model vector_models[] = {
