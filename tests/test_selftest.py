@@ -67,6 +67,13 @@ class Planted(ToolTest):
                     self.assertEqual((difference["argument_name"], difference["wrong"]), ("x", 1))
                     self.assertEqual(difference["element"], 84 + 16 + 5)  # of the first case: H = 84
 
+    def test_a_program_that_does_not_compile_is_told_with_its_build_log(self):
+        environment, kernel, _others = self.plant("one bit")
+        environment |= {"PLANT_FROM": f"MX_KERNEL({kernel}", "PLANT_TO": f"\n#error planted\nMX_KERNEL({kernel}"}
+        result = self.moxie("selftest", "--alone", "--kernels", kernel, **environment)
+        self.assertEqual(result.returncode, KNOWN_ANSWER, result.stderr)
+        self.assertRegex(result.stdout, rf"(?s)WRONG  {kernel} .*clBuildProgram failed.*build log:.*planted")
+
     def test_the_same_kernels_are_right_without_it(self):
         names = ",".join(f"{kernel},{others}" for _values, kernel, others in PLANTS.values())
         text = self.must("selftest", "--alone", "--kernels", names)
