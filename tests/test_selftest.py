@@ -13,19 +13,19 @@ from tool import MOXIE, ToolTest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TWIN = MOXIE.parent / "moxie-twin"
 KNOWN_ANSWER = 53
-ARITH_SUM = "for (uint half_ = 8; half_ > 0; half_ /= 2)\n        for (uint j = 0; j < half_; j++)\n            v[j] = v[j] + v[j + half_];"
+ORDERED_SUM = ("float lane_[16]; vstore16(a, 0, lane_); float sum = lane_[0]; "
+               "for (uint j_ = 1; j_ < 16; j_++) sum = sum + lane_[j_];")
 
 # what is planted, the kernel that it makes wrong, others that stay right
 PLANTS = {
-    "one bit": ({"PLANT_FROM": "mx_flush16(mx_load(x + c, H - c) + y)",
-                 "PLANT_TO": "as_float16(as_int16(mx_flush16(mx_load(x + c, H - c) + y)) ^ "
-                             "(int16)(0, 0, 0, 0, 0, t == 1 && c == 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))"},
+    "one bit": ({"PLANT_FROM": "mx_flush16(mx_load(x + i, H - i) + y)",
+                 "PLANT_TO": "as_float16(as_int16(mx_flush16(mx_load(x + i, H - i) + y)) ^ "
+                             "(int16)(0, 0, 0, 0, 0, t == 1 && i == 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))"},
                 "mx_combine", "mx_route,mx_sort"),
     "fast-math": ({"PLANT_OPTIONS": "-cl-fast-relaxed-math"}, "mx_route", "mx_combine,mx_sort"),
-    "contraction": ({"PLANT_FROM": "fma(u, a.x, -(v * a.y))", "PLANT_TO": "fma(-v, a.y, u * a.x)"},
+    "contraction": ({"PLANT_FROM": "fma(u, c, -(v * s))", "PLANT_TO": "fma(-v, s, u * c)"},
                     "mx_rope_kv", "mx_rope_table,mx_kv_copy"),
-    "order of a sum": ({"PLANT_FROM": ARITH_SUM, "PLANT_TO": "for (uint j = 1; j < 16; j++)\n        v[0] = v[0] + v[j];"},
-                       "mx_norm", "mx_quantise"),
+    "order of a sum": ({"PLANT_FROM": "const float sum = mx_add16(a);", "PLANT_TO": ORDERED_SUM}, "mx_norm", "mx_quantise"),
 }
 
 
@@ -51,8 +51,8 @@ class Planted(ToolTest):
             with self.subTest(name):
                 environment, kernel, others = self.plant(name)
                 result = self.moxie("selftest", "--alone", "--json", "--kernels", f"{kernel},{others}", **environment)
+                self.assertTrue(self.mark.exists() or "PLANT_OPTIONS" in environment, "the text to be changed is not there")
                 self.assertEqual(result.returncode, KNOWN_ANSWER, result.stderr)
-                self.assertTrue(self.mark.exists() or "PLANT_OPTIONS" in environment, "nothing was planted")
                 kernels = json.loads(result.stdout)["kernels"]
                 self.assertEqual({k["kernel"] for k in kernels}, {kernel, *others.split(",")})
                 self.assertEqual({k["kernel"] for k in kernels if k["result"] != "ok"}, {kernel})

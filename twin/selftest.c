@@ -74,9 +74,8 @@ static bool any_asked_for(const struct twin_tester *r, const struct mx_program_k
     return false;
 }
 
-static void name_form(const struct twin_tester *r, const struct mx_program *p, const char *kernel, char name[64]) {
-    const bool product = strcmp(kernel, "mx_linear") == 0 && p->key.format <= MX_KF_I8;
-    snprintf(name, 64, "%s, %s%s", mx_form_name(product ? p->dot : MX_DOT_PORTABLE, p->half_by_integer),
+static void name_form(const struct twin_tester *r, const struct mx_program *p, char name[64]) {
+    snprintf(name, 64, "%s, %s%s", mx_form_name(p->dot, p->half_by_integer),
              mx_lane_group(&r->cl.facts) ? "lanes" : "vectors",
              strcmp(p->key.kernel_file, "sequence") == 0 ? ", in a list" : "");
 }
@@ -93,7 +92,7 @@ static enum moxie_error test_program(struct twin_tester *r, struct mx_program *p
         struct twin_verdict v = {.of = k, .error = built, .failure = &why, .build_log = r->log, .text = &r->text};
         if (!contains(&p->key, &k) || !asked_for(r, k.kernel))
             continue;
-        name_form(r, p, k.kernel, v.form);
+        name_form(r, p, v.form);
         if (built)
             r->t->each(r->t->user, &v);
         else
@@ -111,24 +110,20 @@ static enum moxie_error test_program(struct twin_tester *r, struct mx_program *p
     return e;
 }
 
-/* The program in the forms that the library would use: the fastest, and what takes its place when that is wrong. Forms
- * that would be the same code as another are left out. */
+/* The program in the forms that the library would use: the fastest, and what takes its place when that is wrong. */
 static enum moxie_error test_forms(struct twin_tester *r, const struct mx_program_key *key,
                                    struct moxie_failure *failure) {
     const bool integer = key->format >= MX_KF_I4 && key->format <= MX_KF_I8;
-    const bool product = integer && strcmp(key->kernel_file, "linear") == 0;
+    /* halves by integers are the same few lines in every program: one group of each format is enough */
     const bool halves = key->format == MX_KF_F16 || key->kv == MX_KF_KV_F16 ||
                         (integer && key->scale == MX_KF_SCALE_F16 && key->group == 32);
-    struct mx_program form = {.key = *key, .dot = r->cl.facts.dot}, p = form;
-    enum moxie_error e = test_program(r, &p, failure);
-    if (!e && form.dot != MX_DOT_PORTABLE && mx_program_distrust(&form) && product) {
-        p = form;
+    struct mx_program form = {.key = *key, .dot = r->cl.facts.dot};
+    enum moxie_error e;
+    do {
+        struct mx_program p = form;
         e = test_program(r, &p, failure);
-    }
-    if (!e && halves && strcmp(key->kernel_file, "sequence") != 0 && mx_program_distrust(&form)) {
-        p = form;
-        e = test_program(r, &p, failure);
-    }
+    } while (!e && mx_program_distrust(&form) &&
+             (!form.half_by_integer || (halves && strcmp(key->kernel_file, "sequence") != 0)));
     return e;
 }
 
