@@ -80,15 +80,18 @@ static void test_replacement(void **state) {
         definition = broken ? "planted\n#if MX_DOT > 0\n#error planted\n#endif" : NULL;
         kit_start(&kit, &config);
         kit_feed(&kit, 0, tokens, KIT_TOKENS, KIT_TOKENS, broken ? got : want);
-        assert_int_equal(moxie_engine_replacement(kit.engine, 0, &r), broken);
+        bool int4 = false;
+        for (uint32_t i = 0; moxie_engine_replacement(kit.engine, i, &r); i++) {
+            assert_int_equal(r.why, MOXIE_ERROR_COMPILE);
+            assert_null(r.kernel);
+            assert_string_not_equal(r.was, "portable");
+            assert_string_equal(r.is, "portable");
+            int4 = int4 || (r.format == 1 && r.group == 32 && r.scales == 1);
+        }
+        assert_int_equal(int4, broken);
         kit_stop(&kit);
     }
     definition = NULL;
-    assert_int_equal(r.why, MOXIE_ERROR_COMPILE);
-    assert_null(r.kernel);
-    assert_string_not_equal(r.was, "portable");
-    assert_string_equal(r.is, "portable");
-    assert_true(r.format == 1 && r.group == 32 && r.scales == 1);
     assert_int_equal(moxie_engine_replacement(NULL, 0, &r), 0);
     kit_same(&kit, "portable in its place", got, want, KIT_TOKENS);
     free(want);

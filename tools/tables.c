@@ -44,10 +44,13 @@ const char *chat_template_name(uint32_t chat_template) {
 }
 
 const char *role_name(uint32_t role) {
-    static const char *const names[] = {"?",         "embedding", "final_norm", "head",    "inv_freq",
-                                        "attn_norm", "qkv",       "qkv_bias",   "qk_norm", "attn_out",
-                                        "ffn_norm",  "router",    "gate_up",    "down"};
-    return role < sizeof(names) / sizeof(names[0]) ? names[role] : "?";
+    static const char *const names[] = {
+        [MX_ROLE_EMBEDDING] = "embedding", [MX_ROLE_FINAL_NORM] = "final_norm", [MX_ROLE_HEAD] = "head",
+        [MX_ROLE_INV_FREQ] = "inv_freq",   [MX_ROLE_ATTN_NORM] = "attn_norm",   [MX_ROLE_QKV] = "qkv",
+        [MX_ROLE_QKV_BIAS] = "qkv_bias",   [MX_ROLE_QK_NORM] = "qk_norm",       [MX_ROLE_ATTN_OUT] = "attn_out",
+        [MX_ROLE_FFN_NORM] = "ffn_norm",   [MX_ROLE_ROUTER] = "router",         [MX_ROLE_ROUTER_MORE] = "router_more",
+        [MX_ROLE_CONSTANTS] = "constants", [MX_ROLE_GATE_UP] = "gate_up",       [MX_ROLE_DOWN] = "down"};
+    return role < sizeof(names) / sizeof(names[0]) && names[role] ? names[role] : "?";
 }
 
 void tensor_name(const struct tables *t, const struct mx_tensor *tensor, char *name, size_t max) {

@@ -43,9 +43,19 @@ MX_FN void mx_put(__global mx_kv *to, uint stride, float16 v, uint n) {
 
 MX_FN void mx_angles(__global const float2 *cs, uint n, float16 *c, float16 *s) {
     __global const float *p = (__global const float *)cs;
+#if MX_DOT
     const float16 a = mx_load(p, 2 * n), b = mx_load(p + 16, n > 8 ? 2 * n - 16 : 0);
     *c = (float16)(a.even, b.even);
     *s = (float16)(a.odd, b.odd);
+#else /* as in arith.cl: Oclgrind takes the lanes of such a selection for uninitialised */
+    float cosine[16], sine[16];
+    for (uint i = 0; i < 16; i++) {
+        cosine[i] = i < n ? p[2 * i] : 0.0f;
+        sine[i] = i < n ? p[2 * i + 1] : 0.0f;
+    }
+    *c = vload16(0, cosine);
+    *s = vload16(0, sine);
+#endif
 }
 #endif
 

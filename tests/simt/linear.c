@@ -3,6 +3,7 @@
  * opencl/kernels/linear.cl in NVIDIA's variants, as C: compiled by tests/test_nvidia.c, once for each program, with the
  * options that a driver would get. OpenCL's words become C's; the PTX instructions become calls of the test. */
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "tests/simt/simt.h"
