@@ -39,7 +39,7 @@ static uint64_t lay_out(const struct mx_bundle *bundle, const struct mx_plan *p,
     carve(&c, sizeof *e);
     e->kv_memory = carve(&c, sizeof(cl_mem) * 2 * bundle->manifest->model.layers);
     e->launch = carve(&c, sizeof *e->launch * (uint64_t)p->facts.launches);
-    e->event = carve(&c, sizeof *e->event * (uint64_t)p->facts.launches);
+    e->event = carve(&c, sizeof(cl_event) * (uint64_t)p->facts.launches);
     e->list = carve(&c, sizeof *e->list * (uint64_t)p->facts.launches);
     e->launch_layer = carve(&c, sizeof *e->launch_layer * (uint64_t)p->facts.launches);
     e->gemm = carve(&c, sizeof *e->gemm * (uint64_t)p->facts.launches);
@@ -54,7 +54,7 @@ static uint64_t lay_out(const struct mx_bundle *bundle, const struct mx_plan *p,
     if (base) {
         memset(e->parameters, 0,
                (size_t)p->parameters_bytes); /* a step sets what changes; the caller's memory is not 0 */
-        memset(e->event, 0, sizeof *e->event * p->facts.launches);
+        memset(e->event, 0, sizeof(cl_event) * p->facts.launches);
         mx_kv_init(&e->kv, kv, p->kv_blocks, p->sequences, p->context);
         e->copies = (struct mx_kv_copy *)(e->parameters + p->place[MX_BUFFER_COPIES].offset);
     }

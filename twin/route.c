@@ -125,7 +125,7 @@ void twin_route(const struct mx_program_key *key, const union twin_arg *arg, uin
     const uint32_t n = r.top_k + r.shared;
     for (uint64_t token = 0; token < tokens; token++) {
         float *g = (float *)arg[8].mem + token * r.ldg, *weight = (float *)arg[11].mem + token * n;
-        float logit[MX_ROUTED_MAX];
+        float logit[MX_ROUTED_MAX] = {0};
         int32_t *selected = (int32_t *)arg[10].mem + token * n;
         finish_logits(&r, &t, g, (float *)arg[9].mem + token * r.routed, logit);
         if (r.deviation > 0)
