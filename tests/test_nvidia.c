@@ -164,6 +164,7 @@ static void run_case(const struct mx_case *c, uint8_t *image) {
             machine.simt.group[1] = y;
             run_group();
         }
+    machine.arg = NULL;
 }
 
 static void compare(const struct mx_program_key *key, uint32_t dot, uint32_t local) {
