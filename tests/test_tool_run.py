@@ -330,6 +330,20 @@ class Bench(ToolTest):
         self.must("verify", kept)
         self.assertEqual([p for p in pathlib.Path("/dev/shm").glob("moxie-bench-*")], [])
 
+    def test_the_gguf_of_a_shape_has_its_weights(self):
+        kept, gguf, packed = (self.folder / name for name in ("shape.moxie", "shape.gguf", "packed.moxie"))
+        self.must("bench", "--shape", "tiny", "--keep", kept, "--keep-gguf", gguf, "--prefill", "8", "--decode", "2")
+        self.must("pack", gguf, "-o", packed)
+        tokens = self.file("shape.txt", "1 5 9 77 300")
+        rows = []
+        for bundle in kept, packed:
+            self.must("logits", bundle, "--tokens", tokens, "-o", self.folder / "shape.npy")
+            rows.append((self.folder / "shape.npy").read_bytes())
+        self.assertEqual(*rows)
+        self.assertEqual(list(self.folder.glob("shape.gguf.*")), [])
+        self.fails(20, "no-such-folder", "bench", "--shape", "tiny", "--prefill", "2", "--decode", "1", "--keep", kept,
+                   "--keep-gguf", self.folder / "no-such-folder/s.gguf")
+
     def test_a_context_that_is_too_small(self):
         self.fails(2, "64 positions", "bench", self.bundle, "--prefill", "64", "--decode", "1", "--context", "64")
 

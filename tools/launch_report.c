@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/paths.h"
 #include "tools/report.h"
 
 int launch_report_step(struct launch_report *r, size_t launches_max) {
@@ -98,10 +99,11 @@ json_t *launch_report_json(const struct launch_report *r, double bytes_peak, dou
 }
 
 int launch_report_trace(const struct launch_report *r, const char *path) {
-    FILE *f = fopen(path, "w");
-    if (!f) {
+    struct out_file out;
+    if (!out_file_open(&out, path)) {
         return report_tool("%s: cannot be created: %s", path, strerror(errno));
     }
+    FILE *f = out.file;
     fputs("{\"displayTimeUnit\": \"ns\", \"traceEvents\": [\n", f);
     for (size_t i = 0; i < r->launches; i++) {
         const struct moxie_launch *l = &r->last[i];
@@ -115,9 +117,7 @@ int launch_report_trace(const struct launch_report *r, const char *path) {
                 (unsigned long long)l->operations, i + 1 < r->launches ? "," : "");
     }
     fputs("]}\n", f);
-    bool ok = !ferror(f);
-    ok = fclose(f) == 0 && ok;
-    return ok ? STATUS_OK : report_tool("%s: cannot be written: %s", path, strerror(errno));
+    return out_file_commit(&out) ? STATUS_OK : report_tool("%s: cannot be written: %s", path, strerror(errno));
 }
 
 void launch_report_free(struct launch_report *r) {

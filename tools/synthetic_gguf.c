@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE // asprintf
+#define _POSIX_C_SOURCE 200809L // ftello
 #include "tools/synthetic_gguf.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "tools/paths.h"
 
 #define ALIGNMENT 32u
 #define COPY_BYTES (4u << 20)
@@ -258,23 +259,23 @@ bool synthetic_gguf(const struct pk_source *s, const char *path, struct pk_error
     if (!arch->to) {
         return pk_fail(e, MOXIE_ERROR_MODEL, "no GGUF is written of architecture %s", s->model.architecture);
     }
-    char *temporary = NULL;
+    struct out_file out;
     struct writer w = {.s = s, .arch = arch->to, .copy = malloc(COPY_BYTES), .e = e};
-    if (!w.copy || asprintf(&temporary, "%s.part", path) < 0) {
-        free(w.copy);
+    if (!w.copy) {
         return pk_fail_memory(e) != NULL;
     }
-    w.f = fopen(temporary, "wbe");
-    bool ok = w.f && write_all(&w);
-    bool written = ok && !ferror(w.f) && fflush(w.f) == 0 && fsync(fileno(w.f)) == 0;
-    written = w.f && fclose(w.f) == 0 && written && rename(temporary, path) == 0;
-    if (!written && (ok || !w.f)) {
+    bool ok = false, opened = out_file_open(&out, path);
+    if (opened) {
+        w.f = out.file;
+        ok = write_all(&w);
+    }
+    bool written = ok && out_file_commit(&out);
+    if (!written && (ok || !opened)) {
         pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot be written: %s", path, strerror(errno));
     }
-    if (!written) {
-        unlink(temporary);
+    if (opened && !ok) {
+        out_file_discard(&out);
     }
-    free(temporary);
     free(w.copy);
     return written;
 }
