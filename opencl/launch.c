@@ -69,13 +69,14 @@ static void side(struct mx_launch *launch, uint32_t base, enum mx_count count, u
 enum {
     ENTRIES_OF_UNIT = 64, /* MX_TOKENS_PER_ITEM of linear.cl */
     UNITS_PER_CORE = 32,  /* of a processor: enough to keep its cores equally busy, few enough to start cheaply */
+    UNITS_OF_JOB = 4,     /* the same where there are several jobs: each unit reads a long stretch of weights */
 };
 
 /* Units for the tiles of a matrix: on a processor each takes several tiles that lie side by side. */
-static uint32_t tile_units(const struct mx_cl *cl, uint32_t tiles, uint32_t lanes) {
+static uint32_t tile_units(const struct mx_cl *cl, uint32_t tiles, enum mx_count jobs, uint32_t lanes) {
     uint32_t most = lanes || cl->facts.compute_units > UINT32_MAX / UNITS_PER_CORE
                         ? UINT32_MAX
-                        : cl->facts.compute_units * UNITS_PER_CORE;
+                        : cl->facts.compute_units * (jobs == MX_FIXED ? UNITS_PER_CORE : UNITS_OF_JOB);
     if (tiles <= most)
         return tiles;
     uint32_t share = tiles / most + (tiles % most != 0);
@@ -102,8 +103,8 @@ void mx_launch_grid(const struct mx_cl *cl, struct mx_launch *launch, const stru
         side(launch, grid->items, MX_FIXED, 1);
         break;
     case MX_WORK_LINEAR:
-        side(launch, tile_units(cl, grid->items, lanes), MX_FIXED, 1);
         side(launch, 1, grid->jobs, 1);
+        side(launch, tile_units(cl, grid->items, grid->jobs, lanes), MX_FIXED, 1);
         if (lanes) /* a processor has enough tiles to be busy, and reads each from memory once */
             side(launch, 1, grid->count, ENTRIES_OF_UNIT);
         break;

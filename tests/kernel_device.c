@@ -111,8 +111,8 @@ static struct guarded guard(const uint8_t *from, size_t bytes) {
 static cl_uint sides(const struct mx_case *c, size_t side[3]) {
     const uint32_t n = c->grid.count == MX_FIXED ? 1 : c->counts[c->grid.count];
     const uint32_t jobs = c->grid.jobs == MX_FIXED ? 1 : c->counts[c->grid.jobs];
-    side[0] = c->grid.work == MX_WORK_ONE ? 1 : c->grid.work == MX_WORK_LINEAR ? c->grid.items : n;
-    side[1] = c->grid.work == MX_WORK_GRID ? c->grid.items : c->grid.work == MX_WORK_LINEAR ? jobs : 1;
+    side[0] = c->grid.work == MX_WORK_ONE ? 1 : c->grid.work == MX_WORK_LINEAR ? jobs : n;
+    side[1] = c->grid.work == MX_WORK_GRID || c->grid.work == MX_WORK_LINEAR ? c->grid.items : 1;
     side[2] = c->grid.work == MX_WORK_LINEAR ? n : 1;
     return c->grid.work == MX_WORK_LINEAR ? 3 : c->grid.work == MX_WORK_GRID ? 2 : 1;
 }
@@ -142,7 +142,7 @@ void kernel_run(struct kernel_device *d, cl_program program, const char *kernel,
     }
     const cl_uint dims = sides(c, global);
     if (c->grid.work == MX_WORK_LINEAR && style->shrink)
-        for (int i = 0; i < 3; i += 2)
+        for (int i = 1; i < 3; i++)
             global[i] = (global[i] + style->shrink - 1) / style->shrink;
     global[0] *= local[0];
     ok(clEnqueueNDRangeKernel(d->queue, k, dims, NULL, global, local, 0, NULL, NULL), kernel);

@@ -155,8 +155,8 @@ static void run_case(const struct mx_case *c, uint8_t *image) {
         else
             arg[i].u = c->arg[i].u;
     machine.arg = arg;
-    machine.simt.groups[0] = c->grid.items;
-    machine.simt.groups[1] = c->counts[c->grid.jobs];
+    machine.simt.groups[0] = c->counts[c->grid.jobs];
+    machine.simt.groups[1] = c->grid.items;
     machine.simt.groups[2] = 1;
     for (uint32_t y = 0; y < machine.simt.groups[1]; y++)
         for (uint32_t x = 0; x < machine.simt.groups[0]; x++) {

@@ -7,8 +7,9 @@
  * mode 0: out[entry * ldo + out_row + n] = y; 1: the same, added to what is there; 2: tiles alternate gate and up,
  * out[entry * ldo + n] = silu(gate) * up for n < ldo; 3: the same with GELU.
  *
- * Grid: dim 0 tiles of 16 rows (pairs of tiles in mode 2), dim 1 jobs, dim 2 blocks of MX_TOKENS_PER_ITEM entries. The
- * host may make sides 0 and 2 shorter: a unit then does several tiles or blocks; only speed depends on it.
+ * Grid: dim 0 jobs, dim 1 tiles of 16 rows (pairs of tiles in mode 2), dim 2 blocks of MX_TOKENS_PER_ITEM entries. The
+ * host may make sides 1 and 2 shorter: a unit then does several tiles or blocks; only speed depends on it. Jobs are the
+ * first side because they differ in length and many are empty: each stretch of units has some of all.
  * In the lane style a unit is a work-group whose sets of 16 lanes take the segments of one tile in turn; where NVIDIA's
  * tensor cores compute 8 entries at once, a set is a warp of 32. */
 
@@ -389,9 +390,9 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
 #else
     mx_f *parts = 0;
 #endif
-    const uint4 job = jobs[MX_UNIT(1)];
+    const uint4 job = jobs[MX_UNIT(0)];
     const uint tiles = mode >= MX_GLU ? rows_out / 32 : (rows_out + 15) / 16;
-    const uint share = (tiles + MX_UNITS(0) - 1) / MX_UNITS(0), first = MX_UNIT(0) * share;
+    const uint share = (tiles + MX_UNITS(1) - 1) / MX_UNITS(1), first = MX_UNIT(1) * share;
     for (uint start = MX_UNIT(2) * MX_TOKENS_PER_ITEM; start < job.z; start += MX_UNITS(2) * MX_TOKENS_PER_ITEM) {
         __global const uchar *base = MX_BASE(segment + job.x);
         const uint end = min(job.z, start + MX_TOKENS_PER_ITEM);

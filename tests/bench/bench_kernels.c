@@ -212,7 +212,7 @@ static void linear(const char *what, uint32_t format, uint32_t group, uint32_t r
     u32(0);
     u32(mode);
     const size_t tiles = mode == 2 ? rows / 32 : rows / 16;
-    double t = best(tokens > 1 ? 5 : 10, 3, units && units < tiles ? units : tiles, 1, 1);
+    double t = best(tokens > 1 ? 5 : 10, 3, 1, units && units < tiles ? units : tiles, 1);
     printf("%-56s %6.1f GB/s %6.0f Gop/s, %.0f per CPU second\n", line, (double)(data + scales + extra) * 1e-9 / t,
            2e-9 * (double)elements * tokens / t, 2e-9 * (double)elements * tokens / spent);
 }

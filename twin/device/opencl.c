@@ -296,8 +296,8 @@ cl_int clSetKernelArg(cl_kernel k, cl_uint index, size_t size, const void *value
 cl_int clEnqueueNDRangeKernel(cl_command_queue q, cl_kernel k, cl_uint dims, const size_t *offset, const size_t *global,
                               const size_t *local, cl_uint n, const cl_event *wait, cl_event *event) {
     (void)q, (void)offset, (void)n, (void)wait, (void)event;
-    /* as twin_run wants it: jobs of a product, which are side 1; else the units of side 0 */
-    const size_t units = strcmp(k->name, "mx_linear") == 0 ? global[1] : global[0] / local[0];
+    /* as twin_run wants it: the units of side 0 */
+    const size_t units = global[0] / local[0];
     (void)dims;
     const bool flush = flushes();
     const uint64_t before = flush ? set_flush() : 0;
