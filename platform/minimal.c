@@ -4,18 +4,10 @@
  * the starting point of a new port: replace what the system does have. */
 #include "platform/platform.h"
 
-#include <time.h>
-
 #include "platform/fail.h"
 
 static enum moxie_error no_files(struct moxie_failure *f) {
     return mx_fail(f, MOXIE_ERROR_FILE, MX_NO_OFFSET, "this build has no file access: give the bundle's bytes instead");
-}
-
-enum moxie_error mx_file_size(const char *path, uint64_t *size, struct moxie_failure *f) {
-    (void)path;
-    *size = 0;
-    return no_files(f);
 }
 
 enum moxie_error mx_map_file(const char *path, struct mx_mapping *m, struct moxie_failure *f) {
@@ -37,19 +29,6 @@ enum moxie_error mx_region_map(uint64_t bytes, void **region, struct moxie_failu
 void mx_region_unmap(void *region, uint64_t bytes) {
     (void)region;
     (void)bytes;
-}
-
-/* C11 has only wall-clock time; a port with a monotonic counter should use that. */
-uint64_t mx_clock_ns(void) {
-    struct timespec t;
-    timespec_get(&t, TIME_UTC);
-    return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
-
-enum moxie_error mx_random(void *bytes, size_t n, struct moxie_failure *f) {
-    (void)bytes;
-    (void)n;
-    return mx_fail(f, MOXIE_ERROR_FILE, MX_NO_OFFSET, "this build has no source of random bytes");
 }
 
 void mx_pause(void) {

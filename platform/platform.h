@@ -18,10 +18,6 @@ struct mx_mapping {
     uint64_t size;       /* bytes */
 };
 
-/* Size of the regular file `path` in bytes.
- * Errors: FILE (cannot be opened, or is no regular file). May block on the file system. */
-enum moxie_error mx_file_size(const char *path, uint64_t *size, struct moxie_failure *f);
-
 /* Maps the whole regular file `path`. The mapping shows later writes to the file; touching what was truncated after
  * the call raises SIGBUS. Release with mx_unmap_file.
  * Errors: FILE, MAP (also a file that does not fit the address space); `m` is then {NULL, 0}. */
@@ -37,23 +33,7 @@ enum moxie_error mx_region_map(uint64_t bytes, void **region, struct moxie_failu
 /* Releases a region; does nothing when it is NULL. */
 void mx_region_unmap(void *region, uint64_t bytes);
 
-/* Nanoseconds of a clock that never goes back; only differences mean something. */
-uint64_t mx_clock_ns(void);
-
-/* `n` unpredictable bytes from the system's generator; blocks only until that was seeded once after boot.
- * Errors: FILE (the system has no generator). */
-enum moxie_error mx_random(void *bytes, size_t n, struct moxie_failure *f);
-
 /* Gives other threads a moment, about 50 µs: what a thread does while it waits for a short lock. */
 void mx_pause(void);
-
-/* Receives one line of UTF-8 without a newline; the text lives during the call only. Must not call Moxie. */
-typedef void (*mx_log_fn)(void *user, const char *text);
-
-/* Where a component logs to; a NULL `fn` means nowhere. */
-struct mx_log {
-    mx_log_fn fn;
-    void *user;
-};
 
 #endif

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * platform.h for POSIX systems. */
-#define _GNU_SOURCE /* getrandom, MAP_ANONYMOUS */
+#define _GNU_SOURCE /* MAP_ANONYMOUS, madvise */
 #include "platform/platform.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -66,15 +65,6 @@ static int open_regular(const char *path, uint64_t *size, struct moxie_failure *
     }
     close(fd);
     return -1;
-}
-
-enum moxie_error mx_file_size(const char *path, uint64_t *size, struct moxie_failure *f) {
-    int fd = open_regular(path, size, f);
-    if (fd < 0) {
-        return MOXIE_ERROR_FILE;
-    }
-    close(fd);
-    return MOXIE_OK;
 }
 
 /* Weights are read at the speed of memory only if few addresses have to be looked up. A wish: systems may not know it.
@@ -148,25 +138,6 @@ void mx_region_unmap(void *region, uint64_t bytes) {
     if (region) {
         munmap(region, (size_t)bytes);
     }
-}
-
-uint64_t mx_clock_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
-
-enum moxie_error mx_random(void *bytes, size_t n, struct moxie_failure *f) {
-    for (size_t done = 0; done < n;) {
-        ssize_t got = getrandom((uint8_t *)bytes + done, n - done, 0);
-        if (got < 0 && errno != EINTR) {
-            int error = errno;
-            return mx_fail(f, MOXIE_ERROR_FILE, MX_NO_OFFSET, "the system gives no random bytes: %s (errno %d)",
-                           reason(error), error);
-        }
-        done += got > 0 ? (size_t)got : 0;
-    }
-    return MOXIE_OK;
 }
 
 void mx_pause(void) {

@@ -10,9 +10,7 @@ static void files_and_regions_are_named_errors(void **state) {
     (void)state;
     struct moxie_failure f;
     struct mx_mapping m;
-    uint64_t size;
     void *region;
-    check_error(mx_file_size("Makefile", &size, &f), MOXIE_ERROR_FILE);
     check_error(mx_map_file("Makefile", &m, &f), MOXIE_ERROR_FILE);
     assert_null(m.data);
     assert_string_equal(f.what, "this build has no file access: give the bundle's bytes instead");
@@ -20,21 +18,11 @@ static void files_and_regions_are_named_errors(void **state) {
     check_error(mx_region_map(4096, &region, &f), MOXIE_ERROR_MAP);
     assert_null(region);
     mx_region_unmap(region, 4096);
-    check_error(mx_random(&size, sizeof size, &f), MOXIE_ERROR_FILE);
-}
-
-static void the_clock_runs(void **state) {
-    (void)state;
-    uint64_t start = mx_clock_ns();
-    while (mx_clock_ns() == start) {
-        mx_pause();
-    }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_and_regions_are_named_errors),
-        cmocka_unit_test(the_clock_runs),
     };
     return check_run(tests);
 }

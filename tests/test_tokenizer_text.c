@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Ids to text: the replacement of broken UTF-8 as the Unicode standard tabulates it, whatever the tokens; stop strings
- * that span tokens, overlap and almost match. */
+ * Ids to text: the replacement of broken UTF-8 as the Unicode standard tabulates it, whatever the tokens. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,123 +101,10 @@ static void tokens_of_every_kind(void **state) {
     test_blob_free(&b);
 }
 
-/* Runs `text` through the stops in pieces of `step` bytes; the text shown, and whether it stopped. */
-static bool run_stops(const struct mx_stop_string *strings, size_t count, const char *text, size_t step, char *out) {
-    struct mx_stops s;
-    struct moxie_failure f;
-    size_t n = strlen(text), at = 0, made;
-    bool stopped = false;
-    check_ok(mx_stops_init(&s, strings, count, &f), f);
-    for (size_t i = 0; i < n && !stopped; i += step) {
-        size_t piece = n - i < step ? n - i : step;
-        stopped = mx_stops_push(&s, text + i, piece, out + at, &made);
-        at += made;
-    }
-    if (!stopped) {
-        mx_stops_flush(&s, out + at, &made);
-        at += made;
-    }
-    out[at] = '\0';
-    return stopped;
-}
-
-static void stop_strings(void **state) {
-    (void)state;
-    static const struct {
-        const char *strings[3];
-        const char *text, *shown;
-        bool stops;
-    } cases[] = {
-        {{"END"}, "one END two", "one ", true},
-        {{"END"}, "EN EEND", "EN E", true},
-        {{"END"}, "one EN", "one EN", false}, /* held back, then released */
-        {{"aab"}, "aaab", "a", true},         /* a failed match hides the beginning of one */
-        {{"abab!"}, "ababab!", "ab", true},
-        {{"bc", "abcd"}, "xabcd", "xa", true},   /* complete first */
-        {{"c", "abc", "bc"}, "xabc", "x", true}, /* the longest of those that end together */
-        {{"\n\n"}, "a\nb\n\nc", "a\nb", true},
-        {{"\xC3\xA9"}, "\xC3\xA8\xC3\xA9z", "\xC3\xA8", true},
-        {{"\n", "User:"}, "Use User", "Use User", false},
-        {{NULL}, "anything", "anything", false},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct mx_stop_string strings[3];
-        size_t count = 0;
-        for (; count < 3 && cases[i].strings[count]; count++) {
-            strings[count] = (struct mx_stop_string){cases[i].strings[count], strlen(cases[i].strings[count])};
-        }
-        for (size_t step = 1; step <= 8; step++) {
-            char out[64];
-            assert_int_equal(run_stops(strings, count, cases[i].text, step, out), cases[i].stops);
-            assert_string_equal(out, cases[i].shown);
-        }
-    }
-}
-
-/* Random texts over two letters against a search of the whole text. */
-static void stop_strings_agree_with_a_search(void **state) {
-    (void)state;
-    srand(3);
-    for (int round = 0; round < 20000; round++) {
-        char text[41], strings[3][6], out[64];
-        struct mx_stop_string stops[3];
-        size_t count = 1 + (size_t)rand() % 3, end = 0, start = 0, n = 40;
-        for (size_t i = 0; i < n; i++) {
-            text[i] = "ab"[rand() % 2];
-        }
-        text[n] = '\0';
-        for (size_t k = 0; k < count; k++) {
-            stops[k] = (struct mx_stop_string){strings[k], 1 + (size_t)rand() % 6};
-            for (size_t i = 0; i < stops[k].bytes; i++) {
-                strings[k][i] = "ab"[rand() % 2];
-            }
-        }
-        for (size_t e = 1; e <= n && !end; e++) {
-            for (size_t k = 0; k < count; k++) {
-                size_t m = stops[k].bytes;
-                if (m <= e && memcmp(text + e - m, stops[k].text, m) == 0 && (!end || e - m < start)) {
-                    end = e;
-                    start = e - m;
-                }
-            }
-        }
-        assert_int_equal(run_stops(stops, count, text, 1 + (size_t)rand() % 9, out), end > 0);
-        text[end ? start : n] = '\0';
-        assert_string_equal(out, text);
-    }
-}
-
-static void stop_strings_that_are_refused(void **state) {
-    (void)state;
-    struct mx_stops s;
-    char text[300];
-    memset(text, 'a', sizeof(text));
-    const struct mx_stop_string bad[] = {{"", 0}, {"\xC3", 1}, {text, 256}, {NULL, 1}}, good = {text, 255};
-    const struct mx_stop_string many[9] = {good, good, good, good, good, good, good, good, good};
-    for (size_t i = 0; i < 4; i++) {
-        check_error(mx_stops_init(&s, &bad[i], 1, NULL), MOXIE_ERROR_ARGUMENT);
-    }
-    check_error(mx_stops_init(&s, many, 9, NULL), MOXIE_ERROR_ARGUMENT);
-    check_error(mx_stops_init(&s, many, 8, NULL), MOXIE_OK);
-    char out[600];
-    size_t made;
-    text[254] = 'b'; /* the longest string, matched at the last moment */
-    check_error(mx_stops_init(&s, &good, 1, NULL), MOXIE_OK);
-    assert_false(mx_stops_push(&s, text, 254, out, &made));
-    assert_int_equal(made, 0);
-    assert_false(mx_stops_push(&s, text, 254, out, &made));
-    assert_int_equal(made, 254);
-    assert_true(mx_stops_push(&s, "b", 1, out, &made));
-    assert_int_equal(made, 0);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(broken_utf8),
         cmocka_unit_test(tokens_of_every_kind),
-        cmocka_unit_test(stop_strings),
-        cmocka_unit_test(stop_strings_agree_with_a_search),
-        cmocka_unit_test(stop_strings_that_are_refused),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, setup, teardown);
 }
