@@ -25,6 +25,17 @@ void fake_reset(void) {
     lies = 0;
 }
 
+int fake_begin(void **state) {
+    (void)state;
+    fake_reset();
+    return 0;
+}
+
+int fake_end(void **state) {
+    (void)state;
+    return fake_live() == 0 ? 0 : -1;
+}
+
 void fake_device_info(cl_device_info property, cl_ulong value) {
     if (lies == sizeof lie / sizeof *lie)
         abort();

@@ -37,4 +37,8 @@ static inline long fake_live(void) {
     return fake.creates - fake.releases;
 }
 
+/* cmocka's set-up and tear-down: a fresh fake, and nothing alive at the end. */
+int fake_begin(void **state);
+int fake_end(void **state);
+
 #endif

@@ -70,6 +70,20 @@ void remove_folder(char *folder) {
     free(folder);
 }
 
+char *test_folder;
+
+int begin_in_folder(void **state) {
+    (void)state;
+    test_folder = make_folder();
+    return 0;
+}
+
+int end_in_folder(void **state) {
+    (void)state;
+    remove_folder(test_folder);
+    return 0;
+}
+
 const char *in_folder(const char *folder, const char *name) {
     static char paths[4][1024];
     static unsigned next;

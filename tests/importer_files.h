@@ -26,6 +26,11 @@ void free_bytes(struct bytes *b);
 char *make_folder(void);
 void remove_folder(char *folder);
 
+/* cmocka's set-up and tear-down of a test, or a group of tests, with such a folder. */
+extern char *test_folder;
+int begin_in_folder(void **state);
+int end_in_folder(void **state);
+
 /* folder/name; static memory, overwritten by the fourth call after. */
 const char *in_folder(const char *folder, const char *name);
 

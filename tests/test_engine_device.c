@@ -15,17 +15,6 @@
 #include "tests/fake_opencl.h"
 #include "tests/importer_files.h"
 
-static int begin(void **state) {
-    (void)state;
-    fake_reset();
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    return fake_live() == 0 ? 0 : -1;
-}
-
 struct world {
     struct kit kit;
     int32_t tokens[KIT_TOKENS];
@@ -215,11 +204,11 @@ int main(int argc, char **argv) {
         return fputs(hex, stdout) < 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_own_memory, begin, end),
-        cmocka_unit_test_setup_teardown(test_lanes, begin, end),
-        cmocka_unit_test_setup_teardown(test_windows, begin, end),
-        cmocka_unit_test_setup_teardown(test_too_small, begin, end),
-        cmocka_unit_test_setup_teardown(test_allocation_fails, begin, end),
+        cmocka_unit_test_setup_teardown(test_own_memory, fake_begin, fake_end),
+        cmocka_unit_test_setup_teardown(test_lanes, fake_begin, fake_end),
+        cmocka_unit_test_setup_teardown(test_windows, fake_begin, fake_end),
+        cmocka_unit_test_setup_teardown(test_too_small, fake_begin, fake_end),
+        cmocka_unit_test_setup_teardown(test_allocation_fails, fake_begin, fake_end),
     };
     return check_run(tests);
 }

@@ -14,17 +14,6 @@
 #include "tests/fake_opencl.h"
 #include "tests/importer_files.h"
 
-static int begin(void **state) {
-    (void)state;
-    fake_reset();
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    return fake_live() == 0 ? 0 : -1;
-}
-
 static struct moxie_config config(void) {
     struct moxie_config c = kit_config();
     c.step_tokens = 64;
@@ -299,13 +288,13 @@ static void test_weights_changed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_given_memory, begin, end),
-        cmocka_unit_test_setup_teardown(test_arguments, begin, end),
-        cmocka_unit_test_setup_teardown(test_init_cancelled, begin, end),
-        cmocka_unit_test_setup_teardown(test_not_finite, begin, end),
-        cmocka_unit_test_setup_teardown(test_logit_not_finite, begin, end),
-        cmocka_unit_test_setup_teardown(test_norm_overflows, begin, end),
-        cmocka_unit_test_setup_teardown(test_weights_changed, begin, end),
+        cmocka_unit_test_setup_teardown(test_given_memory, fake_begin, fake_end),
+        cmocka_unit_test_setup_teardown(test_arguments, fake_begin, fake_end),
+        cmocka_unit_test_setup_teardown(test_init_cancelled, fake_begin, fake_end),
+        cmocka_unit_test_setup_teardown(test_not_finite, fake_begin, fake_end),
+        cmocka_unit_test_setup_teardown(test_logit_not_finite, fake_begin, fake_end),
+        cmocka_unit_test_setup_teardown(test_norm_overflows, fake_begin, fake_end),
+        cmocka_unit_test_setup_teardown(test_weights_changed, fake_begin, fake_end),
     };
     return check_run(tests);
 }

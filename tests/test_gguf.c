@@ -9,22 +9,8 @@
 #include "tests/check.h"
 #include "tests/importer_files.h"
 
-static char *folder;
-
-static int set_up(void **state) {
-    (void)state;
-    folder = make_folder();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    remove_folder(folder);
-    return 0;
-}
-
 static bool parse(const struct bytes *b, struct pk_gguf *g, struct pk_error *e) {
-    const char *path = in_folder(folder, "a.gguf");
+    const char *path = in_folder(test_folder, "a.gguf");
     write_file(path, b->data, b->n);
     struct pk_file f;
     assert_true(pk_file_open(&f, path, e));
@@ -395,5 +381,5 @@ int main(void) {
         cmocka_unit_test(test_tensors),
         cmocka_unit_test(test_alignment),
     };
-    return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down);
+    return cmocka_run_group_tests_name(__FILE__, tests, begin_in_folder, end_in_folder);
 }

@@ -12,26 +12,12 @@
 #include "tests/check.h"
 #include "tests/importer_files.h"
 
-static char *folder;
-
-static int set_up(void **state) {
-    (void)state;
-    folder = make_folder();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    remove_folder(folder);
-    return 0;
-}
-
 static void refused(int code, const char *part) {
-    refuse_source(folder, code, part);
+    refuse_source(test_folder, code, part);
 }
 
 static void copy(const char *reference, const char *name) {
-    copy_reference(folder, reference, name);
+    copy_reference(test_folder, reference, name);
 }
 
 static void test_numbers(void **state) {
@@ -103,10 +89,10 @@ static void test_attention_scale(void **state) {
     for (uint32_t d = 2; d <= 256; d += 2) {
         char text[16];
         snprintf(text, sizeof(text), "%u", d);
-        write_changed(folder, "moe-f32", "config.json", "head_dim", text);
+        write_changed(test_folder, "moe-f32", "config.json", "head_dim", text);
         copy("moe-f32", "model.safetensors");
         struct pk_error e;
-        struct pk_source *s = pk_source_open(folder, &e);
+        struct pk_source *s = pk_source_open(test_folder, &e);
         assert_non_null(s);
         int exponent;
         uint64_t n = (uint64_t)ldexpf(frexpf(s->model.attn_scale, &exponent), 24);
@@ -191,19 +177,19 @@ static void test_refused_configs(void **state) {
     };
     copy("moe-f32", "model.safetensors");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        write_changed(folder, "moe-f32", "config.json", cases[i].key, cases[i].value);
+        write_changed(test_folder, "moe-f32", "config.json", cases[i].key, cases[i].value);
         refused(MOXIE_ERROR_MODEL, cases[i].part);
     }
     static const char *const llama[] = {"attention_bias", "mlp_bias", "rope_interleaved"};
     copy("llama", "model.safetensors");
     for (size_t i = 0; i < 3; i++) {
-        write_changed(folder, "llama", "config.json", llama[i], "true");
+        write_changed(test_folder, "llama", "config.json", llama[i], "true");
         refused(MOXIE_ERROR_MODEL, llama[i]);
     }
     copy("olmoe", "model.safetensors");
-    write_changed(folder, "olmoe", "config.json", "clip_qkv", "8.0");
+    write_changed(test_folder, "olmoe", "config.json", "clip_qkv", "8.0");
     refused(MOXIE_ERROR_MODEL, "clip_qkv");
-    write_changed(folder, "olmoe", "config.json", "model_type", "\"qwen3_moe\""); // a norm of each head
+    write_changed(test_folder, "olmoe", "config.json", "model_type", "\"qwen3_moe\""); // a norm of each head
     refused(MOXIE_ERROR_MODEL, "moe_intermediate_size");
     static const struct {
         const char *key, *value, *part;
@@ -218,7 +204,7 @@ static void test_refused_configs(void **state) {
     };
     copy("deepseek", "model.safetensors");
     for (size_t i = 0; i < sizeof(deepseek) / sizeof(deepseek[0]); i++) {
-        write_changed(folder, "deepseek", "config.json", deepseek[i].key, deepseek[i].value);
+        write_changed(test_folder, "deepseek", "config.json", deepseek[i].key, deepseek[i].value);
         refused(MOXIE_ERROR_MODEL, deepseek[i].part);
     }
 }
@@ -237,15 +223,15 @@ static void test_accepted_configs(void **state) {
     };
     copy("moe-f32", "model.safetensors");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        write_changed(folder, "moe-f32", "config.json", cases[i].key, cases[i].value);
-        pk_source_close(open_source(folder));
+        write_changed(test_folder, "moe-f32", "config.json", cases[i].key, cases[i].value);
+        pk_source_close(open_source(test_folder));
     }
-    write_changed(folder, "moe-f32", "config.json", "max_position_embeddings", "1010000");
-    struct pk_source *s = open_source(folder);
+    write_changed(test_folder, "moe-f32", "config.json", "max_position_embeddings", "1010000");
+    struct pk_source *s = open_source(test_folder);
     assert_int_equal(s->model.max_positions, 262144); // what the runtime can address
     pk_source_close(s);
-    write_changed(folder, "moe-f32", "config.json", "tie_word_embeddings", "true");
-    s = open_source(folder);
+    write_changed(test_folder, "moe-f32", "config.json", "tie_word_embeddings", "true");
+    s = open_source(test_folder);
     assert_true(s->model.tied && pk_source_find(s, "lm_head.weight")->ignored);
     assert_false(pk_source_find(s, "model.embed_tokens.weight")->ignored);
     pk_source_close(s);
@@ -260,10 +246,10 @@ static void test_texts(void **state) {
     static const char tokenizer[] =
         "{\"chat_template\":[{\"name\":\"tool\",\"template\":\"T\"},{\"name\":\"default\",\"template\":\"D\"}],"
         "\"eos_token\":\"<|im_end|>\"}";
-    write_file(in_folder(folder, "generation_config.json"), generation, sizeof(generation) - 1);
-    write_file(in_folder(folder, "tokenizer_config.json"), tokenizer, sizeof(tokenizer) - 1);
-    write_file(in_folder(folder, "LICENSE"), "Terms \xc3\xa9\n", 9);
-    struct pk_source *s = open_source(folder);
+    write_file(in_folder(test_folder, "generation_config.json"), generation, sizeof(generation) - 1);
+    write_file(in_folder(test_folder, "tokenizer_config.json"), tokenizer, sizeof(tokenizer) - 1);
+    write_file(in_folder(test_folder, "LICENSE"), "Terms \xc3\xa9\n", 9);
+    struct pk_source *s = open_source(test_folder);
     const struct mx_generation *g = &s->model.generation;
     assert_true(g->do_sample == 1 && g->temperature == 0.7f && g->top_p == 0.8f && g->top_k == 20);
     assert_true(g->repetition_penalty == 1.05f && g->min_p == 0);
@@ -276,9 +262,10 @@ static void test_texts(void **state) {
 
     // A template file of its own counts more; top_k 0 switches the filter off, which the whole vocabulary does too;
     // temperature 0 is greedy.
-    write_file(in_folder(folder, "chat_template.jinja"), "J", 1);
-    write_file(in_folder(folder, "generation_config.json"), "{\"top_k\":0,\"temperature\":0,\"do_sample\":true}", 44);
-    s = open_source(folder);
+    write_file(in_folder(test_folder, "chat_template.jinja"), "J", 1);
+    write_file(in_folder(test_folder, "generation_config.json"), "{\"top_k\":0,\"temperature\":0,\"do_sample\":true}",
+               44);
+    s = open_source(test_folder);
     assert_string_equal(s->chat_template, "J");
     assert_true(s->model.generation.top_k == 101 && s->model.generation.do_sample == 0);
     pk_source_close(s);
@@ -289,8 +276,8 @@ static void test_texts(void **state) {
         uint32_t top_k;
     } defaults[] = {{"{\"do_sample\":true}", 50}, {"{\"do_sample\":true,\"top_k\":null}", 101}, {"{}", 0}};
     for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
-        write_file(in_folder(folder, "generation_config.json"), defaults[i].text, strlen(defaults[i].text));
-        s = open_source(folder);
+        write_file(in_folder(test_folder, "generation_config.json"), defaults[i].text, strlen(defaults[i].text));
+        s = open_source(test_folder);
         assert_int_equal(s->model.generation.top_k, defaults[i].top_k);
         pk_source_close(s);
     }
@@ -313,25 +300,25 @@ static void test_texts(void **state) {
         {"config.json", "{\"model_type\":\"llama\",\"model_type\":\"qwen2\"}", "duplicate", MOXIE_ERROR_FORMAT},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        const char *path = in_folder(folder, bad[i].file);
+        const char *path = in_folder(test_folder, bad[i].file);
         struct bytes before = {0};
         if (access(path, F_OK) == 0) {
             before = read_whole(path);
         }
         write_file(path, bad[i].text, strlen(bad[i].text));
         if (strcmp(bad[i].file, "tokenizer_config.json") == 0) {
-            assert_int_equal(unlink(in_folder(folder, "chat_template.jinja")), 0);
+            assert_int_equal(unlink(in_folder(test_folder, "chat_template.jinja")), 0);
         }
         refused(bad[i].code, bad[i].part);
-        write_file(in_folder(folder, bad[i].file), before.data ? before.data : (uint8_t *)"{}",
+        write_file(in_folder(test_folder, bad[i].file), before.data ? before.data : (uint8_t *)"{}",
                    before.data ? before.n : 2);
-        write_file(in_folder(folder, "chat_template.jinja"), "J", 1);
+        write_file(in_folder(test_folder, "chat_template.jinja"), "J", 1);
         free_bytes(&before);
     }
 }
 
 int main(void) {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin_in_folder, end_in_folder)
     const struct CMUnitTest tests[] = {
         TEST(test_numbers),          TEST(test_attention_scale), TEST(test_refused_configs),
         TEST(test_accepted_configs), TEST(test_texts),

@@ -14,26 +14,12 @@
 #include "tests/check.h"
 #include "tests/importer_files.h"
 
-static char *folder;
-
-static int set_up(void **state) {
-    (void)state;
-    folder = make_folder();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    remove_folder(folder);
-    return 0;
-}
-
 static void refused(int code, const char *part) {
-    refuse_source(folder, code, part);
+    refuse_source(test_folder, code, part);
 }
 
 static void copy(const char *reference, const char *name) {
-    copy_reference(folder, reference, name);
+    copy_reference(test_folder, reference, name);
 }
 
 static void test_rows(void **state) {
@@ -76,8 +62,8 @@ static void test_cut_while_open(void **state) {
     (void)state;
     copy("moe-f32", "config.json");
     copy("moe-f32", "model.safetensors");
-    struct pk_source *s = open_source(folder);
-    assert_int_equal(truncate(in_folder(folder, "model.safetensors"), 20000), 0);
+    struct pk_source *s = open_source(test_folder);
+    assert_int_equal(truncate(in_folder(test_folder, "model.safetensors"), 20000), 0);
     struct pk_tensor *last = s->tensors;
     for (size_t i = 0; i < s->n_tensors; i++) {
         last = s->tensors[i].offset > last->offset ? &s->tensors[i] : last;
@@ -97,9 +83,9 @@ static void test_not_finite_weight(void **state) {
     pk_source_close(s);
     struct bytes b = read_whole(REFERENCE "moe-f32/model.safetensors");
     memcpy(b.data + at, &(float){NAN}, 4);
-    write_file(in_folder(folder, "model.safetensors"), b.data, b.n);
+    write_file(in_folder(test_folder, "model.safetensors"), b.data, b.n);
     free_bytes(&b);
-    s = open_source(folder);
+    s = open_source(test_folder);
     struct pk_error e = {0};
     struct pk_tensor *t = pk_source_take(s, "model.layers.0.self_attn.k_proj.weight", &e);
     for (uint64_t r = 0; r < t->rows; r++) {
@@ -123,7 +109,7 @@ static void write_index(const char *tensor, const char *shard) {
     json_t *root = json_load_file(REFERENCE "moe-dead-sharded/model.safetensors.index.json", 0, NULL);
     assert_non_null(root);
     json_object_set_new(json_object_get(root, "weight_map"), tensor, json_string(shard));
-    assert_int_equal(json_dump_file(root, in_folder(folder, "model.safetensors.index.json"), 0), 0);
+    assert_int_equal(json_dump_file(root, in_folder(test_folder, "model.safetensors.index.json"), 0), 0);
     json_decref(root);
 }
 
@@ -147,14 +133,14 @@ static void test_shards(void **state) {
         write_index(cases[i].tensor, cases[i].shard);
         refused(cases[i].code, cases[i].part);
     }
-    write_changed(folder, "moe-dead-sharded", "model.safetensors.index.json", "weight_map", "[]");
+    write_changed(test_folder, "moe-dead-sharded", "model.safetensors.index.json", "weight_map", "[]");
     refused(MOXIE_ERROR_MODEL, "weight_map");
-    write_changed(folder, "moe-dead-sharded", "model.safetensors.index.json", "weight_map",
+    write_changed(test_folder, "moe-dead-sharded", "model.safetensors.index.json", "weight_map",
                   "{\"model.norm.weight\":\"model-00003-of-00003.safetensors\"}");
     refused(MOXIE_ERROR_MODEL, "is missing");
-    write_file(in_folder(folder, "copy.safetensors"), "", 0); // one tensor in two files
-    struct bytes b = read_whole(in_folder(folder, "model-00003-of-00003.safetensors"));
-    write_file(in_folder(folder, "copy.safetensors"), b.data, b.n);
+    write_file(in_folder(test_folder, "copy.safetensors"), "", 0); // one tensor in two files
+    struct bytes b = read_whole(in_folder(test_folder, "model-00003-of-00003.safetensors"));
+    write_file(in_folder(test_folder, "copy.safetensors"), b.data, b.n);
     free_bytes(&b);
     write_index("model.norm.weight", "copy.safetensors");
     refused(MOXIE_ERROR_FORMAT, "appears twice");
@@ -183,7 +169,7 @@ static void test_unexpected_tensors(void **state) {
     static const size_t data[] = {384, 4848, 9696, 2, 48, 48, 0};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct bytes b = safetensors(cases[i].header, data[i]);
-        write_file(in_folder(folder, "model.safetensors"), b.data, b.n);
+        write_file(in_folder(test_folder, "model.safetensors"), b.data, b.n);
         free_bytes(&b);
         refused(MOXIE_ERROR_MODEL, cases[i].part);
     }
@@ -232,9 +218,9 @@ static void test_stacked_experts(void **state) {
     struct bytes file = {0};
     put_string(&file, text);
     put(&file, data.data, data.n);
-    write_file(in_folder(folder, "model.safetensors"), file.data, file.n);
+    write_file(in_folder(test_folder, "model.safetensors"), file.data, file.n);
     copy("moe-f32", "config.json");
-    struct pk_source *stacked = open_source(folder);
+    struct pk_source *stacked = open_source(test_folder);
     assert_int_equal(stacked->n_tensors, s->n_tensors);
     for (size_t i = 0; i < s->n_tensors; i++) {
         const struct pk_tensor *a = &s->tensors[i], *b = &stacked->tensors[i];
@@ -254,7 +240,7 @@ static void test_stacked_experts(void **state) {
 }
 
 int main(void) {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin_in_folder, end_in_folder)
     const struct CMUnitTest tests[] = {
         TEST(test_rows),   TEST(test_missing_files),      TEST(test_cut_while_open),  TEST(test_not_finite_weight),
         TEST(test_shards), TEST(test_unexpected_tensors), TEST(test_stacked_experts),

@@ -11,20 +11,6 @@
 #include "tests/check.h"
 #include "tests/importer_files.h"
 
-static char *folder;
-
-static int set_up(void **state) {
-    (void)state;
-    folder = make_folder();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    remove_folder(folder);
-    return 0;
-}
-
 /* A GGUF file under construction: keys, tensor infos and data apart, joined by `finish`. */
 struct gguf {
     struct bytes keys, infos, data;
@@ -77,7 +63,7 @@ static const char *finish(struct gguf *g) {
     put(&b, g->infos.data, g->infos.n);
     align_to(&b, 32);
     put(&b, g->data.data, g->data.n);
-    const char *path = in_folder(folder, "model.gguf");
+    const char *path = in_folder(test_folder, "model.gguf");
     write_file(path, b.data, b.n);
     free_bytes(&b);
     free_bytes(&g->keys);
@@ -340,7 +326,7 @@ static void test_refused_keys(void **state) {
 }
 
 int main(void) {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin_in_folder, end_in_folder)
     const struct CMUnitTest tests[] = {
         TEST(test_same_as_folder),
         TEST(test_texts),

@@ -9,23 +9,9 @@
 #include "tests/check.h"
 #include "tests/importer_files.h"
 
-static char *folder;
-
-static int set_up(void **state) {
-    (void)state;
-    folder = make_folder();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    remove_folder(folder);
-    return 0;
-}
-
 /* Writes `b` to a file and reads its header. */
 static bool parse(const struct bytes *b, struct pk_safetensors *st, struct pk_error *e) {
-    const char *path = in_folder(folder, "a.safetensors");
+    const char *path = in_folder(test_folder, "a.safetensors");
     write_file(path, b->data, b->n);
     struct pk_file f;
     assert_true(pk_file_open(&f, path, e));
@@ -226,5 +212,5 @@ int main(void) {
         cmocka_unit_test(test_deep_nesting),      cmocka_unit_test(test_lying_header_length),
         cmocka_unit_test(test_cut_at_every_byte), cmocka_unit_test(test_every_byte_changed),
     };
-    return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down);
+    return cmocka_run_group_tests_name(__FILE__, tests, begin_in_folder, end_in_folder);
 }

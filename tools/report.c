@@ -24,6 +24,14 @@ static void begin_line(void) {
     fprintf(stderr, "moxie%s%s: ", report_command[0] ? " " : "", report_command);
 }
 
+static void line(const char *fmt, va_list args) __attribute__((format(printf, 1, 0)));
+
+static void line(const char *fmt, va_list args) {
+    begin_line();
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+}
+
 int report_failure(const struct moxie_failure *failure) {
     return report_failure_in("", failure);
 }
@@ -56,9 +64,7 @@ int report_error(int code, const char *fmt, ...) {
 int report_tool(const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    begin_line();
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
+    line(fmt, args);
     va_end(args);
     return STATUS_FAILED;
 }
@@ -66,9 +72,8 @@ int report_tool(const char *fmt, ...) {
 int usage_error(const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    begin_line();
-    vfprintf(stderr, fmt, args);
-    fprintf(stderr, "\nSee: moxie%s%s --help\n", report_command[0] ? " " : "", report_command);
+    line(fmt, args);
+    fprintf(stderr, "See: moxie%s%s --help\n", report_command[0] ? " " : "", report_command);
     va_end(args);
     return STATUS_USAGE;
 }
@@ -76,9 +81,7 @@ int usage_error(const char *fmt, ...) {
 void report_note(const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    begin_line();
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
+    line(fmt, args);
     va_end(args);
 }
 

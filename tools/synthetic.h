@@ -16,6 +16,13 @@ struct synthetic_shape {
     struct pk_ffn ffn;
 };
 
+/* MoE++'s mixture in struct pk_ffn: `experts_` experts, of which the last four have no matrices. */
+#define SYNTHETIC_MOEPP(experts_, width_)                                                                              \
+    {                                                                                                                  \
+        .routed = (experts_), .top_k = 2, .width = (width_), .norm_topk = true, .carried = true, .zero_apart = true,   \
+        .constants = 2, .copies = 1, .zeros = 1, .deviation = 1                                                        \
+    }
+
 /* How its matrices are stored. Where more than a block's 32 weights share a scale it is that of their first block. */
 struct synthetic_kind {
     enum pk_type type;

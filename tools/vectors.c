@@ -67,26 +67,7 @@ static const struct synthetic_shape
                  .ffn = {.routed = 8, .top_k = 4, .width = 32, .norm_topk = true}},
     olmoe = {"olmoe", 128, 2, 4, 4, 32, 67, 256, 1e4f, 1e-5f, .ffn = {.routed = 8, .top_k = 2, .width = 64}},
     gemma = {"gemma", 96, 2, 2, 1, 96, 67, 256, 1e4f, 1e-6f, .tied = true, .ffn = {.dense_width = 160}},
-    moepp = {"MoE++",
-             96,
-             3,
-             1,
-             1,
-             96,
-             67,
-             256,
-             1e4f,
-             1e-6f,
-             .ffn = {.routed = 12,
-                     .top_k = 2,
-                     .width = 64,
-                     .norm_topk = true,
-                     .carried = true,
-                     .zero_apart = true,
-                     .constants = 2,
-                     .copies = 1,
-                     .zeros = 1,
-                     .deviation = 1}};
+    moepp = {"MoE++", 96, 3, 1, 1, 96, 67, 256, 1e4f, 1e-6f, .ffn = SYNTHETIC_MOEPP(12, 64)};
 
 #define FLOAT(t)                                                                                                       \
     { .type = (t), .wide = true }
