@@ -63,6 +63,9 @@ struct mx_operands {
 #ifndef MX_AHEAD
 #define MX_AHEAD 4096u /* bytes, in a product for one entry */
 #endif
+#ifndef MX_X_AHEAD
+#define MX_X_AHEAD 512u /* bytes of a row of x, in a product for several */
+#endif
 
 /* sum + the four unsigned bytes of each w times the four signed bytes at x. Exact, so any way to do it is right. */
 #if MX_DOT == MX_VNNI512
@@ -146,6 +149,8 @@ MX_INLINE void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_
             if (o->ahead)
                 for (uint line = 0; line < MX_ATOM; line += 64)
                     MX_PREFETCH(T == 1, o->data + a * MX_ATOM + o->ahead + line);
+            if (T > 1 && a % 2 == 0) /* more rows of x than a processor follows by itself */
+                MX_EACH_T(MX_PREFETCH(1, o->x[t] + a * 32 + MX_X_AHEAD))
             mx_atom(T, o, o->data + a * MX_ATOM, a * 32, sum);
         }
         if (o->ahead) {
