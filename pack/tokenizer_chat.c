@@ -2,8 +2,8 @@
  *
  * Recognising chat templates. There is no Jinja engine: a template counts as known when it is, character by character,
  * one of those that were published (ChatML in the two ways in which Qwen1.5, Qwen2 and SmolLM2 write it; Mistral's
- * three, DeepSeek's, Gemma's), or when it is Qwen2.5's, which renders the same without tools. Anything else is not
- * guessed at.
+ * three, DeepSeek's, Gemma's), or when it is Qwen2.5's but for its parts about tools, of which there are none here.
+ * Anything else is not guessed at.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,6 @@
 
 #define LOOP "{% for message in messages %}"
 #define DEFAULT_BEGIN "{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\n"
-#define DEFAULT_END "<|im_end|>\n' }}{% endif %}"
 #define TURNS                                                                                                          \
     "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"               \
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
@@ -83,19 +82,20 @@ static const struct {
     {MX_CHAT_GEMMA, GEMMA},
 };
 
-/* The text with "\n" as Jinja escapes it made a line end, and without white space at its ends; to be freed. */
+/* The text with line ends however they are written, and without those behind it, of which Jinja drops one and, with
+ * trim_blocks, one more; to be freed. */
 static char *plain(const char *jinja) {
     size_t n = strlen(jinja), made = 0;
     char *out = malloc(n + 1);
     if (!out) {
         return NULL;
     }
-    for (size_t i = strspn(jinja, " \t\r\n"); i < n; i++) {
-        bool escape = jinja[i] == '\\' && jinja[i + 1] == 'n';
+    for (size_t i = 0; i < n; i++) {
+        bool escape = (jinja[i] == '\\' && jinja[i + 1] == 'n') || (jinja[i] == '\r' && jinja[i + 1] == '\n');
         out[made++] = escape ? '\n' : jinja[i];
         i += escape;
     }
-    while (made > 0 && strchr(" \t\r\n", out[made - 1])) {
+    for (int i = 0; i < 2 && made > 0 && out[made - 1] == '\n'; i++) {
         made--;
     }
     out[made] = '\0';
@@ -110,23 +110,41 @@ static bool skip(const char **text, const char *prefix) {
     return same;
 }
 
-/* Qwen2.5's text differs in its tools between sizes. Everything that renders without tools must be there. */
-static bool is_qwen25(const char *text) {
-    static const char *const parts[] = {
-        "{{- '<|im_start|>system\n' + messages[0]['content'] + '<|im_end|>\n' }}",
-        "{{- '<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n' }}",
-        "{%- if (message.role == \"user\") or (message.role == \"system\" and not loop.first) or ",
-        "(message.role == \"assistant\" and not message.tool_calls) %}",
-        "{{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>' + '\n' }}",
-        "{%- if add_generation_prompt %}\n    {{- '<|im_start|>assistant\n' }}\n{%- endif %}",
-    };
-    bool all = skip(&text, "{%- if tools %}") && !strstr(text, "think");
-    for (size_t i = 0; all && i < sizeof(parts) / sizeof(parts[0]); i++) {
-        const char *found = strstr(text, parts[i]); /* in this order */
-        all = found != NULL;
-        text = found;
+/* The default system message that *text begins with, behind which it moves; MX_CHAT_NONE when there is none. */
+static uint32_t skip_default(const char **text) {
+    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+        const char *behind = *text;
+        if (skip(&behind, defaults[i].system) && skip(&behind, "<|im_end|>\n' }}")) {
+            *text = behind;
+            return defaults[i].id;
+        }
     }
-    return all;
+    return MX_CHAT_NONE;
+}
+
+/* Qwen2.5's, which differ in what they say about tools: a first branch, and more branches for a message. */
+static uint32_t recognise_tools(const char *text) {
+    static const char end[] =
+        "\n    {%- endif %}\n{%- endfor %}\n{%- if add_generation_prompt %}\n    {{- '<|im_start|>assistant\n' }}\n"
+        "{%- endif %}";
+    const char *at = skip(&text, "{%- if tools %}\n") ? strstr(text, "\n{%- else %}\n") : NULL;
+    if (!at || !skip(&at, "\n{%- else %}\n    {%- if messages[0]['role'] == 'system' %}\n        {{- "
+                          "'<|im_start|>system\n' + messages[0]['content'] + '<|im_end|>\n' }}\n    {%- else %}\n"
+                          "        {{- '<|im_start|>system\n")) {
+        return MX_CHAT_NONE;
+    }
+    uint32_t id = skip_default(&at);
+    bool same =
+        skip(&at, "\n    {%- endif %}\n{%- endif %}\n{%- for message in messages %}\n    {%- if (message.role == "
+                  "\"user\") or (message.role == \"system\" and not loop.first) or (message.role == "
+                  "\"assistant\" and not message.tool_calls) %}\n        {{- '<|im_start|>' + message.role + "
+                  "'\n' + message.content + '<|im_end|>' + '\n' }}");
+    size_t left = strlen(at), n = sizeof(end) - 1;
+    bool ends = left >= n && strcmp(at + left - n, end) == 0;
+    const char *more = at;
+    return same && ends && (left == n || skip(&more, "\n    {%- elif message.role == \"assistant\" %}\n"))
+               ? id
+               : MX_CHAT_NONE;
 }
 
 /* The same text but for quotes of the other kind. */
@@ -149,18 +167,13 @@ static uint32_t recognise(const char *text) {
         }
     }
     if (!skip(&at, LOOP)) {
-        return is_qwen25(text) ? MX_CHAT_CHATML_QWEN25 : MX_CHAT_NONE;
+        return recognise_tools(text);
     }
     uint32_t id = MX_CHAT_CHATML;
     if (skip(&at, DEFAULT_BEGIN)) {
-        id = MX_CHAT_NONE;
-        for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
-            const char *behind = at;
-            if (skip(&behind, defaults[i].system) && skip(&behind, DEFAULT_END)) {
-                id = defaults[i].id;
-                at = behind;
-                break;
-            }
+        id = skip_default(&at);
+        if (!skip(&at, "{% endif %}")) {
+            return MX_CHAT_NONE;
         }
     }
     return strcmp(at, TURNS) == 0 || strcmp(at, TURNS_OPEN) == 0 ? id : MX_CHAT_NONE;

@@ -120,7 +120,8 @@ bool pk_vocab_add_end(struct pk_vocab *v, uint64_t id, struct pk_error *e) {
 
 /* Chat templates depend on these; some files list them as plain added tokens, which a user could type. */
 static void mark_turns(struct pk_vocab *v) {
-    static const char *const names[] = {"<|im_start|>", "<|im_end|>", "<start_of_turn>", "<end_of_turn>"};
+    static const char *const names[] = {"<|im_start|>",  "<|im_end|>", "<start_of_turn>",
+                                        "<end_of_turn>", "[INST]",     "[/INST]"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         uint32_t id = pk_vocab_find(v, names[i], strlen(names[i]));
         if (id != MX_TOK_NONE && v->tokens[id].kind == MX_TOK_USER) {

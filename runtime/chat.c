@@ -10,7 +10,8 @@
  *
  * Text between two ids is encoded as a whole. Where turns meet without an id between them, they meet at a line end or
  * before a space, which no token of these models spans; but for answers in the first two of Mistral's, which follow
- * " [/INST]" at once: there a given answer is encoded by itself, as a written one is. */
+ * " [/INST]" at once: there a given answer is encoded by itself, as a written one is. The space that stands behind an
+ * answer's end in one of them comes with the next question. */
 #include "runtime/chat.h"
 
 #include <string.h>
@@ -23,21 +24,23 @@ struct marked {
     const char *open, *close; /* control tokens */
     const char *system;       /* the default system message; NULL: there are no system turns, "": none by default */
     const char *assistant;    /* the assistant's name with the line end that follows */
-    bool bos;                 /* a conversation starts with bos and the user */
+    bool bos;                 /* a conversation starts with bos */
+    bool alternates;          /* question, answer, question, … */
     bool trim;                /* white space around contents is dropped */
 };
 
 /* What stands before and behind a content; behind it, also with the opening of an answer. */
 struct plain {
-    const char *system[3]; /* before, behind, behind with an opening; NULL: there is no such turn */
-    const char *user[3];   /* before: the first, one behind a system turn, others */
+    const char
+        *system[3];      /* before, behind, behind with an opening; NULL: there is no such turn, or no opening there */
+    const char *user[3]; /* before: the first, one behind a system turn, others */
     const char *behind[2]; /* a user's content */
     const char *answer[2]; /* before an answer: one to be written, one that is there */
     bool alternates;       /* question, answer, question, …, and a system turn only before them */
 };
 
 #define CHATML(text)                                                                                                   \
-    { "<|im_start|>", "<|im_end|>", text, "assistant\n", false, false }
+    { "<|im_start|>", "<|im_end|>", text, "assistant\n", false, false, false }
 
 /* Indexed by enum mx_chat_template. */
 static const struct marked marked[MX_CHAT_LAST + 1] = {
@@ -46,15 +49,15 @@ static const struct marked marked[MX_CHAT_LAST + 1] = {
     [MX_CHAT_CHATML_QWEN25] = CHATML("You are Qwen, created by Alibaba Cloud. You are a helpful assistant."),
     [MX_CHAT_CHATML_SMOLLM2] = CHATML("You are a helpful AI assistant named SmolLM, trained by Hugging Face"),
     [MX_CHAT_CHATML_QWEN15] = CHATML("You are a helpful assistant"),
-    [MX_CHAT_GEMMA] = {"<start_of_turn>", "<end_of_turn>", NULL, "model\n", true, true},
+    [MX_CHAT_GEMMA] = {"<start_of_turn>", "<end_of_turn>", NULL, "model\n", true, true, true},
 };
 
 #define INST "[INST] "
 #define INST_END " [/INST]"
 
 static const struct plain plain[MX_CHAT_LAST + 1] = {
-    [MX_CHAT_MISTRAL] = {{NULL}, {INST, NULL, INST}, {INST_END, INST_END}, {"", ""}, true},
-    [MX_CHAT_MISTRAL_SPACE] = {{NULL}, {INST, NULL, " " INST}, {INST_END, INST_END}, {"", ""}, true},
+    [MX_CHAT_MISTRAL] = {{NULL}, {INST, INST, INST}, {INST_END, INST_END}, {"", ""}, true},
+    [MX_CHAT_MISTRAL_SPACE] = {{NULL}, {INST, INST, " " INST}, {INST_END, INST_END}, {"", ""}, true},
     [MX_CHAT_MISTRAL_SYSTEM] =
         {{" " INST, "\n\n", NULL}, {" " INST, "", " " INST}, {INST_END, INST_END}, {"", " "}, true},
     [MX_CHAT_DEEPSEEK] = {{"", "\n\n", "\n\nAssistant:"},
@@ -85,18 +88,35 @@ static enum moxie_error no_place(const struct turn *t, const char *what) {
                    what);
 }
 
-static enum moxie_error find_marker(const struct turn *turn, const char *name, uint32_t *id) {
-    const struct mx_tokenizer *t = turn->e.t;
-    size_t n = strlen(name), found = 0;
-    int32_t match = mx_special_match(t, (const uint8_t *)name, n, MX_KIND_CONTROL);
-    if (match >= 0) {
-        mx_token_bytes(t, match, &found);
+/* Whether there is a place for the turn in a template with or without system turns. */
+static enum moxie_error check_place(const struct turn *t, bool system, bool alternates) {
+    bool odd = alternates &&
+               ((t->role == SYSTEM && t->at != MX_CHAT_AT_START) || (t->role == USER && t->at == MX_CHAT_AT_QUESTION) ||
+                (t->role == ASSISTANT && t->at != MX_CHAT_AT_QUESTION));
+    if (t->role == SYSTEM && (!system || odd)) {
+        return no_place(t, system ? "a system message but before the first question" : "a system message");
     }
-    if (found != n) {
-        return mx_fail(turn->e.failure, MOXIE_ERROR_TOKENIZER, MX_NO_OFFSET,
+    if (odd) {
+        return no_place(t, t->role == USER ? "a question behind a question" : "an answer that follows no question");
+    }
+    return alternates && t->role == SYSTEM && t->answer ? no_place(t, "an answer that follows no question") : MOXIE_OK;
+}
+
+/* The control token of this name, -1 without one. */
+static int32_t control_token(const struct mx_tokenizer *t, const char *name) {
+    size_t n = strlen(name), found = 0;
+    int32_t id = mx_special_match(t, (const uint8_t *)name, n, MX_KIND_CONTROL);
+    mx_token_bytes(t, id, &found);
+    return found == n ? id : -1;
+}
+
+static enum moxie_error find_marker(const struct turn *t, const char *name, uint32_t *id) {
+    int32_t found = control_token(t->e.t, name);
+    if (found < 0) {
+        return mx_fail(t->e.failure, MOXIE_ERROR_TOKENIZER, MX_NO_OFFSET,
                        "the chat template needs the control token %s", name);
     }
-    *id = (uint32_t)match;
+    *id = (uint32_t)found;
     return MOXIE_OK;
 }
 
@@ -135,21 +155,16 @@ static void trim(struct turn *t) {
 static enum moxie_error render_marked(struct turn *t, const struct marked *m) {
     const char *const names[ROLES] = {"system\n", "user\n", m->assistant};
     uint32_t open = 0, close = 0;
-    enum moxie_error error = find_marker(t, m->open, &open);
+    enum moxie_error error = check_place(t, m->system, m->alternates);
+    error = error ? error : find_marker(t, m->open, &open);
     error = error ? error : find_marker(t, m->close, &close);
     if (error) {
         return error;
-    }
-    if (t->role == SYSTEM && !m->system) {
-        return no_place(t, "a system message");
     }
     if (m->trim) {
         trim(t);
     }
     if (t->at == MX_CHAT_AT_START && m->bos) {
-        if (t->role == ASSISTANT) {
-            return no_place(t, "an answer before a question");
-        }
         error = put_edge(t, t->e.t->header->bos, "begins");
     }
     if (t->at == MX_CHAT_AT_ANSWER) {
@@ -178,34 +193,36 @@ static enum moxie_error render_marked(struct turn *t, const struct marked *m) {
     return error;
 }
 
+/* Whether the last word of a template's text is a control token: later Mistrals have [/INST] as one. */
+static bool ends_in_control(const struct turn *t, const char *text) {
+    const char *word = strrchr(text, ' ');
+    return word && control_token(t->e.t, word + 1) >= 0;
+}
+
 static enum moxie_error render_plain(struct turn *t, const struct plain *p) {
     const struct mx_tok_header *h = t->e.t->header;
-    enum moxie_error error = MOXIE_OK;
-    bool start = t->at == MX_CHAT_AT_START;
-    if (start) {
+    enum moxie_error error = check_place(t, p->system[0], p->alternates);
+    if (error) {
+        return error;
+    }
+    if (t->at == MX_CHAT_AT_START) {
         error = put_edge(t, h->bos, "begins");
     } else if (t->at == MX_CHAT_AT_ANSWER) {
         error = put_edge(t, h->eos, "ends");
     } else { /* an answer's end token precedes, or the text of a turn */
-        bool ended = t->at == MX_CHAT_AT_END || (t->at == MX_CHAT_AT_TURN && t->role == USER);
-        t->e.before = ended ? MX_BEFORE_SPECIAL : MX_BEFORE_TEXT;
+        bool in_text =
+            t->at == MX_CHAT_AT_SYSTEM || (t->at == MX_CHAT_AT_QUESTION && !ends_in_control(t, p->behind[0]));
+        t->e.before = in_text ? MX_BEFORE_TEXT : MX_BEFORE_SPECIAL;
     }
     if (error) {
         return error;
     }
     if (t->role == SYSTEM) {
-        const char *behind = p->system[t->answer ? 2 : 1];
-        if (!p->system[0] || !behind || (p->alternates && !start)) {
-            return no_place(t, p->system[0] ? "a system message but before the first question" : "a system message");
-        }
-        return text(t, p->system[0], t->content, t->bytes, behind);
+        return text(t, p->system[0], t->content, t->bytes, p->system[t->answer ? 2 : 1]);
     }
     if (t->role == USER) {
-        const char *lead = p->user[start ? 0 : t->at == MX_CHAT_AT_SYSTEM ? 1 : 2];
-        return lead ? text(t, lead, t->content, t->bytes, p->behind[t->answer]) : no_place(t, "a system message");
-    }
-    if (p->alternates && t->at != MX_CHAT_AT_TURN) {
-        return no_place(t, "an answer before a question");
+        const char *lead = p->user[t->at == MX_CHAT_AT_START ? 0 : t->at == MX_CHAT_AT_SYSTEM ? 1 : 2];
+        return text(t, lead, t->content, t->bytes, p->behind[t->answer]);
     }
     error = text(t, p->answer[1], t->content, t->bytes, "");
     error = error ? error : put_edge(t, h->eos, "ends");
@@ -217,13 +234,14 @@ enum moxie_error mx_chat_turn(const struct mx_tokenizer *t, uint32_t template, e
                               int32_t *ids, size_t max, size_t *count, struct moxie_failure *failure) {
     static const char *const names[ROLES] = {"system", "user", "assistant"};
     struct turn turn = {.at = at, .role = ROLES, .content = content ? content : "", .bytes = bytes, .answer = answer};
-    if (!role || (!content && bytes > 0) || !count || at > MX_CHAT_AT_SYSTEM) {
+    if (!role || (!content && bytes > 0) || !count || at > MX_CHAT_AT_QUESTION) {
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "chat: role, content or count missing");
     }
     *count = 0;
     if (template == MX_CHAT_NONE || template > MX_CHAT_LAST) {
-        return mx_fail(failure, MOXIE_ERROR_TEXT, MX_NO_OFFSET,
-                       "this model has no chat template (a base model?): let it continue a text instead");
+        return mx_fail(
+            failure, MOXIE_ERROR_TEXT, MX_NO_OFFSET,
+            "this model has no chat template that is known here (a base model?): let it continue a text instead");
     }
     for (unsigned i = 0; i < ROLES; i++) {
         turn.role = strcmp(role, names[i]) == 0 ? (enum role)i : turn.role;

@@ -303,11 +303,12 @@ int moxie_is_end(const struct moxie *engine, int32_t token);
 
 /* What the sequence ends with, to which a turn of a chat is appended. */
 enum moxie_chat_at {
-    MOXIE_CHAT_AT_START = 0,  /* nothing: the sequence is empty */
-    MOXIE_CHAT_AT_TURN = 1,   /* another role's turn rendered by moxie_chat_turn with answer = 0 */
-    MOXIE_CHAT_AT_END = 2,    /* an answer and the end token that the model gave */
-    MOXIE_CHAT_AT_ANSWER = 3, /* an answer that was cut short before its end token */
-    MOXIE_CHAT_AT_SYSTEM = 4, /* a system turn rendered by moxie_chat_turn with answer = 0 */
+    MOXIE_CHAT_AT_START = 0,    /* nothing: the sequence is empty */
+    MOXIE_CHAT_AT_TURN = 1,     /* an assistant's turn rendered by moxie_chat_turn with answer = 0 */
+    MOXIE_CHAT_AT_END = 2,      /* an answer and the end token that the model gave */
+    MOXIE_CHAT_AT_ANSWER = 3,   /* an answer that was cut short before its end token */
+    MOXIE_CHAT_AT_SYSTEM = 4,   /* a system turn rendered by moxie_chat_turn with answer = 0 */
+    MOXIE_CHAT_AT_QUESTION = 5, /* a user's turn, likewise */
 };
 
 /* Renders one message of a chat in the model's own template to token ids that continue the sequence: what `at` lacks,
@@ -315,7 +316,7 @@ enum moxie_chat_at {
  * opening of the assistant's turn. The content is never searched for control tokens. role: "system", "user" or
  * "assistant". *count is the number of ids, also when `max` is too small (MOXIE_ERROR_BUFFER_SMALL).
  * MOXIE_ERROR_TEXT: a base model without a template, a turn for which the template has no place (some have no system
- * message), or content that cannot be encoded. */
+ * message, or want questions and answers to alternate), or content that cannot be encoded. */
 enum moxie_error moxie_chat_turn(struct moxie *engine, enum moxie_chat_at at, const char *role, const char *content,
                                  size_t bytes, int answer, int32_t *ids, size_t max, size_t *count,
                                  struct moxie_failure *failure);

@@ -12,7 +12,8 @@ _Static_assert(sizeof(struct mx_detok) <= sizeof(struct moxie_text), "the public
 _Static_assert((int)MOXIE_CHAT_AT_START == (int)MX_CHAT_AT_START && (int)MOXIE_CHAT_AT_TURN == (int)MX_CHAT_AT_TURN &&
                    (int)MOXIE_CHAT_AT_END == (int)MX_CHAT_AT_END &&
                    (int)MOXIE_CHAT_AT_ANSWER == (int)MX_CHAT_AT_ANSWER &&
-                   (int)MOXIE_CHAT_AT_SYSTEM == (int)MX_CHAT_AT_SYSTEM,
+                   (int)MOXIE_CHAT_AT_SYSTEM == (int)MX_CHAT_AT_SYSTEM &&
+                   (int)MOXIE_CHAT_AT_QUESTION == (int)MX_CHAT_AT_QUESTION,
                "the public chat states are the internal ones");
 
 static enum moxie_error no_tokenizer(struct moxie_failure *failure) {

@@ -94,7 +94,7 @@ enum moxie_error mx_encoder_text(struct mx_encoder *e, const char *lead, const c
     }
     for (int part = 0; part < 3; part++) {
         const uint8_t *p = parts[part].p;
-        unsigned kinds = users | (part == 1 && control ? MX_KIND_CONTROL : 0);
+        unsigned kinds = users | (part != 1 || control ? MX_KIND_CONTROL : 0);
         size_t start = 0, at = 0;
         while (at < parts[part].n) {
             int32_t id = mx_special_match(e->t, p + at, parts[part].n - at, kinds);

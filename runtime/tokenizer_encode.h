@@ -47,7 +47,8 @@ static inline void mx_encoder_special(struct mx_encoder *e, uint32_t id) {
 }
 
 /* Appends `lead`, `text` and `tail` as one text: pre-tokens may span them. User tokens are looked for in each of them,
- * control tokens in `text` if `control`. Offsets of errors count from `text`. */
+ * control tokens in `lead` and `tail`, which are ours, and in `text` if `control`. Offsets of errors count from `text`.
+ */
 enum moxie_error mx_encoder_text(struct mx_encoder *e, const char *lead, const char *text, size_t bytes,
                                  const char *tail, bool control);
 

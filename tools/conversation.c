@@ -58,7 +58,7 @@ static enum moxie_error append_turn(struct conversation *c, const char *role, co
     if (code == MOXIE_OK) {
         memcpy(w->ids + w->count, c->turn, count * sizeof(*w->ids));
         w->count += (uint32_t)count;
-        c->at = strcmp(role, "system") == 0 ? MOXIE_CHAT_AT_SYSTEM : MOXIE_CHAT_AT_TURN;
+        c->at = strcmp(role, "system") == 0 ? MOXIE_CHAT_AT_SYSTEM : MOXIE_CHAT_AT_QUESTION;
     }
     return code;
 }
