@@ -68,6 +68,10 @@ static bool read_template(struct pk_source *s, struct pk_error *e) {
         struct pk_json j = {config, path, e};
         const char *text = NULL;
         ok = config && template_of(&j, &text);
+        bool unnamed = ok && !text && json_array_size(pk_json_get(&j, "chat_template")) > 0;
+        if (unnamed && !pk_source_note(s, e, "none of the chat templates is called \"default\": they are ignored")) {
+            ok = false;
+        }
         if (ok && text && !(s->chat_template = strdup(text))) {
             pk_fail_memory(e);
             ok = false;

@@ -180,13 +180,35 @@ static bool check_scattered(const struct packer *p) {
                n, first);
 }
 
+/* A template that is there but not known: a note has its first words. */
+static bool settle_template(const struct packer *p) {
+    struct pk_source *s = p->source;
+    const char *jinja = p->tokenizer && s->chat_template ? s->chat_template : "";
+    char words[61];
+    size_t n = 0;
+    s->model.chat_template = pk_chat_template(jinja);
+    if (!jinja[0] || s->model.chat_template != MX_CHAT_NONE) {
+        return true;
+    }
+    for (; n + 1 < sizeof(words) && jinja[n]; n++) {
+        words[n] = jinja[n];
+        if (jinja[n] < ' ' || jinja[n] > '~') {
+            words[n] = ' ';
+        }
+    }
+    words[n] = '\0';
+    return pk_source_note(s, p->e,
+                          "the chat template is none of those that are known, so moxie chat will refuse the bundle: "
+                          "%zu bytes that begin with %s",
+                          strlen(jinja), words);
+}
+
 static bool prepare(struct packer *p) {
     if (!pk_source_check(p->source, p->e) || !check_scattered(p) ||
-        !pk_tokenizer_from_source(p->source, &p->tokenizer, &p->tokenizer_bytes, p->e)) {
+        !pk_tokenizer_from_source(p->source, &p->tokenizer, &p->tokenizer_bytes, p->e) || !settle_template(p)) {
         return false;
     }
     p->license_bytes = p->source->license ? strlen(p->source->license) : 0;
-    p->source->model.chat_template = p->tokenizer ? pk_chat_template(p->source->chat_template) : MX_CHAT_NONE;
     if (!pk_layout_make(p->source, p->o, p->tokenizer ? p->tokenizer_bytes : 0, p->license_bytes, &p->layout, p->e)) {
         return false;
     }

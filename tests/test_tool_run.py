@@ -180,12 +180,30 @@ class Chat(ToolTest):
         read = [int(n) for n in re.findall(r"(\d+) tokens read", result.stderr)]
         self.assertGreater(read[-1], 2 * 42)  # the last question again, its answer, and the new one
 
-    def test_base_models_cannot_chat(self):
-        base = self.folder / "base"
-        tiny_chat.write(base)
-        (base / "tokenizer_config.json").write_text("{}")
-        self.must("pack", base, "-o", self.folder / "base.moxie")
-        self.fails(17, "base model", "chat", self.folder / "base.moxie", "-p", "x")
+    def test_models_without_a_known_template_say_so(self):
+        odd = "{%- if tools %}\n\x1b[1m{{ 'caf\u00e9' }}"
+        cases = {"base": ({}, None),
+                 "empty": ({"chat_template": ""}, None),
+                 "odd": ({"chat_template": odd}, "chat template is none of those that are known"),
+                 "named": ({"chat_template": [{"name": "rag", "template": odd}]}, "none of the chat templates is called")}
+        for name, (settings, note) in cases.items():
+            with self.subTest(name):
+                folder, packed = self.folder / name, self.folder / f"{name}.moxie"
+                tiny_chat.write(folder)
+                (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+                result = self.moxie("pack", folder, "-o", packed)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertIn("chat template: none", result.stdout)
+                self.assertEqual("template" in result.stderr, note is not None)
+                self.assertIn(note or "", result.stderr)
+                self.assertNotIn("\x1b", result.stderr)
+                self.assertRegex(self.must("inspect", packed), r"chat +no template")
+                self.assertEqual(json.loads(self.must("inspect", packed, "--json"))["chat_template"], "none")
+                self.fails(17, [name, "no chat template", "base model", "moxie run"], "chat", packed, "-p", "x")
+        self.must("run", self.folder / "base.moxie", "-p", "x", "-n", "1")
+        self.assertRegex(self.must("inspect", self.bundle), "chat +ChatML, SmolLM2")
+        notes = json.loads(self.must("pack", self.folder / "odd", "--dry-run", "--json"))["notes"]
+        self.assertRegex(notes[0], r"33 bytes that begin with \{%- if tools %\}  \[1m\{\{ 'caf")
 
     def test_ctrl_c_stops_an_answer_and_not_the_chat(self):
         controller, terminal = pty.openpty()

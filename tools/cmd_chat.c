@@ -85,8 +85,11 @@ static int converse(struct chat *c) {
 
 static int chat(struct chat *c, const char *system) {
     if (!c->engine.model.has_chat) {
-        return report_error(MOXIE_ERROR_TEXT, "%s is a base model without a chat template; moxie run continues texts",
-                            c->engine.model.id);
+        return report_error(
+            MOXIE_ERROR_TEXT,
+            "%s has no chat template: it is a base model, or moxie pack did not know its template (it says "
+            "so); moxie run continues texts",
+            c->engine.model.id);
     }
     c->prompt = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     int status = conversation_open(&c->conversation, &c->engine, &c->sampling, system);

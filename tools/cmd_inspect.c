@@ -34,7 +34,8 @@ static void print_config(const struct inspection *s) {
     }
     printf("vocabulary   %u, positions %u, KV %s, %s\n", c->vocab, c->max_positions,
            c->kv_type == MX_KV_F16 ? "F16" : "F32", c->tied ? "head tied to the embedding" : "head of its own");
-    printf("chat         %s\n", chat_template_name(c->chat_template));
+    printf("chat         %s\n", c->chat_template ? chat_template_name(c->chat_template)
+                                                 : "no template: moxie run continues texts, moxie chat does not work");
     printf("rms_eps      %g, rope_theta %g\n", (double)c->rms_eps, (double)c->rope_theta);
     printf("parameters   %llu in %u segments, %.1f MB\n", (unsigned long long)s->model.parameters, m->segments,
            (double)s->model.weight_bytes / 1e6);
