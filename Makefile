@@ -219,6 +219,11 @@ conformance: setup-conformance ## moxie conform on every driver that can be inst
 	@$(PYTHON) tests/conformance/matrix.py $(NAMES)
 .PHONY: conformance
 
+regression: setup-lint ## what this tree costs beside tests/bench/regression.json: instructions, launches, shares of the machine's peaks
+	@$(MAKE) --no-print-directory -s $(JOBS) tool $(B)/moxie-twin
+	@$(PYTHON) tests/bench/regression --build $(B) $(if $(UPDATE),--update)
+.PHONY: regression
+
 lint: setup-lint ## format, static analysis, layers, shell scripts
 	@$(MAKE) --no-print-directory -s $(JOBS) lint-all
 
