@@ -143,6 +143,10 @@ static bool read_added_lists(struct hf *h) {
         }
     }
     json_t *decoder = json_object_get(h->config.object, "added_tokens_decoder"), *token, *number;
+    if ((list && !json_is_array(list)) || (decoder && !json_is_null(decoder) && !json_is_object(decoder))) {
+        return list && !json_is_array(list) ? pk_json_fail(&h->tokenizer, "added_tokens", "an array")
+                                            : pk_json_fail(&h->config, "added_tokens_decoder", "an object");
+    }
     const char *key;
     json_object_foreach(decoder, key, token) {
         char *end;
@@ -265,11 +269,40 @@ static bool read_tiktoken(struct hf *h) {
     return pk_vocab_read_tiktoken(h->folder, TIKTOKEN, h->v, h->e);
 }
 
+/* When every byte has a token nothing is ever unknown. Else each unknown byte is one for itself here, and a character
+ * becomes all its bytes or none. */
+static bool check_bytes(const struct hf *h, const json_t *model) {
+    const bool characters = h->v->alphabet == PK_ALPHABET_SPACES;
+    unsigned n = 0;
+    for (uint32_t id = 0; id < h->v->n_tokens; id++) {
+        const struct pk_vocab_token *t = &h->v->tokens[id];
+        bool printable = t->bytes == 1 || (t->bytes == 2 && (unsigned char)t->text[0] >= 0xC0);
+        n += characters ? t->kind == MX_TOK_BYTE && pk_vocab_byte_name(t->text, t->bytes) >= 0
+                        : t->kind == MX_TOK_NORMAL && printable;
+    }
+    bool fused =
+        json_is_true(json_object_get(model, "fuse_unk")) && json_is_string(json_object_get(model, "unk_token"));
+    if (n >= 256 || !(characters || fused)) {
+        return true;
+    }
+    return pk_fail(h->e, MOXIE_ERROR_TOKENIZER, "%s: %s is not supported where only %u of 256 bytes have a token",
+                   h->tokenizer.path, characters ? "byte_fallback" : "fuse_unk", n);
+}
+
 static bool read_fast(struct hf *h) {
     const json_t *model = json_object_get(h->tokenizer.object, "model");
     return pk_hf_tokenizer_rules(&h->tokenizer, h->v) &&
-           read_vocab(h, h->tokenizer.path, json_object_get(model, "vocab")) &&
+           read_vocab(h, h->tokenizer.path, json_object_get(model, "vocab")) && check_bytes(h, model) &&
            read_merge_array(h, json_object_get(model, "merges"));
+}
+
+/* These classes put a space before a text whatever tokenizer.json says. */
+static bool check_prefix_space(const struct hf *h) {
+    const char *class = json_string_value(json_object_get(h->config.object, "tokenizer_class"));
+    bool looks = class && (strncmp(class, "GPT2Tokenizer", 13) == 0 || strncmp(class, "Qwen2Tokenizer", 14) == 0);
+    return !looks || !json_is_true(json_object_get(h->config.object, "add_prefix_space")) ||
+           pk_fail(h->e, MOXIE_ERROR_TOKENIZER, "%s: add_prefix_space: a space before every text is not supported",
+                   h->config.path);
 }
 
 /* add_bos_token of tokenizer_config.json counts more than tokenizer.json; the classes of Llama and Gemma default to
@@ -317,7 +350,7 @@ static bool read_special_ids(struct hf *h) {
             return false;
         }
     }
-    return read_add_bos(h);
+    return read_add_bos(h) && check_prefix_space(h);
 }
 
 bool pk_tokenizer_from_folder(const struct pk_folder *folder, const char *name, struct pk_vocab *v,

@@ -164,6 +164,10 @@ static bool read_model(const struct pk_json *root, struct pk_vocab *v) {
             return false;
         }
     }
+    const json_t *dropout = pk_json_get(&model, "dropout");
+    if (dropout && json_number_value(dropout) != 0) { /* merges left out at random */
+        return pk_json_fail(&model, "dropout", "none");
+    }
     v->flags |= flag(model.object, "ignore_merges", false) ? MX_TOK_IGNORE_MERGES : 0;
     return true;
 }

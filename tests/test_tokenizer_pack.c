@@ -179,10 +179,32 @@ static void unknown_rules_are_refused_by_name(void **state) {
     refuse((struct file){.decoder = "null"}, "decoder");
     refuse((struct file){.model = "\"byte_fallback\": true,"}, "decoder");
     refuse((struct file){.model = "\"end_of_word_suffix\": \"</w>\","}, "end_of_word_suffix");
+    refuse((struct file){.model = "\"dropout\": 0.5,"}, "dropout");
+    refuse((struct file){.model = "\"unk_token\": \"!\", \"fuse_unk\": true,"},
+           "fuse_unk is not supported where only 4 ");
+    refuse((struct file){.model = "\"byte_fallback\": true,",
+                         .vocab = "{\"a\": 0, \"<0x41>\": 1}",
+                         .merges = "[]",
+                         .pre = "null",
+                         .normalizer = "{\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, \"content\": \"▁\"}",
+                         .decoder =
+                             "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\", \"pattern\": "
+                             "{\"String\": \"▁\"}, \"content\": \" \"}, {\"type\": \"ByteFallback\"}, {\"type\": "
+                             "\"Fuse\"}]}"},
+           "byte_fallback is not supported where only 1 ");
+    refuse((struct file){.added = "{\"<x>\": 5}"}, "\"added_tokens\": expected an array");
     refuse((struct file){.added = "[{\"id\": 5, \"content\": \"<x>\", \"lstrip\": true}]"}, "lstrip");
     refuse((struct file){.added = "[{\"id\": 5, \"content\": \"<x>\", \"normalized\": true}]",
                          .normalizer = "{\"type\": \"NFC\"}"},
            "normalized");
+    test_folder_new();
+    put_json((struct file){.pre = QWEN2});
+    put_text("tokenizer_config.json", "{\"tokenizer_class\": \"Qwen2TokenizerFast\", \"add_prefix_space\": true}");
+    expect_refused("add_prefix_space");
+    test_folder_new();
+    put_json((struct file){.pre = QWEN2});
+    put_text("tokenizer_config.json", "{\"added_tokens_decoder\": []}");
+    expect_refused("\"added_tokens_decoder\": expected an object");
 }
 
 static void contradictions_are_refused(void **state) {
