@@ -184,23 +184,14 @@ static bool check_scattered(const struct packer *p) {
 static bool settle_template(const struct packer *p) {
     struct pk_source *s = p->source;
     const char *jinja = p->tokenizer && s->chat_template ? s->chat_template : "";
-    char words[61];
-    size_t n = 0;
     s->model.chat_template = pk_chat_template(jinja);
     if (!jinja[0] || s->model.chat_template != MX_CHAT_NONE) {
         return true;
     }
-    for (; n + 1 < sizeof(words) && jinja[n]; n++) {
-        words[n] = jinja[n];
-        if (jinja[n] < ' ' || jinja[n] > '~') {
-            words[n] = ' ';
-        }
-    }
-    words[n] = '\0';
     return pk_source_note(s, p->e,
                           "the chat template is none of those that are known, so moxie chat will refuse the bundle: "
-                          "%zu bytes that begin with %s",
-                          strlen(jinja), words);
+                          "%zu bytes that begin with %.60s",
+                          strlen(jinja), jinja);
 }
 
 static bool prepare(struct packer *p) {

@@ -6,25 +6,29 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* Makes `text` printable in place; a character cut off by the end of the buffer goes too. */
-static void make_printable(char *text, size_t length, bool cut) {
-    size_t at = 0;
+/* In place; a character cut off by the end of the buffer goes too. */
+bool pk_make_printable(char *text, bool cut) {
+    size_t length = strlen(text), at = 0;
+    bool changed = false;
     while (at < length) {
         utf8proc_int32_t c;
         utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(length - at), &c);
         if (n <= 0) {
+            changed = true;
             if (cut && length - at < 4) {
                 text[at] = '\0';
-                return;
+                break;
             }
             text[at++] = '?';
             continue;
         }
         if (utf8proc_category(c) == UTF8PROC_CATEGORY_CC || utf8proc_category(c) == UTF8PROC_CATEGORY_CF) {
             memset(text + at, '?', (size_t)n);
+            changed = true;
         }
         at += (size_t)n;
     }
+    return changed;
 }
 
 bool pk_fail(struct pk_error *e, int code, const char *fmt, ...) {
@@ -40,7 +44,7 @@ bool pk_fail(struct pk_error *e, int code, const char *fmt, ...) {
         e->text[0] = '\0';
         return false;
     }
-    make_printable(e->text, strlen(e->text), (size_t)n >= sizeof(e->text));
+    pk_make_printable(e->text, (size_t)n >= sizeof(e->text));
     return false;
 }
 

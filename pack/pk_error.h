@@ -18,6 +18,9 @@ struct pk_error {
  * cut between two characters; control characters and invalid UTF-8 (names from a hostile file) become '?'. */
 bool pk_fail(struct pk_error *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* What pk_fail does to a text. False: it was printable already. */
+bool pk_make_printable(char *text, bool cut);
+
 /* Out of memory: the one failure without a place. Returns NULL, for functions that return a pointer. */
 void *pk_fail_memory(struct pk_error *e);
 

@@ -140,7 +140,15 @@ struct pk_tensor *pk_source_add(struct pk_source *s, const char *name, enum pk_t
     }
     s->tensors = tensors;
     struct pk_tensor *t = &tensors[s->n_tensors];
-    *t = (struct pk_tensor){.name = strdup(name),
+    char *copy = strdup(name), *shown = strdup(name);
+    bool odd = shown && pk_make_printable(shown, false); /* the name would act on a terminal that lists it */
+    free(shown);
+    if (!copy || odd) {
+        free(copy);
+        return odd ? (pk_fail(e, MOXIE_ERROR_FORMAT, "the name of tensor \"%s\" has control characters", name), NULL)
+                   : pk_fail_memory(e);
+    }
+    *t = (struct pk_tensor){.name = copy,
                             .type = type,
                             .type_name = type_name,
                             .n_dims = n_dims,
@@ -148,9 +156,6 @@ struct pk_tensor *pk_source_add(struct pk_source *s, const char *name, enum pk_t
                             .cols = n_dims ? dims[n_dims - 1] : 1,
                             .file = file,
                             .offset = offset};
-    if (!t->name) {
-        return pk_fail_memory(e);
-    }
     for (uint32_t i = 0; i < n_dims; i++) {
         t->dims[i] = dims[i];
         t->rows *= i + 1 < n_dims ? dims[i] : 1; // no overflow: the importers checked the product of all dims
@@ -188,8 +193,9 @@ bool pk_source_note(struct pk_source *s, struct pk_error *e, const char *format,
     char text[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    int n = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    pk_make_printable(text, n >= (int)sizeof(text));
     char **notes = grown(s->notes, s->n_notes, sizeof(*notes), e);
     if (!notes) {
         return false;

@@ -50,6 +50,11 @@ class DryRun(FilesTest):
         (source / "config.json").write_text(json.dumps(CONFIG | {"num_hidden_layers": 2}))
         self.fails(25, "model.layers.1", "pack", source, "--dry-run")
 
+    def test_names_that_would_act_on_a_terminal_are_refused(self):
+        result = self.fails(22, 'the name of tensor "a?[31m?b" has control characters', "pack",
+                            self.write(**{"a\x1b[31m\nb": np.ones(3, "<f2")}), "--dry-run")
+        self.assertNotIn("\x1b", result.stderr)
+
     def test_ignored_tensors_are_named(self):
         angles = "model.layers.0.self_attn.rotary_emb.inv_freq"
         source = self.write(visual__proj__weight=np.ones((3, 4), "<f2"), score__weight=np.ones(5, "<i8"),
