@@ -318,6 +318,24 @@ class Bench(ToolTest):
         alone, kv = result["bytes_per_decoded_token"], 3 * 22.5 * result["kv_bytes_per_token"]
         self.assertTrue(alone <= result["bytes_per_step"] - kv <= 3 * alone)
 
+    def memory(self, batch):
+        result = json.loads(self.must("bench", "--shape", "tiny", "--prefill", "8", "--decode", "2", "--context", "1024",
+                                      "--batch", batch, "--json"))
+        planned, held = result["memory_planned_bytes"], result["memory_held_bytes"]
+        # what is never needed stays untouched: most of the 4 MiB for program binaries and text, where kernels are cached
+        self.assertTrue(planned - (4 << 20) < held <= planned, (planned, held))
+        return planned, held, result["memory_of_process_bytes"] - held
+
+    def test_memory_is_what_was_planned(self):
+        for _ in "cold", "warm":  # at first the driver's compiler may be in the process too
+            (_, _, beside_one), (planned, held, beside) = self.memory(1), self.memory(256)
+            if abs(beside - beside_one) < 0.01 * planned:
+                break
+        else:
+            self.fail(f"beside the plan there are {beside_one} bytes with 1 sequence, {beside} with 256")
+        self.assertGreater(held, 0.99 * planned)
+        self.assertGreater(planned, 256 * 1024 * 2 * 2 * 2 * 64 * 2)  # keys and values: 2 layers, 2 heads of 64, half
+
     def test_kernels_are_measured_one_by_one(self):
         trace = self.folder / "trace.json"
         result = json.loads(self.must("bench", "--shape", "tiny", "--prefill", "20", "--decode", "3", "--kernels",

@@ -12,6 +12,7 @@
 #include "tools/interrupt.h"
 #include "tools/json_out.h"
 #include "tools/launch_report.h"
+#include "tools/memory_use.h"
 #include "tools/report.h"
 #include "tools/synthetic.h"
 
@@ -27,6 +28,7 @@ struct bench {
     double decode_bytes;         /* that its steps had to read */
     double raw_read;             /* bytes/s, before and after it */
     double raw_now, int8_peak, init_s;
+    uint64_t planned, held, anonymous; /* bytes beside the weights: the plan's, of them in memory, of the process */
     bool kernels;
     const char *trace;
     struct launch_report reading, writing; /* of prefill and decode, launch by launch */
@@ -118,6 +120,17 @@ static int warm_up(struct bench *b) {
     return status;
 }
 
+/* The engine is the start of the one mapping that has all regions. A device with memory of its own has SESSION and STEP
+ * there. */
+static void look_at_memory(struct bench *b) {
+    const struct moxie_plan *p = &b->engine.plan;
+    for (int i = 0; i < MOXIE_REGIONS; i++) {
+        b->planned += i == MOXIE_REGION_HOST || b->engine.facts.host_unified ? p->region_bytes[i] : 0;
+    }
+    b->held = memory_resident(b->engine.moxie, b->planned);
+    b->anonymous = memory_anonymous();
+}
+
 static void on_launch(void *user, const struct moxie_launch *launch) {
     launch_report_add(*(struct launch_report **)user, launch);
 }
@@ -152,7 +165,8 @@ static json_t *json_of(const struct bench *b, const char *bundle) {
     const struct moxie_plan *p = &b->engine.plan;
     double per_s = b->decode_bytes / b->decode_s;
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:f, s:f, s:I, s:I, s:f, s:f, s:f}",
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:f, s:f, s:I, s:I, s:f, s:f, s:f, "
+        "s:I, s:I, s:I}",
         "bundle", bundle, "model", b->engine.model.id, "device", b->engine.facts.name, "driver", b->engine.facts.driver,
         "dot", (json_int_t)b->engine.facts.dot, "threads", (json_int_t)b->threads, "context", (json_int_t)p->context,
         "batch", (json_int_t)b->batch, "prefill_tokens", (json_int_t)b->prefill, "decode_tokens", (json_int_t)b->decode,
@@ -161,7 +175,8 @@ static json_t *json_of(const struct bench *b, const char *bundle) {
         "kv_bytes_per_token", (json_int_t)p->kv_bytes_per_token, "decode_bytes_per_s", per_s, "raw_read_bytes_per_s",
         b->raw_read, "weight_bytes", (json_int_t)p->weight_bytes, "launches_per_step", (json_int_t)p->enqueues,
         "init_seconds", b->init_s, "share_of_raw_read", b->raw_read > 0 ? per_s / b->raw_read : 0, "bytes_per_step",
-        b->decode_bytes / b->decode);
+        b->decode_bytes / b->decode, "memory_planned_bytes", (json_int_t)b->planned, "memory_held_bytes",
+        (json_int_t)b->held, "memory_of_process_bytes", (json_int_t)b->anonymous);
     if (object && b->kernels) {
         json_object_set_new(object, "int8_operations_per_s", json_real(b->int8_peak));
         json_object_set_new(object, "prefill_kernels", launch_report_json(&b->reading, b->raw_read, b->int8_peak));
@@ -182,6 +197,12 @@ static int print(const struct bench *b) {
     printf("  raw read %8.1f GB/s; decoding reaches %.0f %% of it\n", b->raw_read / 1e9,
            b->raw_read > 0 ? 100 * per_s / b->raw_read : 0);
     printf("  start    %8.2f s, of that the weights' verification\n", b->init_s);
+    printf("  memory   %8.1f MB planned beside the weights, %.1f MB held", (double)b->planned * 1e-6,
+           (double)b->held * 1e-6);
+    if (b->anonymous) {
+        printf("; with driver and tool the process has %.1f MB", (double)b->anonymous * 1e-6);
+    }
+    putchar('\n');
     if (b->kernels) {
         printf("\nint8 peak %.1f GOP/s. Kernels launched one by one, each measured by the driver:\n",
                b->int8_peak * 1e-9);
@@ -224,6 +245,7 @@ static int run(struct bench *b, const struct engine_options *options, bool json)
     for (uint32_t i = 0; status == STATUS_OK && i < b->repeat; i++) {
         status = measure(b);
     }
+    look_at_memory(b);
     if (status == STATUS_OK && b->kernels) {
         status = profile(b, options, &config);
     }
