@@ -103,8 +103,8 @@ bool pk_is_exact(const struct pk_pack_options *o, const struct mx_tensor *t, con
     bool exact = true;
     for (unsigned i = 0; i < rows->n; i++) {
         const struct pk_tensor *from = rows->slice[i].tensor;
-        const bool rounds = pk_is_integer(t->format) ? !pk_coding_of(o, t->role, from).kept
-                                                     : t->format != pk_coding_stored(from).format;
+        const bool rounds = mx_format_is_integer(t->format) ? !pk_coding_of(o, t->role, from).kept
+                                                            : t->format != pk_coding_stored(from).format;
         exact = exact && (!rounds || t->format == MX_FORMAT_F32 || t->format == MX_FORMAT_VECTOR);
     }
     return exact;

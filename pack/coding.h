@@ -31,8 +31,4 @@ struct pk_coding pk_coding_of_rows(const struct pk_pack_options *o, uint32_t rol
 /* Does the tensor hold every value of the rows as the checkpoint has it? */
 bool pk_is_exact(const struct pk_pack_options *o, const struct mx_tensor *t, const struct pk_rows *rows);
 
-static inline bool pk_is_integer(uint32_t format) {
-    return format >= MX_FORMAT_I4 && format <= MX_FORMAT_I8;
-}
-
 #endif

@@ -281,7 +281,7 @@ static bool place_floats(const struct pk_encoder *n, struct row *r, unsigned i, 
 
 static bool encode_row(const struct pk_encoder *n, struct row *r, unsigned i, uint8_t *data, uint8_t *scale,
                        uint8_t *extra, struct pk_tally *tally, struct pk_error *e) {
-    if (pk_is_integer(n->tensor.format)) {
+    if (mx_format_is_integer(n->tensor.format)) {
         return place_integers(n, r, i, data, scale, extra, tally, e);
     }
     return r->slice ? place_floats(n, r, i, data, tally, e) : true; // zeros are there

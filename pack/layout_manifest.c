@@ -147,7 +147,7 @@ bool pk_layout_assemble(struct pk_layout_builder *b, struct pk_layout *out) {
     m->weight_parameters = count_parameters(b->s);
     uint32_t kv_type = MX_KV_F32;
     for (size_t i = 0; i < b->n_tensors; i++) {
-        kv_type = pk_is_integer(b->tensors[i].format) ? MX_KV_F16 : kv_type;
+        kv_type = mx_format_is_integer(b->tensors[i].format) ? MX_KV_F16 : kv_type;
     }
     set_model(b, m, kv_type);
     const uint32_t at = (uint32_t)sizeof(*m);

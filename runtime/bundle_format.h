@@ -270,6 +270,11 @@ static inline uint32_t mx_layer_router_more(const struct mx_layer *l) {
     return l->routed * ((l->flags & MX_LAYER_TWO_LAYERS ? 1 : 0) + (l->flags & MX_LAYER_CARRIED ? 1 : 0));
 }
 
+/* Integers with scales: their input is quantised too. */
+static inline int mx_format_is_integer(uint32_t format) {
+    return format >= MX_FORMAT_I4 && format <= MX_FORMAT_I8;
+}
+
 /* Bytes of a tensor's planes. They cannot wrap: rows and cols are below 2^24. */
 static inline uint64_t mx_tensor_tiles(const struct mx_tensor *t) {
     return ((uint64_t)t->rows + 15) / 16;

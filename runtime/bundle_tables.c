@@ -136,17 +136,13 @@ static bool take_plane(struct tensor_walk *w, uint32_t offset, uint64_t bytes) {
     return true;
 }
 
-static bool is_integer(const struct mx_tensor *t) {
-    return t->format >= MX_FORMAT_I4 && t->format <= MX_FORMAT_I8;
-}
-
 static bool is_vector(uint32_t role) {
     return role == MX_ROLE_FINAL_NORM || role == MX_ROLE_INV_FREQ || role == MX_ROLE_ATTN_NORM ||
            role == MX_ROLE_QKV_BIAS || role == MX_ROLE_QK_NORM || role == MX_ROLE_FFN_NORM || role == MX_ROLE_CONSTANTS;
 }
 
 static bool format_is_right(const struct mx_tensor *t, bool vector) {
-    if (vector || !is_integer(t)) {
+    if (vector || !mx_format_is_integer(t->format)) {
         return (vector ? t->format == MX_FORMAT_VECTOR : t->format >= MX_FORMAT_BF16 && t->format <= MX_FORMAT_F32) &&
                t->group == 0 && t->scale_type == MX_SCALE_NONE;
     }
@@ -216,7 +212,7 @@ static enum moxie_error take(struct tensor_walk *w, uint32_t role, uint32_t laye
             return e;
         }
         row += t->rows;
-        if (is_integer(t)) {
+        if (mx_format_is_integer(t->format)) {
             integer = integer ? integer : t;
             if (t->group != integer->group) {
                 w->next--;

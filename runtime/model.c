@@ -57,8 +57,19 @@ static void weights(struct walk *w, const struct mx_tensor *t, uint32_t data) {
     u32(w, t->extra);
 }
 
-static bool is_integer(const struct mx_tensor *t) {
-    return t->format <= MX_FORMAT_I8;
+/* The same of a matrix, for whose format there is a program. */
+static void matrix(struct walk *w, const struct mx_tensor *t) {
+    w->op.program.format = t->format;
+    w->op.program.group = t->group;
+    w->op.program.scale = t->scale_type;
+    weights(w, t, t->data);
+}
+
+/* Keys and values of the layer at hand. */
+static void kv(struct walk *w) {
+    w->op.program.kv = w->model->kv_type;
+    operand(w, MX_OPERAND_KV, w->layer * 2);
+    operand(w, MX_OPERAND_KV, w->layer * 2 + 1);
 }
 
 static const struct mx_tensor *find(const struct walk *w, enum mx_role role, uint32_t n) {
@@ -69,13 +80,9 @@ static const struct mx_tensor *find(const struct walk *w, enum mx_role role, uin
 static uint32_t site_group(const struct walk *w, enum mx_role role) {
     const struct mx_tensor *t;
     for (uint32_t n = 0; (t = find(w, role, n)); n++)
-        if (is_integer(t))
+        if (mx_format_is_integer(t->format))
             return t->group;
     return 0;
-}
-
-static enum mx_role head_role(const struct walk *w) {
-    return w->model->tied ? MX_ROLE_EMBEDDING : MX_ROLE_HEAD;
 }
 
 /* Where the rows of a matrix product come from and go to. */
@@ -99,12 +106,9 @@ static enum moxie_error linear(struct walk *w, const struct product *p) {
         uint32_t tiles = (t->rows + 15) / 16;
         begin(w, "linear", "mx_linear", p->phase, MX_WORK_LINEAR, p->count, p->mode >= MODE_GLU ? tiles / 2 : tiles);
         w->op.grid.jobs = p->job_count;
-        w->op.program.format = t->format;
-        w->op.program.group = t->group;
-        w->op.program.scale = t->scale_type;
-        weights(w, t, t->data);
-        BUFFERS(w, p->jobs, p->rows, is_integer(t) ? MX_BUFFER_QUANT : p->floats, MX_BUFFER_QUANT_SCALE,
-                MX_BUFFER_QUANT_SUM, p->out);
+        matrix(w, t);
+        BUFFERS(w, p->jobs, p->rows, mx_format_is_integer(t->format) ? MX_BUFFER_QUANT : p->floats,
+                MX_BUFFER_QUANT_SCALE, MX_BUFFER_QUANT_SUM, p->out);
         u32(w, t->cols);
         u32(w, t->rows);
         u32(w, p->ldo);
@@ -152,10 +156,7 @@ static enum moxie_error embed(struct walk *w) {
     const struct mx_tensor *t;
     for (uint32_t n = 0; (t = find(w, MX_ROLE_EMBEDDING, n)); n++) {
         begin(w, "embed", "mx_embed", MX_PHASE_BEGIN, MX_WORK_ROWS, MX_TOKENS, 1);
-        w->op.program.format = t->format;
-        w->op.program.group = t->group;
-        w->op.program.scale = t->scale_type;
-        weights(w, t, t->data);
+        matrix(w, t);
         BUFFERS(w, MX_BUFFER_TOKEN, MX_BUFFER_X, MX_BUFFER_STATUS);
         u32(w, w->model->hidden);
         u32(w, t->row_offset);
@@ -180,9 +181,7 @@ static enum moxie_error angles(struct walk *w) {
 static enum moxie_error copy_blocks(struct walk *w) {
     const struct mx_model *m = w->model;
     begin(w, "rope", "mx_kv_copy", MX_PHASE_BEGIN, MX_WORK_GRID, MX_COPIES, m->kv_heads);
-    w->op.program.kv = m->kv_type;
-    operand(w, MX_OPERAND_KV, w->layer * 2);
-    operand(w, MX_OPERAND_KV, w->layer * 2 + 1);
+    kv(w);
     BUFFERS(w, MX_BUFFER_COPIES);
     u32(w, m->kv_heads);
     u32(w, m->head_dim);
@@ -194,12 +193,10 @@ static enum moxie_error rope(struct walk *w) {
     const struct mx_model *m = w->model;
     const struct mx_tensor *bias = find(w, MX_ROLE_QKV_BIAS, 0);
     begin(w, "rope", "mx_rope_kv", MX_PHASE_ROPE, MX_WORK_GRID, MX_TOKENS, m->heads + 2 * m->kv_heads);
-    w->op.program.kv = m->kv_type;
     BUFFERS(w, MX_BUFFER_QKV);
     weights(w, bias ? bias : find(w, MX_ROLE_QKV, 0), bias ? bias->data : MX_NONE);
     BUFFERS(w, MX_BUFFER_ANGLES, MX_BUFFER_POSITION, MX_BUFFER_SEQUENCE, MX_BUFFER_BLOCKS, MX_BUFFER_Q);
-    operand(w, MX_OPERAND_KV, w->layer * 2);
-    operand(w, MX_OPERAND_KV, w->layer * 2 + 1);
+    kv(w);
     BUFFERS(w, MX_BUFFER_STATUS);
     u32(w, m->heads);
     u32(w, m->kv_heads);
@@ -234,10 +231,8 @@ static enum moxie_error qk_norm(struct walk *w) {
 static enum moxie_error attend(struct walk *w) {
     const struct mx_model *m = w->model;
     begin(w, "attention", "mx_attention", MX_PHASE_ATTENTION, MX_WORK_GRID, MX_TOKENS, m->heads);
-    w->op.program.kv = m->kv_type;
     BUFFERS(w, MX_BUFFER_Q);
-    operand(w, MX_OPERAND_KV, w->layer * 2);
-    operand(w, MX_OPERAND_KV, w->layer * 2 + 1);
+    kv(w);
     BUFFERS(w, MX_BUFFER_POSITION, MX_BUFFER_SEQUENCE, MX_BUFFER_BLOCKS, MX_BUFFER_ATTENTION);
     u32(w, m->heads);
     u32(w, m->kv_heads);
@@ -393,7 +388,7 @@ static enum moxie_error feed_forward(struct walk *w, const struct mx_layer *l) {
 
 static enum moxie_error logits(struct walk *w) {
     struct product head = {
-        .role = head_role(w),
+        .role = w->model->tied ? MX_ROLE_EMBEDDING : MX_ROLE_HEAD,
         .phase = MX_PHASE_HEAD,
         .jobs = MX_BUFFER_JOBS_LOGITS,
         .rows = MX_BUFFER_IOTA,
@@ -434,54 +429,4 @@ enum moxie_error mx_model_walk(const struct mx_bundle *bundle, uint32_t kv_block
     }
     w.layer = MX_NONE;
     return e ? e : logits(&w);
-}
-
-static uint64_t max64(uint64_t a, uint64_t b) {
-    return a > b ? a : b;
-}
-
-uint64_t mx_model_tensor_bytes(const struct mx_tensor *t) {
-    return mx_tensor_data_bytes(t) + mx_tensor_scale_bytes(t) + mx_tensor_extra_bytes(t);
-}
-
-enum moxie_error mx_model_shape(const struct mx_bundle *bundle, struct mx_shape *shape, struct moxie_failure *failure) {
-    const struct mx_model *m = &bundle->manifest->model;
-    *shape = (struct mx_shape){.selected = 1, .experts = 1};
-    for (uint32_t i = 0; i < m->layers; i++) {
-        const struct mx_layer *l = &bundle->layers[i];
-        if (!l->routed && l->shared != 1)
-            return mx_fail(failure, MOXIE_ERROR_MODEL, UINT64_MAX, "layer %u: dense with %u parts, expected 1", i,
-                           l->shared);
-        uint32_t selected = l->top_k + l->shared, experts = mx_layer_experts(l);
-        if (l->routed && shape->out && (shape->selected != selected || shape->experts != experts))
-            return mx_fail(failure, MOXIE_ERROR_MODEL, UINT64_MAX,
-                           "layer %u takes %u of %u experts, an earlier one %u of %u", i, selected, experts,
-                           shape->selected, shape->experts);
-        shape->selected = (uint32_t)max64(shape->selected, selected);
-        shape->experts = (uint32_t)max64(shape->experts, experts);
-        shape->carried = l->flags & MX_LAYER_CARRIED ? l->routed : shape->carried;
-        shape->light = (uint32_t)max64(shape->light, mx_layer_light(l) ? 1u + l->constants : 0);
-        shape->middle = max64(shape->middle, (uint64_t)selected * l->width);
-        shape->out = max64(shape->out, l->routed ? (uint64_t)selected * m->hidden : 0);
-    }
-    for (uint32_t i = 0; i < bundle->manifest->tensors; i++) {
-        const struct mx_tensor *t = &bundle->tensors[i];
-        const struct mx_layer *l = t->layer == MX_NONE ? NULL : &bundle->layers[t->layer];
-        uint64_t copies = 1, rows = 1; /* read per token; rows of the site per token */
-        if (l && (t->role == MX_ROLE_GATE_UP || t->role == MX_ROLE_DOWN))
-            copies =
-                (l->top_k < mx_layer_experts(l) - l->shared ? l->top_k : mx_layer_experts(l) - l->shared) + l->shared;
-        if (t->role == MX_ROLE_ROUTER)
-            shape->router_rows = (uint32_t)max64(shape->router_rows, t->rows);
-        if (t->role == MX_ROLE_DOWN)
-            rows = copies;
-        if (t->role != MX_ROLE_EMBEDDING || m->tied)
-            shape->bytes_per_token += copies * mx_model_tensor_bytes(t);
-        if (is_integer(t)) {
-            uint64_t kp = ((uint64_t)t->cols + 31) / 32 * 32, groups = ((uint64_t)t->cols + t->group - 1) / t->group;
-            shape->quant_bytes = max64(shape->quant_bytes, rows * kp);
-            shape->quant_groups = max64(shape->quant_groups, rows * groups);
-        }
-    }
-    return MOXIE_OK;
 }

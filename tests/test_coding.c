@@ -36,9 +36,9 @@ static void int4_is_never_quantised_again(void **state) {
             struct pk_coding c = pk_coding_of(&o, role, &t);
             assert_int_equal(c.format, asked[k].format);
             /* its own groups where its integers are kept, those asked for where it is quantised here */
-            assert_int_equal(c.group, !pk_is_integer(c.format) ? 0 : c.kept ? 32 : 64);
-            assert_int_equal(c.kept,
-                             pk_is_integer(pk_coding_stored(&t).format) && c.format == pk_coding_stored(&t).format);
+            assert_int_equal(c.group, !mx_format_is_integer(c.format) ? 0 : c.kept ? 32 : 64);
+            assert_int_equal(c.kept, mx_format_is_integer(pk_coding_stored(&t).format) &&
+                                         c.format == pk_coding_stored(&t).format);
             assert_int_equal(pk_coding_of(&o, MX_ROLE_ROUTER, &t).format, MX_FORMAT_F32);
         }
     }
