@@ -3,10 +3,11 @@
 
 #include <string.h>
 
+#include "twin/case_makers.h"
+
 /* ---- Values at the edge ---- */
 
-/* 0, +-2^-40 and other magnitudes below 2^24: what flush lets through. */
-static float edge(struct mx_maker *m) {
+float twin_edge(struct mx_maker *m) {
     static const int8_t exponents[8] = {-40, -40, -39, -33, -24, -12, -1, 0};
     const uint32_t h = mx_make_random(m), k = h & 15;
     uint32_t bits = (h & 0x80000000u) | (h >> 5 & 0x7fffff);
@@ -20,9 +21,9 @@ static float edge(struct mx_maker *m) {
     return v;
 }
 
-static void edges(struct mx_maker *m, float *v, size_t n) {
+void twin_edges(struct mx_maker *m, float *v, size_t n) {
     for (size_t i = 0; i < n; i++)
-        v[i] = edge(m);
+        v[i] = twin_edge(m);
 }
 
 /* Any finite half, subnormal ones above all. */
@@ -43,23 +44,19 @@ static void edge_weights(struct mx_maker *m, uint8_t *segment, const struct mx_p
         if (m->key->scale == MX_KF_SCALE_F16)
             edge_halves(m, (uint16_t *)(segment + at), n);
         else
-            edges(m, (void *)(segment + at), n);
+            twin_edges(m, (void *)(segment + at), n);
     }
     const size_t weights = mx_round_up(p->rows, 16) * (size_t)p->kp;
     if (m->key->format == MX_KF_F16)
         edge_halves(m, (uint16_t *)(segment + p->data), weights);
     if (m->key->format == MX_KF_F32)
-        edges(m, (void *)(segment + p->data), weights);
+        twin_edges(m, (void *)(segment + p->data), weights);
     for (size_t i = 0; m->key->format == MX_KF_BF16 && i < weights; i++) {
-        float v = edge(m);
+        float v = twin_edge(m);
         uint32_t bits;
         memcpy(&bits, &v, 4);
         ((uint16_t *)(segment + p->data))[i] = (uint16_t)(bits >> 16);
     }
-}
-
-static void *argument(const struct mx_maker *m, uint32_t i) {
-    return m->image + m->c->arg[i].offset;
 }
 
 /* ---- Matrices ---- */
@@ -94,7 +91,7 @@ static bool linear(struct mx_maker *m, uint32_t run) {
     const struct mx_planes p = mx_make_planes(m->key, s->rows, s->cols);
     mx_make_weights(m, &p);
     for (uint32_t i = 0; s->edge && i < 2; i++)
-        edge_weights(m, (uint8_t *)argument(m, i) + 512, &p);
+        edge_weights(m, (uint8_t *)twin_argument(m, i) + 512, &p);
     mx_make_words(m, 4 * s->jobs, &s->job[0][0]);
     uint32_t *rows = mx_make_zeros(m, 4 * s->entries);
     for (uint32_t i = 0; i < s->entries; i++)
@@ -102,20 +99,20 @@ static bool linear(struct mx_maker *m, uint32_t run) {
     mx_make_activations(m, X_ROWS, &p);
     if (m->key->format > MX_KF_I8) {
         if (s->edge)
-            edges(m, argument(m, 10), (size_t)X_ROWS * s->cols);
+            twin_edges(m, twin_argument(m, 10), (size_t)X_ROWS * s->cols);
     } else { /* a group of zeros in every row; the smallest scale that activations can have */
         for (uint32_t row = 0; row < X_ROWS; row++) {
             const uint32_t group = s->cols < m->key->group ? s->cols : m->key->group;
-            memset((int8_t *)argument(m, 10) + (size_t)row * p.kp, 0, group);
-            ((float *)argument(m, 11))[(size_t)row * p.groups] = 0;
-            ((int32_t *)argument(m, 12))[(size_t)row * p.groups] = 0;
+            memset((int8_t *)twin_argument(m, 10) + (size_t)row * p.kp, 0, group);
+            ((float *)twin_argument(m, 11))[(size_t)row * p.groups] = 0;
+            ((int32_t *)twin_argument(m, 12))[(size_t)row * p.groups] = 0;
             if (s->edge && p.groups > 1)
-                ((float *)argument(m, 11))[(size_t)row * p.groups + 1] = 0x1.020408p-47f;
+                ((float *)twin_argument(m, 11))[(size_t)row * p.groups + 1] = 0x1.020408p-47f;
         }
     }
     float *out = mx_make_reals(m, (size_t)s->entries * s->ldo, 2);
     if (s->mode == 1)
-        edges(m, out, s->ldo);
+        twin_edges(m, out, s->ldo);
     mx_make_u32(m, s->cols);
     mx_make_u32(m, s->rows);
     mx_make_u32(m, s->ldo);
@@ -134,7 +131,7 @@ static bool embed(struct mx_maker *m, uint32_t run) {
         return false;
     const struct mx_planes p = mx_make_planes(m->key, ROWS, HIDDEN);
     mx_make_weights(m, &p);
-    edge_weights(m, (uint8_t *)argument(m, 0) + 512, &p);
+    edge_weights(m, (uint8_t *)twin_argument(m, 0) + 512, &p);
     MX_MAKE_WORDS(m, FIRST + 19, FIRST + 20, FIRST - 1, FIRST, 0xffffffffu);
     mx_make_output(m, 5 * HIDDEN * 4);
     mx_make_zeros(m, 4);
@@ -166,10 +163,10 @@ static bool norm(struct mx_maker *m, uint32_t run) {
         return false;
     const uint32_t H = norm_shapes[run].cols;
     mx_make_vector(m, H, false, true);
-    edges(m, (void *)((uint8_t *)argument(m, 0) + 768), H);
+    twin_edges(m, (void *)((uint8_t *)twin_argument(m, 0) + 768), H);
     MX_MAKE_WORDS(m, 3, 0, 2, 2);
     float *x = mx_make_reals(m, 4 * (size_t)H, 3);
-    edges(m, x, H);
+    twin_edges(m, x, H);
     memset(x + 2 * H, 0, H * 4);
     mx_make_output(m, 4 * (size_t)H * 4);
     quantised(m, 4, H);
@@ -192,9 +189,9 @@ static bool qk_norm(struct mx_maker *m, uint32_t run) {
     const uint32_t q_cols = qk_norm_shapes[run].q_cols, k_cols = qk_norm_shapes[run].k_cols;
     const uint32_t q = qk_norm_shapes[run].q_vectors * q_cols, k = qk_norm_shapes[run].k_vectors * k_cols;
     mx_make_vector(m, q_cols + k_cols, false, true);
-    edges(m, (void *)((uint8_t *)argument(m, 0) + 768), q_cols);
+    twin_edges(m, (void *)((uint8_t *)twin_argument(m, 0) + 768), q_cols);
     float *x = mx_make_reals(m, 3 * (size_t)(q + 2 * k), 3);
-    edges(m, x, q);
+    twin_edges(m, x, q);
     memset(x + q + 2 * k, 0, q * 4);
     mx_make_u32(m, q + 2 * k);
     mx_make_u32(m, qk_norm_shapes[run].q_vectors);
@@ -212,7 +209,7 @@ static bool quantise(struct mx_maker *m, uint32_t run) {
         return false;
     const uint32_t K = norm_shapes[run].cols;
     float *x = mx_make_reals(m, 5 * (size_t)K, 3);
-    edges(m, x, 2 * K);
+    twin_edges(m, x, 2 * K);
     for (uint32_t i = 0; i < K; i++)
         x[2 * K + i] *= 0x1p90f;
     memset(x + 3 * K, 0, K * 4);
@@ -223,130 +220,6 @@ static bool quantise(struct mx_maker *m, uint32_t run) {
     mx_make_u32(m, K);
     mx_make_u32(m, norm_shapes[run].group);
     mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 5, 1);
-    return true;
-}
-
-/* ---- Positions and attention ---- */
-
-static bool rope_table(struct mx_maker *m, uint32_t run) {
-    enum { HALF = 37 };
-    if (run > 0)
-        return false;
-    mx_make_vector(m, HALF, true, true);
-    MX_MAKE_WORDS(m, 1, 3, 1000, 32767, 262143, 200000, 0);
-    mx_make_output(m, 7 * HALF * 8);
-    mx_make_u32(m, HALF);
-    mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 7, 1);
-    return true;
-}
-
-struct attention_shape {
-    uint32_t heads, kv_heads, d, tokens;
-    struct {
-        uint32_t p, s;
-    } at[8];
-};
-
-static const struct attention_shape attention_shapes[] = {
-    /* one token: heads that share a KV head are computed side by side, here 7 = 4 + 2 + 1 */
-    {14, 2, 80, 1, {{200, 0}}},
-    {3, 3, 64, 1, {{63, 0}}},
-    {2, 1, 10, 1, {{64, 0}}},
-    {2, 1, 256, 1, {{1, 0}}},
-    /* tokens of one sequence across a block's end, then tokens of others, one before its predecessor */
-    {4, 2, 48, 8, {{61, 1}, {62, 1}, {63, 1}, {64, 1}, {65, 1}, {66, 1}, {3, 0}, {2, 2}}},
-    {3, 1, 128, 6, {{5, 2}, {6, 2}, {7, 2}, {200, 0}, {199, 0}, {0, 1}}},
-    {1, 1, 66, 5, {{126, 0}, {127, 0}, {128, 0}, {129, 0}, {130, 0}}},
-    /* heads of the boards' models: SmolLM2, and one of the four KV heads of Qwen2-57B-A14B */
-    {9, 3, 64, 2, {{100, 0}, {101, 0}}},
-    {7, 1, 128, 1, {{150, 1}}},
-};
-enum { ATTENTION_SHAPES = sizeof attention_shapes / sizeof attention_shapes[0], SEQUENCES = 3, BLOCKS = 4, POOL = 13 };
-
-static void table(struct mx_maker *m) {
-    uint32_t *blocks = mx_make_zeros(m, 4 * SEQUENCES * BLOCKS);
-    for (uint32_t i = 0; i < SEQUENCES * BLOCKS; i++)
-        blocks[i] = i * 5 % POOL; /* block 8 is nobody's */
-}
-
-static void attention_sizes(struct mx_maker *m, const struct attention_shape *s) {
-    mx_make_u32(m, s->heads);
-    mx_make_u32(m, s->kv_heads);
-    mx_make_u32(m, s->d);
-    mx_make_u32(m, POOL);
-    mx_make_u32(m, BLOCKS);
-}
-
-static void places(struct mx_maker *m, const struct attention_shape *s) {
-    uint32_t *p = mx_make_zeros(m, 4 * s->tokens);
-    for (uint32_t t = 0; t < s->tokens; t++)
-        p[t] = s->at[t].p;
-    p = mx_make_zeros(m, 4 * s->tokens);
-    for (uint32_t t = 0; t < s->tokens; t++)
-        p[t] = s->at[t].s;
-}
-
-/* A cache whose values end with the last position of each sequence: NaN behind it. `edge`: values at the edge. */
-static void cache(struct mx_maker *m, const struct attention_shape *s, bool values, bool key) {
-    const size_t n = (size_t)s->kv_heads * POOL * s->d * 64;
-    const bool half = m->key->kv == MX_KF_KV_F16;
-    uint8_t *v = mx_make_zeros(m, n * (half ? 2 : 4));
-    memset(v, 0xff, n * (half ? 2 : 4));
-    uint32_t blocks[SEQUENCES * BLOCKS];
-    for (uint32_t i = 0; i < SEQUENCES * BLOCKS; i++)
-        blocks[i] = i * 5 % POOL;
-    for (uint32_t t = 0; values && t < s->tokens; t++)
-        for (uint32_t p = 0; p <= s->at[t].p; p++)
-            for (size_t h = 0; h < s->kv_heads; h++)
-                for (uint32_t i = 0; i < s->d; i++) {
-                    size_t block = (h * POOL + blocks[s->at[t].s * BLOCKS + p / 64]) * s->d * 64;
-                    size_t at = block + (key ? (size_t)i * 64 + p % 64 : (size_t)(p % 64) * s->d + i);
-                    float f = s->d == 48 ? edge(m) : mx_make_real(m, 1);
-                    uint16_t x = (uint16_t)(mx_make_random(m) & 0xbfff); /* below 2 */
-                    memcpy(v + at * (half ? 2 : 4), half ? (void *)&x : &f, half ? 2 : 4);
-                }
-}
-
-static bool rope_kv(struct mx_maker *m, uint32_t run) {
-    if (run >= ATTENTION_SHAPES)
-        return false;
-    const struct attention_shape *s = &attention_shapes[run];
-    const size_t ldq = (s->heads + 2 * s->kv_heads) * s->d;
-    float *qkv = mx_make_reals(m, s->tokens * ldq, run % 2 ? 18 : 2); /* too large for halves: saturated */
-    if (run == 4)
-        edges(m, qkv, s->tokens * ldq);
-    mx_make_vector(m, (uint32_t)ldq, false, run != 1);
-    float *cs = mx_make_reals(m, s->tokens * (size_t)s->d, 0);
-    if (run == 4)
-        edges(m, cs, s->tokens * (size_t)s->d);
-    places(m, s);
-    table(m);
-    if (run == 5) /* a block that is not in the pool */
-        ((uint32_t *)argument(m, 12))[0] = POOL;
-    mx_make_output(m, s->tokens * (size_t)s->heads * s->d * 4);
-    cache(m, s, false, true);
-    cache(m, s, false, false);
-    mx_make_zeros(m, 4);
-    attention_sizes(m, s);
-    mx_make_grid(m, MX_WORK_GRID, MX_TOKENS, s->tokens, s->heads + 2 * s->kv_heads);
-    return true;
-}
-
-static bool attention(struct mx_maker *m, uint32_t run) {
-    if (run >= ATTENTION_SHAPES)
-        return false;
-    const struct attention_shape *s = &attention_shapes[run];
-    float *q = mx_make_reals(m, s->tokens * (size_t)s->heads * s->d, run == 3 ? 6 : 1);
-    if (run == 4)
-        edges(m, q, s->tokens * (size_t)s->heads * s->d);
-    cache(m, s, true, true);
-    cache(m, s, true, false);
-    places(m, s);
-    table(m);
-    mx_make_output(m, s->tokens * (size_t)s->heads * s->d * 4);
-    attention_sizes(m, s);
-    mx_make_f32(m, 0x1.8p-4f);
-    mx_make_grid(m, MX_WORK_GRID, MX_TOKENS, s->tokens, s->heads);
     return true;
 }
 
@@ -384,7 +257,7 @@ static bool route(struct mx_maker *m, uint32_t run) {
         g[i] = (float)(int32_t)(mx_make_random(m) % 3); /* ties */
         g[ldg + i] = i % 2 ? -100.0f : 0.5f;            /* probabilities of 0, and more ties */
     }
-    edges(m, g + 2 * ldg, ldg);
+    twin_edges(m, g + 2 * ldg, ldg);
     if (shapes[run].deviation > 0) /* nothing to scale */
         memset(g + 3 * ldg, 0, ldg * sizeof *g);
     memset(mx_make_reals(m, (size_t)TOKENS * routed, 1) + 3 * (size_t)routed, 0, routed * sizeof *g);
@@ -431,15 +304,15 @@ static bool combine(struct mx_maker *m, uint32_t run) {
     if (run > 1)
         return false;
     mx_make_vector(m, 2 * HIDDEN, false, run == 1);
-    edges(m, mx_make_reals(m, TOKENS * N * HIDDEN, 2), TOKENS * N * HIDDEN / 2);
+    twin_edges(m, mx_make_reals(m, TOKENS * N * HIDDEN, 2), TOKENS * N * HIDDEN / 2);
     uint32_t *entry = mx_make_zeros(m, 4 * TOKENS * N);
     for (uint32_t i = 0; i < TOKENS * N; i++)
         entry[i] = run && i % 4 == 2 ? MX_KF_NONE : i * 7 % (TOKENS * N);
-    edges(m, mx_make_reals(m, TOKENS * N, 0), N);
-    edges(m, mx_make_reals(m, TOKENS * HIDDEN, 2), HIDDEN);
+    twin_edges(m, mx_make_reals(m, TOKENS * N, 0), N);
+    twin_edges(m, mx_make_reals(m, TOKENS * HIDDEN, 2), HIDDEN);
     float *light = mx_make_reals(m, TOKENS * LIGHTS, 0);
     light[0] = light[LIGHTS + 2] = 0;
-    edges(m, mx_make_reals(m, TOKENS * HIDDEN, 2), HIDDEN);
+    twin_edges(m, mx_make_reals(m, TOKENS * HIDDEN, 2), HIDDEN);
     mx_make_u32(m, HIDDEN);
     mx_make_u32(m, N);
     mx_make_u32(m, run ? LIGHTS : 0);
@@ -452,10 +325,17 @@ bool twin_case(const struct mx_program_key *key, const char *kernel, uint32_t ru
         const char *kernel;
         bool (*make)(struct mx_maker *m, uint32_t run);
     } makers[] = {
-        {"mx_linear", linear},         {"mx_embed", embed},     {"mx_norm", norm},
-        {"mx_quantise", quantise},     {"mx_route", route},     {"mx_sort", sort},
-        {"mx_rope_table", rope_table}, {"mx_rope_kv", rope_kv}, {"mx_attention", attention},
-        {"mx_combine", combine},       {"mx_qk_norm", qk_norm},
+        {"mx_linear", linear},
+        {"mx_embed", embed},
+        {"mx_norm", norm},
+        {"mx_quantise", quantise},
+        {"mx_route", route},
+        {"mx_sort", sort},
+        {"mx_rope_table", twin_case_rope_table},
+        {"mx_rope_kv", twin_case_rope_kv},
+        {"mx_attention", twin_case_attention},
+        {"mx_combine", combine},
+        {"mx_qk_norm", qk_norm},
     };
     struct mx_maker m = {.image = image, .seed = run * 104729 + 7, .key = key, .c = c};
     memset(c, 0, sizeof *c);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Cases of positions, of the cache of keys and values, and of attention. */
+#include <string.h>
+
+#include "twin/case_makers.h"
+
+bool twin_case_rope_table(struct mx_maker *m, uint32_t run) {
+    enum { HALF = 37 };
+    if (run > 0)
+        return false;
+    mx_make_vector(m, HALF, true, true);
+    MX_MAKE_WORDS(m, 1, 3, 1000, 32767, 262143, 200000, 0);
+    mx_make_output(m, 7 * HALF * 8);
+    mx_make_u32(m, HALF);
+    mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 7, 1);
+    return true;
+}
+
+struct attention_shape {
+    uint32_t heads, kv_heads, d, tokens;
+    struct {
+        uint32_t p, s;
+    } at[8];
+};
+
+static const struct attention_shape attention_shapes[] = {
+    /* one token: heads that share a KV head are computed side by side, here 7 = 4 + 2 + 1 */
+    {14, 2, 80, 1, {{200, 0}}},
+    {3, 3, 64, 1, {{63, 0}}},
+    {2, 1, 10, 1, {{64, 0}}},
+    {2, 1, 256, 1, {{1, 0}}},
+    /* tokens of one sequence across a block's end, then tokens of others, one before its predecessor */
+    {4, 2, 48, 8, {{61, 1}, {62, 1}, {63, 1}, {64, 1}, {65, 1}, {66, 1}, {3, 0}, {2, 2}}},
+    {3, 1, 128, 6, {{5, 2}, {6, 2}, {7, 2}, {200, 0}, {199, 0}, {0, 1}}},
+    {1, 1, 66, 5, {{126, 0}, {127, 0}, {128, 0}, {129, 0}, {130, 0}}},
+    /* heads of the boards' models: SmolLM2, and one of the four KV heads of Qwen2-57B-A14B */
+    {9, 3, 64, 2, {{100, 0}, {101, 0}}},
+    {7, 1, 128, 1, {{150, 1}}},
+};
+enum { ATTENTION_SHAPES = sizeof attention_shapes / sizeof attention_shapes[0], SEQUENCES = 3, BLOCKS = 4, POOL = 13 };
+
+static void table(struct mx_maker *m) {
+    uint32_t *blocks = mx_make_zeros(m, 4 * SEQUENCES * BLOCKS);
+    for (uint32_t i = 0; i < SEQUENCES * BLOCKS; i++)
+        blocks[i] = i * 5 % POOL; /* block 8 is nobody's */
+}
+
+static void attention_sizes(struct mx_maker *m, const struct attention_shape *s) {
+    mx_make_u32(m, s->heads);
+    mx_make_u32(m, s->kv_heads);
+    mx_make_u32(m, s->d);
+    mx_make_u32(m, POOL);
+    mx_make_u32(m, BLOCKS);
+}
+
+static void places(struct mx_maker *m, const struct attention_shape *s) {
+    uint32_t *p = mx_make_zeros(m, 4 * s->tokens);
+    for (uint32_t t = 0; t < s->tokens; t++)
+        p[t] = s->at[t].p;
+    p = mx_make_zeros(m, 4 * s->tokens);
+    for (uint32_t t = 0; t < s->tokens; t++)
+        p[t] = s->at[t].s;
+}
+
+/* A cache whose values end with the last position of each sequence: NaN behind it. `edge`: values at the edge. */
+static void cache(struct mx_maker *m, const struct attention_shape *s, bool values, bool key) {
+    const size_t n = (size_t)s->kv_heads * POOL * s->d * 64;
+    const bool half = m->key->kv == MX_KF_KV_F16;
+    uint8_t *v = mx_make_zeros(m, n * (half ? 2 : 4));
+    memset(v, 0xff, n * (half ? 2 : 4));
+    uint32_t blocks[SEQUENCES * BLOCKS];
+    for (uint32_t i = 0; i < SEQUENCES * BLOCKS; i++)
+        blocks[i] = i * 5 % POOL;
+    for (uint32_t t = 0; values && t < s->tokens; t++)
+        for (uint32_t p = 0; p <= s->at[t].p; p++)
+            for (size_t h = 0; h < s->kv_heads; h++)
+                for (uint32_t i = 0; i < s->d; i++) {
+                    size_t block = (h * POOL + blocks[s->at[t].s * BLOCKS + p / 64]) * s->d * 64;
+                    size_t at = block + (key ? (size_t)i * 64 + p % 64 : (size_t)(p % 64) * s->d + i);
+                    float f = s->d == 48 ? twin_edge(m) : mx_make_real(m, 1);
+                    uint16_t x = (uint16_t)(mx_make_random(m) & 0xbfff); /* below 2 */
+                    memcpy(v + at * (half ? 2 : 4), half ? (void *)&x : &f, half ? 2 : 4);
+                }
+}
+
+bool twin_case_rope_kv(struct mx_maker *m, uint32_t run) {
+    if (run >= ATTENTION_SHAPES)
+        return false;
+    const struct attention_shape *s = &attention_shapes[run];
+    const size_t ldq = (s->heads + 2 * s->kv_heads) * s->d;
+    float *qkv = mx_make_reals(m, s->tokens * ldq, run % 2 ? 18 : 2); /* too large for halves: saturated */
+    if (run == 4)
+        twin_edges(m, qkv, s->tokens * ldq);
+    mx_make_vector(m, (uint32_t)ldq, false, run != 1);
+    float *cs = mx_make_reals(m, s->tokens * (size_t)s->d, 0);
+    if (run == 4)
+        twin_edges(m, cs, s->tokens * (size_t)s->d);
+    places(m, s);
+    table(m);
+    if (run == 5) /* a block that is not in the pool */
+        ((uint32_t *)twin_argument(m, 12))[0] = POOL;
+    mx_make_output(m, s->tokens * (size_t)s->heads * s->d * 4);
+    cache(m, s, false, true);
+    cache(m, s, false, false);
+    mx_make_zeros(m, 4);
+    attention_sizes(m, s);
+    mx_make_grid(m, MX_WORK_GRID, MX_TOKENS, s->tokens, s->heads + 2 * s->kv_heads);
+    return true;
+}
+
+bool twin_case_attention(struct mx_maker *m, uint32_t run) {
+    if (run >= ATTENTION_SHAPES)
+        return false;
+    const struct attention_shape *s = &attention_shapes[run];
+    float *q = mx_make_reals(m, s->tokens * (size_t)s->heads * s->d, run == 3 ? 6 : 1);
+    if (run == 4)
+        twin_edges(m, q, s->tokens * (size_t)s->heads * s->d);
+    cache(m, s, true, true);
+    cache(m, s, true, false);
+    places(m, s);
+    table(m);
+    mx_make_output(m, s->tokens * (size_t)s->heads * s->d * 4);
+    attention_sizes(m, s);
+    mx_make_f32(m, 0x1.8p-4f);
+    mx_make_grid(m, MX_WORK_GRID, MX_TOKENS, s->tokens, s->heads);
+    return true;
+}
