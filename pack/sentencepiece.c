@@ -138,7 +138,10 @@ static bool read_normalizer(struct message *m, struct pk_sentencepiece *model, b
         if (!read_field(m, &f)) {
             return false;
         }
-        if (f.number == 2 && f.wire == BYTES) {
+        if (f.number == 1 && f.wire == BYTES) {
+            model->normalizer = (const char *)f.sub.p;
+            model->normalizer_bytes = (size_t)(f.sub.end - f.sub.p);
+        } else if (f.number == 2 && f.wire == BYTES) {
             model->has_character_map |= f.sub.end > f.sub.p;
         }
         if (decoding || f.wire != VARINT) {

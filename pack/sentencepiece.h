@@ -38,6 +38,8 @@ struct pk_sentencepiece {
     bool remove_extra_spaces;  /* runs of spaces become one */
     bool escape_spaces;        /* spaces become U+2581 */
     bool has_character_map;    /* there is a table of normalisation (of texts, or of what is decoded) */
+    const char *normalizer;    /* its name (normalizer_bytes), into the file's bytes */
+    size_t normalizer_bytes;
 };
 
 /* Reads the bytes of a file, which must outlive `m`. To be freed, also after a failure. */

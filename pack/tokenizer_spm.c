@@ -63,12 +63,21 @@ bool pk_vocab_finish_pieces(struct pk_vocab *v, bool prefix, struct pk_error *e)
 
 /* Rules that the runtime does not have. */
 static bool check_rules(const struct pk_sentencepiece *m, const char *path, struct pk_error *e) {
-    const char *what = m->model_type != PK_SENTENCEPIECE_BPE ? "a model_type other than BPE"
-                       : m->has_character_map                ? "a table of normalisation (precompiled_charsmap)"
-                       : m->remove_extra_spaces              ? "remove_extra_whitespaces"
-                       : m->suffix_spaces                    ? "treat_whitespace_as_suffix"
-                       : !m->escape_spaces                   ? "spaces that are not escaped"
-                                                             : NULL;
+    static const char *const types[] = {"?", "unigram", "BPE", "word", "character"};
+    if (m->model_type != PK_SENTENCEPIECE_BPE) {
+        return pk_fail(e, MOXIE_ERROR_TOKENIZER, "%s: model_type %llu (%s) is not supported, only BPE is", path,
+                       (unsigned long long)m->model_type,
+                       types[m->model_type < sizeof(types) / sizeof(types[0]) ? m->model_type : 0]);
+    }
+    if (m->has_character_map) {
+        return pk_fail(e, MOXIE_ERROR_TOKENIZER,
+                       "%s: normaliser \"%.*s\" is not supported, only one without a precompiled_charsmap is", path,
+                       (int)(m->normalizer_bytes < 64 ? m->normalizer_bytes : 64), m->normalizer ? m->normalizer : "");
+    }
+    const char *what = m->remove_extra_spaces ? "remove_extra_whitespaces"
+                       : m->suffix_spaces     ? "treat_whitespace_as_suffix"
+                       : !m->escape_spaces    ? "spaces that are not escaped"
+                                              : NULL;
     return !what || pk_fail(e, MOXIE_ERROR_TOKENIZER, "%s: %s is not supported", path, what);
 }
 

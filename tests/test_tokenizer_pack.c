@@ -255,6 +255,61 @@ static void merges_of_special_tokens_are_left_out(void **state) {
     test_blob_free(&b);
 }
 
+struct part {
+    const char *bytes;
+    size_t n;
+};
+#define PART(text)                                                                                                     \
+    { text, sizeof(text) - 1 }
+
+static size_t put_part(char *out, char tag, struct part part) {
+    out[0] = tag;
+    out[1] = (char)part.n;
+    memcpy(out + 2, part.bytes, part.n);
+    return 2 + part.n;
+}
+
+/* tokenizer.model with the byte pieces and these TrainerSpec and NormalizerSpec (protobuf, at most 127 bytes each). */
+static void put_model(struct part trainer, struct part normalizer) {
+    static char model[16 * 256];
+    size_t n = 0;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        char piece[16];
+        int length = snprintf(piece, sizeof(piece), "\x0A\x06<0x%02X>\x18\x06", byte);
+        n += put_part(model + n, 0x0A, (struct part){piece, (size_t)length});
+    }
+    n += put_part(model + n, 0x12, trainer);
+    n += put_part(model + n, 0x1A, normalizer);
+    test_folder_new();
+    test_folder_put("tokenizer.model", model, n);
+}
+
+static void sentencepiece_rules_are_refused_by_name(void **state) {
+    (void)state;
+    static const struct {
+        struct part trainer, normalizer;
+        const char *words;
+    } cases[] = {
+        {PART("\x18\x01"), PART("\x20\x00"), "model_type 1 (unigram)"},
+        {PART("\x18\x63"), PART("\x20\x00"), "model_type 99 (?)"},
+        {PART("\x0A\x00"), PART("\x20\x00"), "model_type 1 (unigram)"}, /* the default */
+        {PART("\x18\x02"), PART("\x0A\x08nmt_nfkc\x12\x01x\x20\x00"), "normaliser \"nmt_nfkc\""},
+        {PART("\x18\x02"), PART("\x0A\x08identity"), "remove_extra_whitespaces"}, /* the default */
+        {PART("\x18\x02"), PART("\x20\x00\x28\x00"), "not escaped"},
+        {PART("\x18\x02\xC0\x01\x01"), PART("\x20\x00"), "treat_whitespace_as_suffix"},
+    };
+    struct test_blob b;
+    put_model((struct part)PART("\x18\x02"), (struct part)PART("\x0A\x08identity\x20\x00"));
+    test_blob_from_folder(&b);
+    test_folder_remove();
+    assert_int_equal(b.t.header->tokens, 256);
+    test_blob_free(&b);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        put_model(cases[i].trainer, cases[i].normalizer);
+        expect_refused(cases[i].words);
+    }
+}
+
 static void no_tokenizer_is_not_an_error(void **state) {
     (void)state;
     struct pk_error e = {0};
@@ -301,10 +356,14 @@ static void gguf_files_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_form_gives_the_same_bytes),       cmocka_unit_test(rules_of_each_family),
-        cmocka_unit_test(unknown_rules_are_refused_by_name),     cmocka_unit_test(contradictions_are_refused),
-        cmocka_unit_test(no_tokenizer_is_not_an_error),          cmocka_unit_test(gguf_files_are_refused),
+        cmocka_unit_test(every_form_gives_the_same_bytes),
+        cmocka_unit_test(rules_of_each_family),
+        cmocka_unit_test(unknown_rules_are_refused_by_name),
+        cmocka_unit_test(contradictions_are_refused),
+        cmocka_unit_test(no_tokenizer_is_not_an_error),
+        cmocka_unit_test(gguf_files_are_refused),
         cmocka_unit_test(merges_of_special_tokens_are_left_out),
+        cmocka_unit_test(sentencepiece_rules_are_refused_by_name),
     };
     return check_run(tests);
 }
