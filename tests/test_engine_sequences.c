@@ -34,10 +34,18 @@ static void reset(struct world *w) {
     assert_int_equal(w->kit.engine->kv.free_count, w->kit.plan.kv_blocks);
 }
 
-static void open_world(struct world *w, enum pk_weights weights, const struct moxie_config *config) {
+static struct moxie_config config(void) {
+    struct moxie_config c = kit_config();
+    c.step_tokens = 64;
+    c.step_logits = 64;
+    return c;
+}
+
+static void open_world(struct world *w, enum pk_weights weights) {
+    const struct moxie_config c = config();
     memset(w, 0, sizeof *w);
     kit_open(&w->kit, "moe-norm-tied", weights);
-    kit_start(&w->kit, config);
+    kit_start(&w->kit, &c);
     kit_tokens("moe-norm-tied", w->a);
     for (int i = 0; i < KIT_TOKENS; i++) {
         w->b[i] = i < FORK ? w->a[i] : (w->a[i] + 1 + i) % (int32_t)w->kit.model.vocab;
@@ -49,6 +57,12 @@ static void open_world(struct world *w, enum pk_weights weights, const struct mo
     truncate_to(w, 0, 0);
     kit_feed(&w->kit, 0, w->b, KIT_TOKENS, 50, w->of_b);
     reset(w);
+}
+
+/* With another plan. */
+static void restart(struct world *w, const struct moxie_config *c) {
+    kit_stop(&w->kit);
+    kit_start(&w->kit, c);
 }
 
 static void close_world(struct world *w) {
@@ -66,20 +80,12 @@ static void append(struct world *w, const char *what, uint32_t sequence, const i
     kit_same(&w->kit, what, w->got, want + (size_t)first * w->kit.model.vocab, end - first);
 }
 
-static struct moxie_config config(void) {
-    struct moxie_config c = kit_config();
-    c.step_tokens = 64;
-    c.step_logits = 64;
-    return c;
-}
-
 /* ---- Truncate, reset ---- */
 
 static void truncate_and_append(enum pk_weights weights) {
     static const uint32_t cuts[] = {149, 129, 128, 127, 100, 65, 64, 63, 1, 0};
     struct world w;
-    const struct moxie_config c = config();
-    open_world(&w, weights, &c);
+    open_world(&w, weights);
     kit_feed(&w.kit, 0, w.b, KIT_TOKENS, 64, NULL);
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
         uint32_t keep = cuts[i] < FORK ? cuts[i] : FORK;
@@ -105,8 +111,7 @@ static void test_truncate(void **state) {
 
 static void fork_and_append(enum pk_weights weights) {
     struct world w;
-    const struct moxie_config c = config();
-    open_world(&w, weights, &c);
+    open_world(&w, weights);
     struct moxie *e = w.kit.engine;
     append(&w, "the stem", 0, w.a, w.of_a, 0, FORK, 50);
     uint32_t free_blocks = e->kv.free_count;
@@ -185,10 +190,9 @@ static void *cancel_thread(void *context) {
 static void test_cancel(void **state) {
     struct world w;
     struct canceller c = {.stop = 0};
-    const struct moxie_config conf = config();
     int cancelled = 0, finished = 0;
     (void)state;
-    open_world(&w, PK_WEIGHTS_INT4, &conf);
+    open_world(&w, PK_WEIGHTS_INT4);
     c.engine = w.kit.engine;
     assert_int_equal(pthread_create(&c.thread, NULL, cancel_thread, &c), 0);
     for (int i = 0; i < 400 && (cancelled < 12 || finished < 3); i++) {
@@ -226,9 +230,8 @@ static void test_cancel(void **state) {
 /* A cancellation while nothing runs is forgotten. */
 static void test_cancel_idle(void **state) {
     struct world w;
-    const struct moxie_config c = config();
     (void)state;
-    open_world(&w, PK_WEIGHTS_INT4, &c);
+    open_world(&w, PK_WEIGHTS_INT4);
     moxie_cancel(w.kit.engine);
     moxie_cancel(NULL);
     append(&w, "after an idle cancellation", 0, w.a, w.of_a, 0, KIT_TOKENS, 50);
@@ -265,9 +268,8 @@ static void refuse(struct world *w, const struct moxie_entry *entries, uint32_t 
 static void test_bad_entries(void **state) {
     struct world w;
     struct moxie_entry e[65];
-    const struct moxie_config c = config();
     (void)state;
-    open_world(&w, PK_WEIGHTS_INT4, &c);
+    open_world(&w, PK_WEIGHTS_INT4);
     append(&w, "before", 0, w.a, w.of_a, 0, FORK, 50);
     const struct moxie_entry good = {.sequence = 0, .position = FORK, .token = w.a[FORK]};
 
@@ -306,10 +308,9 @@ static void test_too_many_logits(void **state) {
     struct moxie_entry e[8];
     struct moxie_config c = config();
     (void)state;
-    open_world(&w, PK_WEIGHTS_INT4, &c);
-    kit_stop(&w.kit);
+    open_world(&w, PK_WEIGHTS_INT4);
     c.step_logits = 3;
-    kit_start(&w.kit, &c);
+    restart(&w, &c);
     kit_entries(e, 0, 0, w.a, 8, true);
     refuse(&w, e, 8, MOXIE_ERROR_ARGUMENT, "8 rows");
     for (int i = 0; i < 8; i++) {
@@ -336,10 +337,9 @@ static void test_context_full(void **state) {
     struct moxie_entry e[2];
     struct moxie_config c = config();
     (void)state;
-    open_world(&w, PK_WEIGHTS_INT4, &c);
-    kit_stop(&w.kit);
+    open_world(&w, PK_WEIGHTS_INT4);
     c.context = FORK;
-    kit_start(&w.kit, &c);
+    restart(&w, &c);
     assert_int_equal(moxie_sequence_room(w.kit.engine, 0), FORK);
     append(&w, "up to the brim", 0, w.a, w.of_a, 0, FORK, 64);
     assert_int_equal(moxie_sequence_room(w.kit.engine, 0), 0);
@@ -360,10 +360,9 @@ static void test_pool_full(void **state) {
     struct moxie_entry e[2];
     struct moxie_config c = config();
     (void)state;
-    open_world(&w, PK_WEIGHTS_INT4, &c);
-    kit_stop(&w.kit);
+    open_world(&w, PK_WEIGHTS_INT4);
     c.kv_positions = 256;
-    kit_start(&w.kit, &c);
+    restart(&w, &c);
     append(&w, "three blocks", 0, w.a, w.of_a, 0, KIT_TOKENS, 64);
     assert_int_equal(moxie_sequence_room(w.kit.engine, 1), 64);
     append(&w, "the fourth", 1, w.a, w.of_a, 0, 64, 64);
@@ -393,9 +392,8 @@ static void test_no_tokenizer(void **state) {
     char bytes[512];
     int32_t ids[8];
     size_t n;
-    const struct moxie_config c = config();
     (void)state;
-    open_world(&w, PK_WEIGHTS_INT4, &c);
+    open_world(&w, PK_WEIGHTS_INT4);
     struct moxie *e = w.kit.engine;
     check_error(moxie_encode(e, "x", 1, 0, ids, 8, &n, &w.kit.failure), MOXIE_ERROR_TEXT);
     check_error(moxie_decode(e, &text, 1, bytes, sizeof bytes, &n, &w.kit.failure), MOXIE_ERROR_TEXT);
