@@ -88,7 +88,8 @@ static enum moxie_error no_place(const struct turn *t, const char *what) {
                    what);
 }
 
-/* Whether there is a place for the turn in a template with or without system turns. */
+/* Whether there is a place for the turn in a template with or without system turns. (Gemma's text looks only for users'
+ * places, so that it takes a system message for an answer; here it has none.) */
 static enum moxie_error check_place(const struct turn *t, bool system, bool alternates) {
     bool odd = alternates &&
                ((t->role == SYSTEM && t->at != MX_CHAT_AT_START) || (t->role == USER && t->at == MX_CHAT_AT_QUESTION) ||

@@ -157,6 +157,7 @@ CONVERSATIONS = {
     "two answers": ("uaau", ["Hello!", "Yes?", "Yes.", "And now?"], True),
     "system message behind a question": ("usa", ["Hello!", "Be brief.", "Yes?"], False),
     "system message behind an answer": ("uasu", ["Hello!", "Yes?", "Be brief.", "And now?"], True),
+    "system message instead of an answer": ("usu", ["Hello!", "Be brief.", "And now?"], True),
     "two system messages": ("ssu", ["Be brief.", "Say no.", "Hello!"], True),
     "system message alone": ("s", ["Be brief."], True),
 }
