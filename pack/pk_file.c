@@ -148,7 +148,8 @@ char *pk_path_join(const char *folder, const char *name, struct pk_error *e) {
 }
 
 bool pk_path_exists(const char *path) {
-    return access(path, F_OK) == 0;
+    struct stat st;
+    return lstat(path, &st) == 0;
 }
 
 bool pk_path_is_folder(const char *path) {

@@ -41,6 +41,7 @@ char *pk_file_text(const struct pk_file *f, uint64_t max, uint64_t *bytes, struc
 /* "folder/name", to be freed by the caller; NULL: out of memory. */
 char *pk_path_join(const char *folder, const char *name, struct pk_error *e);
 
+/* Also a link that leads nowhere, so that the file it stood for is missed and not taken for absent. */
 bool pk_path_exists(const char *path);
 bool pk_path_is_folder(const char *path);
 

@@ -51,6 +51,9 @@ static void test_missing_files(void **state) {
     refused(MOXIE_ERROR_FILE, "config.json: cannot open");
     copy("moe-f32", "config.json");
     refused(MOXIE_ERROR_FILE, "neither model.safetensors nor pytorch_model.bin");
+    assert_int_equal(symlink("nowhere", in_folder(test_folder, "tokenizer_config.json")), 0);
+    refused(MOXIE_ERROR_FILE, "tokenizer_config.json: cannot open");
+    assert_int_equal(unlink(in_folder(test_folder, "tokenizer_config.json")), 0);
     struct pk_error e;
     assert_null(pk_source_open("tests/data/reference/nothing", &e));
     check_pk_error(&e, MOXIE_ERROR_FILE, "nothing: cannot open");
