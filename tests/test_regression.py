@@ -137,7 +137,7 @@ class Regression(unittest.TestCase):
     def test_the_committed_table_has_every_figure(self):
         table = json.loads(pathlib.Path("tests/bench/regression.json").read_text())
         self.assertEqual(set(table["counts"]["instructions"]), {name for name, _, _ in regression.FUNCTIONS})
-        self.assertTrue(table["counts"]["compiler"] and table["counts"]["launches"])
+        self.assertTrue(table["counts"]["compiler"] and table["counts"]["launches"] and table["shares"])
         for shares in table["shares"].values():
             self.assertTrue(shares and all(0 < value < 2 for value in shares.values()))
 
