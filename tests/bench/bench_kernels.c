@@ -4,7 +4,6 @@
  * the repository (MX_DEVICE as for test_kernels; one argument: only lines that contain it). Best of several runs;
  * buffers are larger than caches unless the name of a line says otherwise. */
 #define _GNU_SOURCE /* clock_gettime */
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 
 #include "tests/check.h"
 #include "tests/kernel_device.h"
+#include "tools/bandwidth.h"
 
 static struct kernel_device device;
 static struct kernel_style style = {.name = "bench"};
@@ -112,51 +112,6 @@ static double best(int runs, cl_uint dims, size_t a, size_t b, size_t c) {
 
 static bool wanted(const char *line) {
     return !only || strstr(line, only);
-}
-
-/* ---- What the machine can do ---- */
-
-static uint64_t *raw;
-static size_t raw_words;
-static int raw_threads;
-
-static void *read_part(void *part) {
-    size_t share = raw_words / (size_t)raw_threads;
-    const uint64_t *from = raw + *(const int *)part * share;
-    uint64_t sum[8] = {0};
-    for (size_t i = 0; i + 8 <= share; i += 8)
-        for (int j = 0; j < 8; j++)
-            sum[j] += from[i + j];
-    static volatile uint64_t sink;
-    sink = sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
-    (void)sink;
-    return NULL;
-}
-
-static void raw_bandwidth(void) {
-    cl_uint units = 1;
-    clGetDeviceInfo(device.device, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL);
-    raw_threads = units < 64 ? (int)units : 64;
-    raw_words = 32u << 20;
-    raw = malloc(raw_words * 8);
-    memset(raw, 1, raw_words * 8);
-    double least = 1e9;
-    for (int run = 0; run < 8; run++) {
-        pthread_t thread[64];
-        int part[64];
-        double start = now(CLOCK_MONOTONIC);
-        for (int i = 0; i < raw_threads; i++) {
-            part[i] = i;
-            pthread_create(&thread[i], NULL, read_part, &part[i]);
-        }
-        for (int i = 0; i < raw_threads; i++)
-            pthread_join(thread[i], NULL);
-        double t = now(CLOCK_MONOTONIC) - start;
-        least = t < least ? t : least;
-    }
-    printf("raw read, %d threads                              %8.1f GB/s\n", raw_threads,
-           (double)raw_words * 8e-9 / least);
-    free(raw);
 }
 
 /* ---- Kernels ---- */
@@ -411,7 +366,7 @@ int main(int argc, char **argv) {
     style.dot = dot ? (uint32_t)atoi(dot) : 0;
     style.more = getenv("MX_BENCH_OPTIONS");
     printf("%s, MX_DOT %u\n", device.name, style.dot);
-    raw_bandwidth();
+    printf("%-48s %8.1f GB/s\n", "raw read", bandwidth_read(0, 8) * 1e-9);
     for (uint32_t group = 32; group <= 128; group *= 2)
         linear("GEMV", MX_KF_I4, group, 131072, 2048, 1, 0, 64);
     linear("GEMV", MX_KF_I4Z, 128, 131072, 2048, 1, 0, 64);
