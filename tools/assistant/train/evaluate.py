@@ -22,7 +22,7 @@ from model import Batch, Model, config_of
 def held_out(each, seed, trained):
     """split -> [(command, answer)]"""
     tests, known = {}, set()
-    for split in generate.SPLITS:
+    for split in generate.SPLITS + (generate.STRANGERS,):
         source, chosen = generate.sentences(split, f"test {seed}"), {}
         while len(chosen) < each:
             command, answer = next(source)
@@ -73,7 +73,8 @@ def report(name, tests, answers, misses):
         given = answers[split]
         exact = sum(g == a for g, (_, a) in zip(given, pairs))
         print(f"{name:12} {split:13} {exact / len(pairs):8.2%} exact of {len(pairs)}")
-        good, valid, total = good + exact, valid + sum(map(is_json, given)), total + len(pairs)
+        if split in generate.SPLITS:
+            good, valid, total = good + exact, valid + sum(map(is_json, given)), total + len(pairs)
         for g, (c, a) in list((g, p) for g, p in zip(given, pairs) if g != p[1])[:misses]:
             print(f"    {c}\n        {g}\n        {a}")
     unknown = [g == json.dumps(generate.UNKNOWN, separators=(",", ":")) for g in answers["other"]]
@@ -115,7 +116,7 @@ def main():
     p.add_argument("--assistant", help="also measure this binary")
     p.add_argument("--each", type=int, default=1500, help="commands of each split")
     p.add_argument("--seed", type=int, default=1, help="that of the training")
-    p.add_argument("--trained", type=int, default=400000, help="training sentences to compare with")
+    p.add_argument("--trained", type=int, default=1500000, help="training sentences to compare with")
     p.add_argument("--misses", type=int, default=0, help="show so many wrong answers of each split")
     a = p.parse_args()
     torch.set_num_threads(2)

@@ -5,6 +5,7 @@
 
 train         no held-out template, word or combination of slots; half of the slots are words made up on the spot
 templates     held-out templates and phrases of politeness
+strangers     templates by somebody who had not seen the others
 words         held-out rooms, devices, doors, colours, music, items, …
 combinations  combinations of intent and slots (one in eight, by hash) that training never sees
 other         held-out sentences that are no command
@@ -17,13 +18,15 @@ import random
 import re
 
 import other
+import templates_strangers
 import words
+from spoken import day, degrees, duration, percent, time
 from templates import AFTER, BEFORE, HELD_OUT_AFTER, HELD_OUT_BEFORE, INTENTS, JOIN
 
 SPLITS = ("templates", "words", "combinations", "other")
+STRANGERS = "strangers"
 KEYS = ("intent", "device", "room", "color", "music", "item", "list", "scene", "name", "task", "direction", "value",
         "unit", "time", "day", "delay")
-DAYS = "today|tomorrow|monday|tuesday|wednesday|thursday|friday|saturday|sunday".split("|")
 UNKNOWN = {"intent": "unknown", "reply": "sorry, i cannot help with that"}
 
 
@@ -45,10 +48,10 @@ class Speech:
 
     def invent(self, kind):
         new = words.made_up(self.random)
-        if kind == "room" and self.random.random() < 0.15:
-            return new + " room"
+        if kind == "room":
+            return new + " room" if self.random.random() < 0.25 else new
         if kind == "door":
-            return new + " door" if self.random.random() < 0.9 else new
+            return self.choose((new, new, words.made_up(self.random) + " " + new, new + " cellar")) + " door"
         if kind == "lamp" and self.random.random() < 0.2:
             return self.choose(("ceiling ", "desk ", "floor ")) + new
         if kind == "task":
@@ -56,98 +59,13 @@ class Speech:
                                 "pay the", "fix the", "clean the", "pay", "water the", "bring the")) + " " + new
         if kind == "color" and self.random.random() < 0.3:
             return self.choose(("light ", "dark ")) + new
-        if kind in ("music", "item") and self.random.random() < 0.35:
+        if self.random.random() < {"music": 0.35, "item": 0.35, "scene": 0.1, "timer": 0.1}.get(kind, 0):
             return new + " " + words.made_up(self.random)
         if kind in ("music", "item", "cover", "switch") and self.random.random() < 0.15:
             known = self.choose(words.KNOWN[kind]).split()
             known[self.random.randrange(len(known))] = new
             return " ".join(known)
         return new
-
-
-# ---- numbers and times: what is said, and what it means
-
-def said_number(s, n):
-    return str(n) if s.random.random() < 0.4 else words.number_words(n)
-
-
-def percent(s):
-    if s.random.random() < 0.05:
-        return s.choose((("half", 50), ("fifty fifty", 50), ("the maximum", 100), ("full", 100), ("the minimum", 1)))
-    n = s.choose((s.random.randrange(1, 101), 5 * s.random.randrange(1, 21), 10 * s.random.randrange(1, 11)))
-    said = said_number(s, n)
-    return said + ("%" if said[0].isdigit() and s.random.random() < 0.5 else s.choose((" percent", " percent", " per cent"))), n
-
-
-def degrees(s):
-    n = s.random.randrange(5, 31)
-    half = s.random.random() < 0.15
-    said = str(n) + ".5" if half and s.random.random() < 0.4 else said_number(s, n) + (s.choose((" and a half", " point five")) if half else "")
-    return said + s.choose((" degrees", " degrees", " degrees celsius")), n + 0.5 if half else n
-
-
-def duration(s):
-    unit = s.choose(("seconds", "minutes", "minutes", "minutes", "hours"))
-    roll = s.random.random()
-    if roll < 0.04:
-        return s.choose((("half an hour", (30, "minutes")), ("an hour and a half", (90, "minutes")),
-                         ("a quarter of an hour", (15, "minutes")), ("one and a half hours", (90, "minutes")),
-                         ("two and a half hours", (150, "minutes")), ("a minute and a half", (90, "seconds"))))
-    if roll < 0.1:
-        return s.choose((("a minute", (1, "minutes")), ("an hour", (1, "hours")), ("one hour", (1, "hours")),
-                         ("one minute", (1, "minutes")), ("1 hour", (1, "hours")), ("1 minute", (1, "minutes"))))
-    n = s.random.randrange(2, 13) if unit == "hours" else s.choose((s.random.randrange(2, 60), 5 * s.random.randrange(1, 13), 90))
-    return said_number(s, n) + " " + unit, (n, unit)
-
-
-PERIODS = {"am": range(1, 13), "pm": range(1, 13), "in the morning": range(1, 12), "in the afternoon": (12, 1, 2, 3, 4, 5, 6),
-           "in the evening": range(5, 12), "at night": range(8, 13), "tonight": range(6, 12)}
-
-
-def clock(s):
-    """(what is said, hour 1-12 or 0-23, minute, may a part of the day follow)"""
-    hour, roll = s.random.randrange(1, 13), s.random.random()
-    if roll < 0.05:
-        return s.choose((("noon", 12, 0, False), ("midday", 12, 0, False), ("midnight", 0, 0, False)))
-    if roll < 0.25:
-        return said_number(s, hour) + s.choose(("", "", " o'clock")), hour, 0, True
-    if roll < 0.37:
-        return s.choose(("half past ", "half past ", "thirty minutes past ")) + said_number(s, hour), hour, 30, True
-    if roll < 0.5:
-        return s.choose(("quarter past ", "a quarter past ")) + said_number(s, hour), hour, 15, True
-    if roll < 0.6:
-        return s.choose(("quarter to ", "a quarter to ")) + said_number(s, hour), (hour - 2) % 12 + 1, 45, True
-    minute = s.choose((5 * s.random.randrange(1, 12), s.random.randrange(1, 60)))
-    if roll < 0.66 and minute <= 30:
-        return said_number(s, minute) + s.choose((" past ", " minutes past ")) + said_number(s, hour), hour, minute, True
-    if roll < 0.72 and minute < 30:
-        return said_number(s, minute) + s.choose((" to ", " minutes to ")) + said_number(s, hour), (hour - 2) % 12 + 1, 60 - minute, True
-    if roll < 0.78:
-        hour = s.random.randrange(13, 24)
-        return (f"{hour}:{minute:02}" if s.random.random() < 0.6 else spoken_pair(hour, minute)), hour, minute, False
-    if roll < 0.9:
-        return f"{hour}:{minute:02}", hour, minute, True
-    return spoken_pair(hour, minute), hour, minute, True
-
-
-def spoken_pair(hour, minute):
-    return words.number_words(hour) + (" oh " if minute < 10 else " ") + words.number_words(minute)
-
-
-def time(s):
-    said, hour, minute, open_ = clock(s)
-    period = s.choose([p for p, hours in PERIODS.items() if hour in hours]) if open_ and s.random.random() < 0.4 else ""
-    if period in ("pm", "in the afternoon", "in the evening", "tonight") or (period == "at night" and hour != 12):
-        hour = hour % 12 + 12
-    elif period in ("am", "at night"):
-        hour %= 12
-    return said + (" " + period if period else ""), f"{hour:02}:{minute:02}"
-
-
-def day(s):
-    name = s.choose(DAYS)
-    said = name if name in ("today", "tomorrow") else s.choose(("on ", "on ", "this ", "next ")) + name
-    return said, name
 
 
 # ---- slots: each returns the words and what they add to the meaning
@@ -203,7 +121,7 @@ def when_first(s):
 
 
 def discarded(s):
-    said, _ = command(s, "train" if s.split == "templates" else s.split, s.choose(DISCARDABLE))
+    said, _ = command(s, s.split if s.split in SPLITS[1:] else "train", s.choose(DISCARDABLE))
     return said, {}
 
 
@@ -242,11 +160,12 @@ another one never oh actually volume sound time timer alarm new {switch} {level}
 
 @functools.cache
 def parsed():
-    """(intent, held out) -> templates; an intent may carry slots of its own: "change_level direction=up"."""
-    table = {}
+    """(intent, split) -> templates; an intent may carry slots of its own: "change_level direction=up"."""
+    table = {(name, STRANGERS): lines for name, lines in templates_strangers.TEMPLATES.items()}
     for name, text in INTENTS.items():
         for line in text.strip().split("\n"):
-            table.setdefault((name, line.startswith("* ")), []).append(line.removeprefix("* "))
+            split = "templates" if line.startswith("* ") else "train"
+            table.setdefault((name, split), []).append(line.removeprefix("* "))
     return table
 
 
@@ -258,7 +177,7 @@ def unfold(s, template):
 
 def command(s, split, name):
     """One command: (text with marked slot words, meaning)."""
-    template = s.choose(parsed()[name, split == "templates"])
+    template = s.choose(parsed()[name, split if split in ("templates", STRANGERS) else "train"])
     meaning = dict(pair.split("=") for pair in name.split()[1:]) | {"intent": name.split()[0]}
 
     def fill(match):
@@ -430,7 +349,7 @@ def sentences(split, seed):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--split", choices=("train",) + SPLITS, default="train")
+    p.add_argument("--split", choices=("train",) + SPLITS + (STRANGERS,), default="train")
     p.add_argument("--count", type=int, default=20)
     p.add_argument("--seed", type=int, default=1)
     a = p.parse_args()

@@ -87,6 +87,73 @@ put the
 remind me
 add
 play the lottery
+[sketch|draft|review|analyse|interpret|name|print] {thing}
+[print|frame|edit|hang up|take] a [photo|picture|painting] of {thing}
+suggest a [film|book|song|poem|game] [about|on] {thing}
+[wire|give|lend|pay] {number} {money} to {person}
+have we [met|seen|called] {person}
+who has [seen|met] {person}
+the {device} is from {place}
+the {device} was [bought|made|sold|broken|painted] by {person}
+the {device} belongs to {person}
+the {device} was [a gift|very cheap|very expensive|on sale]
+{person} [gave|sold|showed] me a {device}
+{person} has a {device} like [this|ours|mine]
+{person} [hates|wants|needs|made|bought|bought me] {food}
+{person} [is|was|lives|works] in {place}
+{person} is [my friend|a teacher|funny|tired|nice|rich]
+is the {device} [new|old|expensive|pretty|made of glass]
+is {person} [nice|tall|a teacher|at home|coming]
+is {food} [good|tasty|expensive|bad for you]
+is {thing} [real|dangerous|beautiful|important]
+is it [true|possible|legal|hard] to {verb}
+is it far to {place}
+are there {food} in {place}
+[why|when|how] was {thing} [invented|built|found]
+why is {place} so [big|famous|cold|hot]
+why is {person} [angry|sad|late]
+why does the {device} [smell|look so old|cost so much]
+when was {person} born
+when did {person} [leave|arrive|call]
+how old is {person}
+how heavy is {thing}
+how many {device} [do people have|are there in the world]
+how often should i {verb}
+how many {food} can i eat
+what time zone is {place} in
+what language do they speak in {place}
+what did {person} say
+what happened [in {place}|to {person}|yesterday]
+what rhymes with {thing}
+what is the [best|biggest|oldest] [city|river|mountain] in {place}
+which is better {food} or {food}
+[count|multiply|divide|double|compute] {number} [and|by|with|] {number}
+{number} {number} {number}
+{number} [plus|minus|times] {number}
+[guess|choose|pick] a number
+[describe|explain|summarize|discuss] {thing}
+[buy|sell] [a house|shares|bitcoin|a car] in {place}
+[upload|share|like|download] [the video|my photos|the file|a song]
+[pay|lend|owe] {person} {number} {money}
+[visit|meet|see|know|kiss|help] {person}
+i [saw|met|bought|lost|sold|found] {thing} [in {place}|yesterday|]
+i [live|was born|work|was] in {place}
+i would like to {verb} [in {place}|tomorrow|]
+i think {person} is [nice|funny|wrong]
+shall we {verb}
+do people {verb} in {place}
+{person} wants to {verb}
+{verb} with {person}
+{verb} or {verb}
+my {device} [is old|was stolen|was made in {place}]
+our {room} [has two windows|was painted|is on the first floor]
+the {room} [was painted by {person}|is very big|has a red door]
+{thing} and {thing}
+{thing} is [great|boring|fascinating]
+[photos|news|pictures] from {place}
+the [news|score|traffic|lottery numbers] please
+any news from {person}
+the weather [tomorrow|in {place}|next week]
 open a bank account
 close my bank account
 lock my [phone|car|bike]
@@ -111,6 +178,7 @@ book me a table at the restaurant
 {german}
 {french}
 {spanish}
+{italian}
 {foreign} {foreign} {foreign}
 {foreign} {foreign} {foreign} {foreign} {foreign}
 * what colour is {thing}
@@ -143,15 +211,22 @@ book me a table at the restaurant
 WORDS = {
     "thing": """the telephone|hamlet|gravity|the wheel|the mona lisa|democracy|a dinosaur|the moon|quantum physics|an elephant|
 the bible|a volcano|penicillin|happiness|the universe|a computer|a black hole|the eiffel tower|electricity|love|money|
-the ocean|a rainbow|photosynthesis|the news paper|a horse|philosophy|a sandwich|football|chess|war and peace|inflation""",
-    "place": "france|germany|paris|london|new york|the airport|china|brazil|the station|rome|japan|the moon|africa|spain|berlin|texas",
-    "person": "mum|dad|john|my boss|anna|grandma|peter|mary|the doctor|my wife|my husband|mike|the neighbour|sarah|my sister",
-    "food": "pizza|a pizza|pancakes|sushi|a burger|lasagna|soup|chocolate|a cake|noodles|ice cream|a salad|curry|steak|a coffee",
+the ocean|a rainbow|photosynthesis|the news paper|a horse|philosophy|a sandwich|football|chess|war and peace|inflation|
+a tree|the sun|a whale|the radio|chemistry|a bicycle|freedom|a castle|a camera|the piano|an earthquake|
+mathematics|a train|a comet|beauty|the pencil|a crocodile|poetry|gold|a virus|the steam engine|a violin|tennis|history""",
+    "place": """france|germany|paris|london|new york|the airport|china|brazil|the station|rome|japan|the moon|africa|spain|berlin|texas|india|
+madrid|the mountains|greece|dublin|norway|mexico|the zoo|the castle|hawaii|poland|boston""",
+    "person": """mum|dad|john|my boss|anna|grandma|peter|mary|the doctor|my wife|my husband|mike|the neighbour|sarah|my sister|susan|robert|aunt mary|
+my cousin|the gardener|emma|paul|the postman|my uncle|laura|george""",
+    "food": """pizza|a pizza|pancakes|sushi|a burger|lasagna|soup|chocolate|a cake|noodles|ice cream|a salad|curry|steak|a coffee|sausages|
+an apple|popcorn|fried eggs|a cheesecake|ravioli|meatballs|cookies|fish and chips|a smoothie""",
     "money": "dollars|euros|pounds|yen",
     "language": "french|german|spanish|italian|latin|chinese",
     "number": "two|five|ten|twelve|seventeen|twenty|forty two|ninety|3|8|15|20|64|99|100|250",
-    "verb": "swim|fly|dance|sing|jump|go shopping|run|sleep|talk|fight|climb|laugh|drive|paint|play football|learn french",
-    "device": "lamp|light|fan|heater|tv|radio|kettle|vacuum cleaner|thermostat|lock|timer|alarm clock|door|window|blind|speaker",
+    "verb": """swim|fly|dance|sing|jump|go shopping|run|sleep|talk|fight|climb|laugh|drive|paint|play football|learn french|eat|read|write|work|walk|
+win|cry|dream|shout|study|play chess|go home|bake bread|speak latin|watch films|hike|row|drink coffee""",
+    "device": """lamp|light|fan|heater|tv|radio|kettle|vacuum cleaner|thermostat|lock|timer|alarm clock|door|window|blind|speaker|printer|oven|
+desk lamp|coffee machine|washing machine|projector|shutter|gate|plug""",
     "room": "kitchen|bedroom|living room|bathroom|garage|office|garden|attic|hallway",
     "color": "red|blue|green|yellow|pink",
     "german": """mach das licht an|wie geht es dir|guten morgen|ich habe hunger|schalte die lampe aus|wo ist der bahnhof|
@@ -160,6 +235,8 @@ was ist das|ich liebe dich|mach bitte das fenster zu|wie ist das wetter heute|st
 je ne sais pas|merci beaucoup|eteins la lampe de la cuisine|quelle heure est il|ou est la gare""",
     "spanish": """enciende la luz|buenos dias|tengo hambre|apaga la television|donde esta la playa|hace mucho calor|
 como te llamas|cierra la puerta por favor|que hora es|me gusta la musica""",
+    "italian": """buongiorno come stai|apri la porta del garage|ho sonno|dove sei|che tempo fa oggi|accendi la radio|chiudi le finestre|
+mi piace la pizza|non capisco|metti la musica""",
     "foreign": """und der nicht ist ein zu mit auf das fuer le les des est dans une pour que avec sur el los por una con para
 del como pero il che non per sono gli della het een van niet voor och att det som ikke med til jeg nie jest sie na tak ja
 dobry hola gracias ciao grazie danke bitte merci oui hallo tot ziens kiitos moi terve obrigado sim nao""",

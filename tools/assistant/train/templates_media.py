@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people say about music, lists, locks, the vacuum, and what they ask, for templates.py, which tells how a template is written."""
+"""What people say about music and its volume, for templates.py, which tells how a template is written."""
 
 INTENTS = {
     "play": """
+give me {music}{in_room}
+bring me some {music}{in_room}
+i'm in the mood for [hearing|] {music}{in_room}
+i feel like [listening to|having] {music}{in_room}
+how would {music} be{in_room}
+i fancy [hearing|] {music}{in_room}
+find some {music}{in_room}
 get me some {music}{in_room}
 i feel like {music}{in_room}
 what about some {music}{in_room}
@@ -25,6 +32,10 @@ play {music} on the {room} [speaker|speakers]
 * we want to listen to {music}{in_room}
 """,
     "pause": """
+the music can stop{in_room}
+have the music [stop|pause]{in_room}
+let's pause the song{in_room}
+end playing{in_room}
 let the music pause{in_room}
 make the song stop{in_room}
 the song should stop{in_room}
@@ -39,6 +50,10 @@ pause [playing|playback]{in_room}
 * halt playing{in_room}
 """,
     "resume": """
+get the music going again{in_room}
+back to the music{in_room}
+the song can go on{in_room}
+carry on playing{in_room}
 carry on{in_room}
 let the music go on{in_room}
 continue the song{in_room}
@@ -54,6 +69,11 @@ unpause{in_room}
 * continue with the song{in_room}
 """,
     "next_track": """
+get me the next [song|track]
+move on to the next [song|track]
+jump forward a [song|track]
+something else please
+the one after this
 let's hear the next song
 jump ahead
 let me hear another [song|track]
@@ -70,6 +90,11 @@ next
 * can i have the next song
 """,
     "previous_track": """
+get me the previous [song|track]
+play the [song|track] before that
+the one before this one
+i want the last [song|track] back
+jump one [song|track] back
 jump back a song
 the song before please
 let me hear the last song again
@@ -86,6 +111,10 @@ one song back
 * play the song before this one
 """,
     "set_volume": """
+{percent} on the volume{in_room}
+{percent} loud{in_room}
+we want the volume at {percent}{in_room}
+the volume ought to be {percent}{in_room}
 get the volume [up|down] to {percent}{in_room}
 the volume [has to|must] be {percent}{in_room}
 let the volume be {percent}{in_room}
@@ -104,6 +133,11 @@ i want the volume at {percent}{in_room}
 * {percent} volume{in_room}
 """,
     "change_volume direction=up": """
+the music is not loud enough{in_room}
+more [volume|sound]{in_room}
+make the sound louder{in_room}
+let it be louder{in_room}
+give me more volume{in_room}
 i want the music louder{in_room}
 the volume is too low{in_room}
 bring up the volume{in_room}
@@ -125,6 +159,11 @@ it's too quiet{in_room}
 * bring the volume up by {percent}{in_room}
 """,
     "change_volume direction=down": """
+the music is not quiet enough{in_room}
+less [volume|sound|noise]{in_room}
+make the sound quieter{in_room}
+let it be quieter{in_room}
+give me less volume{in_room}
 i want the music quieter{in_room}
 the volume is too high{in_room}
 bring down the volume{in_room}
@@ -146,6 +185,11 @@ not so loud{in_room}
 * bring the volume down by {percent}{in_room}
 """,
     "mute": """
+go silent{in_room}
+i want silence{in_room}
+cut the sound{in_room}
+switch the sound off{in_room}
+let there be silence{in_room}
 make no noise{in_room}
 put the sound on mute{in_room}
 make the music silent{in_room}
@@ -160,6 +204,12 @@ turn off the [sound|volume]{in_room}
 * kill the sound{in_room}
 """,
     "unmute": """
+[lift|undo|finish] the mute{in_room}
+no more mute{in_room}
+stop the silence{in_room}
+switch the sound on again{in_room}
+give me the sound back{in_room}
+turn mute off{in_room}
 bring back the sound{in_room}
 end the silence{in_room}
 stop muting{in_room}
@@ -173,271 +223,5 @@ end the mute{in_room}
 * bring the sound back{in_room}
 * stop the mute{in_room}
 * get the sound on again{in_room}
-""",
-    "add_to_list": """
-{item} should be on [the|my] {list} list
-note {item} for [the|my] {list} list
-get {item} onto [the|my] {list} list
-to my {list} list [put|write] {item}
-[add|put] {item} [to|on] [the|my] {list} list
-[add|put] [some|] {item} [to|on] [the|my] {list} list
-we need {item} on the {list} list
-write {item} on [the|my] {list} list
-{list} list [add|plus] {item}
-[the|my] {list} list needs {item}
-i need {item} on my {list} list
-{item} [on|for] [the|my] {list} list
-* {item} goes on [the|my] {list} list
-* note {item} on [the|my] {list} list
-* to [the|my] {list} list add {item}
-* get {item} on [the|my] {list} list
-""",
-    "remove_from_list": """
-get {item} out of [the|my] {list} list
-strike {item} out of my {list} list
-from my {list} list [take|drop] {item}
-[remove|delete|take|strike] {item} from [the|my] {list} list
-take {item} off [the|my] {list} list
-cross {item} off [the|my] {list} list
-i [bought|have|got] the {item} take it off the {list} list
-{list} list [remove|delete] {item}
-we don't need {item} on the {list} list any more
-drop {item} from [the|my] {list} list
-* get {item} off [the|my] {list} list
-* from [the|my] {list} list remove {item}
-* strike {item} off [the|my] {list} list
-""",
-    "query_list": """
-let me [see|hear] what is on [the|my] {list} list
-is there any {item} on [the|my] {list} list
-have we got {item} on [the|my] {list} list
-[what's|what is] on [the|my] {list} list
-[read|show|tell] me [the|my] {list} list
-read [out|] [the|my] {list} list
-is {item} on [the|my] {list} list
-do [we|i] have {item} on [the|my] {list} list
-what do [we|i] have on the {list} list
-what does the {list} list say
-* let me hear [the|my] {list} list
-* is there {item} on [the|my] {list} list
-* what have we got on [the|my] {list} list
-""",
-    "clear_list": """
-make [the|my] {list} list blank
-erase [the|my] {list} list
-begin again with [the|my] {list} list
-[clear|empty|delete|wipe] [the|my] {list} list
-[delete|remove|clear] everything [from|on] [the|my] {list} list
-start a new {list} list
-start over with [the|my] {list} list
-throw away [the|my] {list} list
-take everything off [the|my] {list} list
-* make [the|my] {list} list empty
-* erase everything on [the|my] {list} list
-* begin a new {list} list
-""",
-    "lock": """
-{door} [must|has to|needs to] be locked{when}
-let {door} be locked{when}
-lock {door}{when}
-lock up {door}{when}
-{door} locked
-[make sure|see that] {door} is locked{when}
-i want {door} locked{when}
-[bolt|secure] {door}{when}
-get {door} locked{when}
-i'd like {door} locked{when}
-{when_first} lock {door}
-* {door} should be locked{when}
-* have {door} locked{when}
-* i need {door} locked{when}
-* see to it that {door} is locked{when}
-""",
-    "unlock": """
-{door} [must|has to|needs to] be unlocked{when}
-let {door} be unlocked{when}
-unlock {door}{when}
-{door} unlocked
-[make sure|see that] {door} is unlocked{when}
-i want {door} unlocked{when}
-[unbolt|release] {door}{when}
-get {door} unlocked{when}
-i'd like {door} unlocked{when}
-take the lock off {door}{when}
-{when_first} unlock {door}
-* {door} should be unlocked{when}
-* have {door} unlocked{when}
-* i need {door} unlocked{when}
-* see to it that {door} is unlocked{when}
-""",
-    "query_lock": """
-see whether {door} is locked
-i want to know if {door} is locked
-has anyone locked {door}
-do you know if {door} is locked
-is {door} [locked|unlocked]
-did [i|we] lock {door}
-check [if|that|whether] {door} is locked
-have [i|we] locked {door}
-tell me [if|whether] {door} is locked
-are you sure {door} is locked
-is the lock on {door} closed
-* i wonder if {door} is locked
-* see if {door} is locked
-* did anyone lock {door}
-""",
-    "start_vacuum": """
-i want the {room} cleaned{when}
-get the robot to clean the {room}{when}
-the {room} [must|has to] be vacuumed{when}
-have the {room} vacuumed{when}
-[start|run] the [vacuum|robot|vacuum cleaner]{in_room}
-vacuum the {room}{when}
-[clean|hoover] the {room}{when}
-[start|run] the [vacuum|robot|vacuum cleaner]{in_room}{when}
-let the [vacuum|robot] [clean|do|run in] the {room}
-send the [vacuum|robot] [to|into] the {room}
-the {room} [is dirty|needs cleaning]
-[start|begin] [vacuuming|cleaning]{in_room}
-clean the floor{in_room}{when}
-* have the robot clean the {room}{when}
-* the {room} needs vacuuming
-* get the [vacuum|robot] going{in_room}
-* i want the {room} vacuumed{when}
-""",
-    "stop_vacuum": """
-tell the vacuum to stop
-no more cleaning
-enough vacuuming
-end the cleaning
-[stop|pause|halt] the [vacuum|robot|vacuum cleaner]
-stop [vacuuming|cleaning]
-[turn|switch] off the [vacuum|vacuum cleaner]
-the [vacuum|robot] should stop
-make the [vacuum|robot] stop
-[hold|interrupt] the cleaning
-* halt the cleaning
-* tell the robot to stop
-* no more vacuuming
-""",
-    "dock_vacuum": """
-bring the vacuum home
-get the vacuum back to its base
-the robot can go home
-the vacuum can go to its charger
-send the [vacuum|robot|vacuum cleaner] [home|back|to its dock]
-[dock|charge] the [vacuum|robot|vacuum cleaner]
-the [vacuum|robot] should go [home|back|to its dock]
-return the [vacuum|robot] to [its|the] [dock|base|charger]
-make the [vacuum|robot] go home
-vacuum go home
-* bring the [vacuum|robot] back to its dock
-* get the robot home
-* the [vacuum|robot] can go back to the charger
-""",
-    "query_state": """
-see whether {switch} is on
-i want to know if {switch} is [on|off]
-have i left {switch} on
-do you know if {cover} is open
-see whether {cover} is [open|closed]
-is {switch} on
-is {switch} off
-is {switch} [still|] [on|off|running]
-did [i|we] leave {switch} on
-did [i|we] [turn|switch] off {switch}
-check [if|whether] {switch} is on
-[what's|what is] the [state|status] of {switch}
-tell me [if|whether] {switch} is [on|off|running]
-is {cover} [open|closed|shut]
-check [if|whether] {cover} is [open|closed]
-did [i|we] [close|shut] {cover}
-did [i|we] leave {cover} open
-* i wonder if {switch} is on
-* have we left {switch} on
-* see if {cover} is [open|closed]
-* how is {switch} doing
-""",
-    "query_time": """
-can you tell me the time
-what does the clock show
-could i know the time
-how late do we have it
-what time is it
-what's the time
-[tell|give] me the time
-how late is it
-what is the time now
-do you know what time it is
-time please
-the time
-* do you have the time
-* can i have the time
-* what does the clock say
-""",
-    "query_date": """
-do you know the date
-what's the day today
-which date is it
-do you have today's date
-what day is it
-what's the date
-what is today's date
-[tell|give] me the date
-what day of the week is it
-which day is today
-what's today
-the date
-* which date do we have
-* can i have the date
-* do you know what day it is
-""",
-    "run_scene": """
-i want {scene} mode{when}
-put the house in {scene} mode{when}
-do {scene} mode
-make it {scene} time
-[start|run|activate|set] the {scene} scene{when}
-[start|run|activate] {scene} [mode|scene]{when}
-{scene} [mode|scene]{when}
-[turn|switch] on {scene} mode{when}
-[turn|switch|put] the house [to|into] {scene} mode{when}
-[go|change|switch] to {scene} [mode|scene]
-it's time for the {scene} scene
-set the house to {scene}
-* put us in {scene} mode
-* i want the {scene} scene{when}
-* make it {scene} mode{when}
-* do the {scene} scene
-""",
-    "cancel": """
-drop that
-forget what i said
-wait never mind
-oh don't do it
-scratch it
-please forget it
-cancel what you are doing
-wait forget that
-{discarded} no [undo|leave|drop] that
-{discarded} wait don't
-cancel [that|it|]
-never mind
-forget [it|that|about it]
-stop that
-no [cancel|forget] [that|it]
-[undo|scratch] that
-i changed my mind
-don't do [that|it|anything]
-leave it
-no no
-actually [no|don't|never mind|forget it]
-oh never mind
-{discarded} [no|oh|wait|actually] [cancel that|never mind|forget it|forget that]
-* [no|] drop it
-* oh forget about that
-* wait don't do that
-* please cancel what i said
-* {discarded} no scratch that
 """,
 }

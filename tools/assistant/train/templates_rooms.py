@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people say to lights, blinds, heating and clocks, for templates.py, which tells how a template is written."""
+"""What people say to lights, blinds and heating, for templates.py, which tells how a template is written."""
 
 INTENTS = {
     "turn_on": """
+light up {switch}{when}
+[boot|wake] up {switch}{when}
+{switch} [ought to|shall] be on{when}
+i could use {switch} on{when}
 {switch} [must|has to|needs to] be on{when}
 let {switch} run{when}
 i want to have {switch} on{when}
@@ -25,6 +29,10 @@ have {switch} [turned|switched] on{when}
 * bring {switch} on{when}
 """,
     "turn_off": """
+{switch} [ought to|shall] be off{when}
+[stop|quit|end] {switch}{when}
+let's have {switch} off{when}
+{switch} can be off{when}
 {switch} [must|has to|needs to] be off{when}
 [we|i] don't need {switch}
 nobody needs {switch} any more
@@ -48,6 +56,10 @@ have {switch} [turned|switched] off{when}
 * we don't need {switch} on any more
 """,
     "set_level": """
+{level} [ought to|shall] be at {percent}{when}
+[push|pull|slide|shift] {level} to {percent}{when}
+let's have {level} at {percent}{when}
+i'd like {percent} on {level}{when}
 {level} [should|must|has to] be at {percent}{when}
 i need {level} at {percent}{when}
 {percent} on {level}{when}
@@ -69,6 +81,11 @@ set the [level|brightness] of {level} to {percent}{when}
 * have {level} at {percent}{when}
 """,
     "change_level direction=up": """
+[bring|turn|pull] {level} up some more
+[bring|turn|raise] {level} up by {percent}
+i need more [light|power] from {level}
+let {level} be [brighter|stronger]
+[boost|increase] {level} some
 i'd like {level} brighter
 {level} should be [brighter|stronger]
 {level} up
@@ -91,6 +108,11 @@ increase {level} by {percent}
 * bring {level} up a [bit|little] by {percent}
 """,
     "change_level direction=down": """
+[bring|turn|pull] {level} down some more
+[bring|turn] {level} down by {percent}
+i need less [light|power] from {level}
+let {level} be [dimmer|darker]
+[reduce|decrease] {level} some
 i'd like {level} dimmer
 {level} should be [dimmer|darker]
 {level} down
@@ -113,6 +135,12 @@ decrease {level} by {percent}
 * bring {level} down a [bit|little] by {percent}
 """,
     "set_color": """
+[show|light] {lamp} in {color}{when}
+[switch|put|turn] {lamp} to {color} light{when}
+get {lamp} on {color}
+{lamp} on {color}{when}
+turn {lamp} a {color} color
+{lamp} [ought to|shall] be {color}
 {lamp} should be {color}{when}
 i need {lamp} in {color}
 have {lamp} in {color}{when}
@@ -131,6 +159,10 @@ let {lamp} [be|shine|glow] {color}
 * turn {lamp} to a {color} color
 """,
     "open": """
+[slide|draw|push|crank] {cover} open{when}
+{cover} [ought to|shall] be open{when}
+get {cover} opened{when}
+pull open {cover}{when}
 {cover} [must|has to|needs to] be open{when}
 have {cover} opened{when}
 [open|raise|pull up] {cover}{when}
@@ -149,6 +181,10 @@ roll up {cover}{when}
 * get {cover} opened up{when}
 """,
     "close": """
+[slide|draw|push|crank] {cover} shut{when}
+{cover} [ought to|shall] be closed{when}
+get {cover} shut up{when}
+pull shut {cover}{when}
 {cover} [must|has to|needs to] be [closed|shut]{when}
 have {cover} [closed|shut]{when}
 [close|shut|pull down] {cover}{when}
@@ -167,6 +203,10 @@ roll down {cover}{when}
 * get {cover} closed up{when}
 """,
     "set_temperature": """
+{degrees} would be [nice|good|fine]{in_room}{when}
+we want {degrees}{in_room}{when}
+let the {room} be {degrees}{when}
+it ought to be {degrees}{in_room}{when}
 it [must|has to] be {degrees}{in_room}{when}
 i need {degrees}{in_room}{when}
 let it be {degrees}{in_room}
@@ -189,6 +229,11 @@ bring the {room} [up|down|] to {degrees}{when}
 * have the [heating|temperature]{in_room} at {degrees}{when}
 """,
     "change_temperature direction=up": """
+it is not warm enough{in_room}
+{degrees} [hotter|higher]{in_room}
+make it {degrees} warmer{in_room}
+[heat|warm] it up a [bit|little]{in_room}
+bring the temperature up{in_room}
 it should be warmer{in_room}
 i feel cold{in_room}
 {degrees} more{in_room}
@@ -208,6 +253,11 @@ a [bit|little] [warmer|more heat]{in_room}
 * {degrees} warmer{in_room}
 """,
     "change_temperature direction=down": """
+it is not cool enough{in_room}
+{degrees} [colder|lower]{in_room}
+make it {degrees} cooler{in_room}
+cool it down a [bit|little]{in_room}
+bring the temperature down{in_room}
 it should be cooler{in_room}
 i feel hot{in_room}
 {degrees} less{in_room}
@@ -227,6 +277,10 @@ a [bit|little] [cooler|less heat]{in_room}
 * {degrees} cooler{in_room}
 """,
     "query_temperature": """
+i wonder how [warm|cold] it is{in_room}
+give me the temperature{in_room}
+how's the temperature{in_room}
+see how [warm|cold] it is{in_room}
 do you know how [warm|cold] it is{in_room}
 what's the heating at{in_room}
 let me know the temperature{in_room}
@@ -241,152 +295,5 @@ how [warm|cold] is the {room}
 * tell me how [warm|cold] it is{in_room}
 * how [warm|hot] do we have it{in_room}
 * what's the thermostat at{in_room}
-""",
-    "set_timer": """
-let the timer run for {duration}
-can i get a {timer} timer of {duration}
-make a {timer} timer of {duration}
-i want a timer [of|for] {duration}
-[set|start] a timer for {duration}
-[set|start] a {duration} timer
-timer for {duration}
-{duration} timer
-[set|start] a {timer} timer for {duration}
-[set|start] a timer for {duration} for the {timer}
-[set|start] a {duration} timer for the {timer}
-count down {duration}
-[wake|call|ping] me in {duration}
-give me {duration} for the {timer}
-i need a timer for {duration}
-new timer {duration}
-{timer} timer {duration}
-* i'd like a timer for {duration}
-* let a timer run for {duration}
-* can i have a {timer} timer for {duration}
-* make a timer of {duration} for the {timer}
-""",
-    "cancel_timer": """
-i'm done with the {timer} timer
-remove the timer
-drop the {timer} timer
-we don't need the [timer|{timer} timer] any more
-[cancel|stop|delete|end] the timer
-[cancel|stop|delete|end] the {timer} timer
-turn off the {timer} timer
-[turn|switch] off the timer
-i don't need the {timer} timer any more
-[cancel|stop] my timer
-forget the {timer} timer
-get rid of the {timer} timer
-forget the timer
-* i don't need the timer any more
-* get rid of the timer
-* remove the {timer} timer
-* the {timer} timer can be stopped
-""",
-    "query_timer": """
-when is the timer done
-time left on the {timer} timer
-how is the {timer} timer doing
-how far is the timer
-how [much|long] is left on the timer
-how much time is left on the {timer} timer
-how long [until|till] the {timer} timer [rings|ends|is done|goes off]
-how long [until|till] the timer [rings|ends|is done|goes off]
-[what's|what is] left on the {timer} timer
-how much longer for the {timer} timer
-when does the {timer} timer [end|ring|go off]
-when does the timer [end|ring|go off]
-check the {timer} timer
-check the timer
-* how far is the {timer} timer
-* when is the {timer} timer done
-* time left on the timer
-""",
-    "set_alarm": """
-get me out of bed at {time} {day}
-i'd like to be woken at {time}
-let the alarm ring at {time}
-get me out of bed at {time}
-i want an alarm for {time} {day}
-[set|make|create] an alarm for {time}
-[set|make|create] an alarm for {time} {day}
-[set|make|create] an alarm {day} at {time}
-wake me [up|] at {time}
-wake me [up|] at {time} {day}
-wake me [up|] {day} at {time}
-alarm [for|at] {time}
-alarm {day} at {time}
-i [need|have|want] to [get|wake|be] up at {time} {day}
-i [need|have|want] to [get|wake|be] up at {time}
-set my alarm [for|to] {time}
-set my alarm [for|to] {time} {day}
-new alarm [for|at] {time}
-* get me up at {time}
-* get me up at {time} {day}
-* i'd like an alarm for {time} {day}
-* have an alarm ring at {time}
-""",
-    "cancel_alarm": """
-get rid of the {time} alarm
-forget the alarm {day}
-drop the alarm at {time}
-we don't need the alarm at {time}
-forget the alarm
-[cancel|delete|remove] the {time} alarm
-[cancel|delete|remove|turn off] the alarm
-[cancel|delete|remove|turn off] my alarm {day}
-[cancel|delete|remove|turn off] my alarm
-[cancel|delete|turn off] the alarm at {time}
-[cancel|delete|turn off] the alarm [for|at] {time} {day}
-i don't need the alarm {day}
-i don't need the {time} alarm
-don't wake me {day}
-no alarm {day}
-* get rid of the alarm at {time}
-* get rid of the alarm {day}
-* i don't need the alarm at {time}
-* forget the {time} alarm
-""",
-    "query_alarm": """
-which alarms do i have
-is any alarm set
-tell me about my alarms
-is an alarm on {day}
-when is my [next|] alarm
-what time is my [next|] alarm
-what alarms [do i have|are set]
-[show|tell|read] me my alarms
-is there an alarm {day}
-do i have an alarm {day}
-when do [i have to|you] [get up|wake me] {day}
-what time is my alarm {day}
-* which alarms are set
-* is an alarm set {day}
-* tell me when my alarm is
-""",
-    "set_reminder": """
-i must {task} at {time} remind me
-i want to be reminded to {task} {day}
-i need to {task} at {time} remind me
-note that i have to {task} {day} at {time}
-remind me to {task} at {time}
-remind me to {task} {day}
-remind me to {task} at {time} {day}
-remind me to {task} {day} at {time}
-remind me in {duration} to {task}
-remind me at {time} to {task}
-remind me {day} to {task}
-remind me {day} at {time} to {task}
-[set|make|create] a reminder to {task} at {time}
-[set|make|create] a reminder {day} at {time} to {task}
-don't let me forget to {task} at {time}
-don't let me forget to {task} {day}
-{day} at {time} remind me to {task}
-in {duration} remind me to {task}
-* i have to {task} at {time} remind me
-* at {time} i must be reminded to {task}
-* i need a reminder to {task} {day}
-* give me a reminder to {task} at {time}
 """,
 }

@@ -127,12 +127,12 @@ def rate(step, steps, peak):
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("folder", type=pathlib.Path)
-    p.add_argument("--steps", type=int, default=8000)
+    p.add_argument("--steps", type=int, default=22000)
     p.add_argument("--tokens", type=int, default=1024, help="of a worker's batch")
     p.add_argument("--vocab", type=int, default=1024)
     p.add_argument("--lr", type=float, default=3e-3)
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--every", type=int, default=100, help="steps between checkpoints")
+    p.add_argument("--every", type=int, default=500, help="steps between checkpoints")
     p.add_argument("--workers", type=int, default=2)
     return p.parse_args()
 

@@ -96,6 +96,12 @@ ONSETS = "b c d f g h j k l m n p r s t v w z bl br ch cl cr dr fl fr gl gr pl p
 VOWELS = "a e i o u a e i o u ai ea ee ie oa oo ou y".split()
 CODAS = "_ _ _ _ b ck d ff g l ll m n nd ng nt p r rd rk rm rn s sh ss st t th tch x ve ze ce le".split()
 NOUNS = [noun for noun in NOUNS if noun not in HELD_OUT_WORDS]
+# what compounds are made of, and what a word may begin with: carriers too, which have tokens of their own behind a space
+PARTS = [noun for noun in NOUNS if len(noun) < 6] + 4 * """house work shop light home room music green door list time out side
+back over under day night sun air head hand high play sound wash""".split()
+STARTS = """a i the in is it to on at by so we do be my me no all home house music set time turn up down off open get put can how
+what de re un mini auto bio some for from""".split()
+SYLLABLES = [onset + vowel for onset in "b c d f g h l m n p qu r s t v".split() for vowel in "a e i o u".split()]
 ENDINGS = "_ _ _ _ er or y ory ium ary ine et ic ow ing ier ade ion us age ator ifier ette ome s es ers".split()
 
 
@@ -103,7 +109,13 @@ def made_up(random):
     """A word that nobody expects there, so that slots are copied rather than recognised."""
     if random.random() < 0.4:
         return random.choice(NOUNS)
-    syllables = random.choice((1, 1, 1, 2))
-    word = "".join(random.choice(ONSETS) + random.choice(VOWELS) + random.choice(CODAS).strip("_")
-                   for _ in range(syllables)) + random.choice(ENDINGS).strip("_")
+    roll = random.random()
+    if roll < 0.25:
+        word = random.choice(PARTS) + random.choice(PARTS)
+    elif roll < 0.33:
+        word = random.choice(STARTS) + random.choice(SYLLABLES) + random.choice(ENDINGS).strip("_")
+    else:
+        syllables = random.choice((1, 1, 1, 2, 2, 3))
+        word = "".join(random.choice(ONSETS) + random.choice(VOWELS) + random.choice(CODAS).strip("_")
+                       for _ in range(syllables)) + random.choice(ENDINGS).strip("_")
     return made_up(random) if word in HELD_OUT_WORDS or len(word) < 3 else word
