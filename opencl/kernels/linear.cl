@@ -43,7 +43,7 @@ struct mx_operands {
     __global const float *xs[MX_T_MAX];
     __global const int *xsum[MX_T_MAX];
     uint K;
-    uint ahead, scales_ahead; /* distance of what the cache is asked for; 0: nothing new */
+    uint ahead, scales_ahead; /* distance of what the cache is asked for; 0: nothing */
 };
 
 #if MX_INTEGER
@@ -59,19 +59,6 @@ struct mx_operands {
         __asm__ volatile("prefetcht1 %0" : : "m"(*(p)))
 #else
 #define MX_PREFETCH(near, p)
-#endif
-/* the lines of an atom */
-#define MX_PREFETCH_HALF(near, p)                                                                                      \
-    MX_PREFETCH(near, p);                                                                                              \
-    MX_PREFETCH(near, (p) + 64);                                                                                       \
-    MX_PREFETCH(near, (p) + 128);                                                                                      \
-    MX_PREFETCH(near, (p) + 192)
-#if MX_FORMAT == MX_I8
-#define MX_PREFETCH_ATOM(near, p)                                                                                      \
-    MX_PREFETCH_HALF(near, p);                                                                                         \
-    MX_PREFETCH_HALF(near, (p) + 256)
-#else
-#define MX_PREFETCH_ATOM MX_PREFETCH_HALF
 #endif
 #ifndef MX_AHEAD
 #define MX_AHEAD 4096u /* bytes, in a product for one entry */
@@ -121,9 +108,6 @@ MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
 }
 #endif
 
-/* Where few entries are computed side by side each has two sums, so that no instruction waits for the one before. */
-#define MX_CHAIN(q) ((q) % 2 && T < 4 ? T + t : t)
-
 /* sum[t] += the 32 k of one atom, q_x at x[t] + at. */
 MX_INLINE void mx_atom(const uint T, const struct mx_operands *o, __global const uchar *data, uint at, mx_i *sum) {
     __global const uint *words = (__global const uint *)data;
@@ -131,14 +115,14 @@ MX_INLINE void mx_atom(const uint T, const struct mx_operands *o, __global const
 #pragma unroll
     for (uint q = 0; q < 8; q++) {
         mx_u w = MX_ROW(words, q) ^ 0x80808080u; /* + 128: unsigned */
-        MX_EACH_T(sum[MX_CHAIN(q)] = mx_dot4(sum[MX_CHAIN(q)], w, (__global const int *)(o->x[t] + at) + q))
+        MX_EACH_T(sum[t] = mx_dot4(sum[t], w, (__global const int *)(o->x[t] + at) + q))
     }
 #else
 #pragma unroll
     for (uint q = 0; q < 4; q++) {
         mx_u w = MX_ROW(words, q), low = w & 0x0f0f0f0fu, high = w >> 4 & 0x0f0f0f0fu;
         MX_EACH_T(sum[t] = mx_dot4(sum[t], low, (__global const int *)(o->x[t] + at) + q))
-        MX_EACH_T(sum[MX_CHAIN(1)] = mx_dot4(sum[MX_CHAIN(1)], high, (__global const int *)(o->x[t] + at) + 4 + q))
+        MX_EACH_T(sum[t] = mx_dot4(sum[t], high, (__global const int *)(o->x[t] + at) + 4 + q))
     }
 #endif
 }
@@ -157,27 +141,25 @@ MX_INLINE void mx_atom(const uint T, const struct mx_operands *o, __global const
 MX_INLINE void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_f *acc) {
     const uint groups = (o->K + MX_GROUP - 1) / MX_GROUP, atoms = (o->K + 31) / 32;
     const uint first = s * (MX_SEGMENT / MX_GROUP), end = min(groups, first + MX_SEGMENT / MX_GROUP);
-    __global const uchar *data = o->data + first * MX_ATOMS * MX_ATOM;
-    uint at = first * MX_GROUP;
     for (uint g = first; g < end; g++) {
         mx_i sum[MX_T_MAX];
-        MX_EACH_T(sum[t] = MX_START_ROW(o->extra, g, o->xsum[t][g]);
-                  if (T < 4) sum[T + t] = 0)
-        uint left = MX_ATOMS == 1 ? 1 : min(MX_ATOMS, atoms - g * MX_ATOMS);
-        do {
-            MX_PREFETCH_ATOM(T == 1, data + o->ahead);
-            if (T > 1 && at % 64 == 0) { /* more rows of x than a processor follows by itself */
-                MX_EACH_T(MX_PREFETCH(1, o->x[t] + at + MX_X_AHEAD))
+        MX_EACH_T(sum[t] = MX_START_ROW(o->extra, g, o->xsum[t][g]))
+        const uint last = min(atoms, (g + 1) * MX_ATOMS);
+        for (uint a = g * MX_ATOMS; a < last; a++) {
+            if (o->ahead)
+                for (uint line = 0; line < MX_ATOM; line += 64)
+                    MX_PREFETCH(T == 1, o->data + a * MX_ATOM + o->ahead + line);
+            if (T > 1 && a % 2 == 0) { /* more rows of x than a processor follows by itself */
+                MX_EACH_T(MX_PREFETCH(1, o->x[t] + a * 32 + MX_X_AHEAD))
             }
-            mx_atom(T, o, data, at, sum);
-            data += MX_ATOM;
-            at += 32;
-        } while (--left);
-        MX_EACH_T(if (T < 4) sum[t] += sum[T + t])
-        MX_PREFETCH(T == 1, o->scale + g * 16 + o->scales_ahead);
+            mx_atom(T, o, o->data + a * MX_ATOM, a * 32, sum);
+        }
+        if (o->ahead) {
+            MX_PREFETCH(T == 1, o->scale + g * 16 + o->scales_ahead);
 #if MX_FORMAT == MX_I4M
-        MX_PREFETCH(T == 1, (__global const mx_scale *)o->extra + g * 16 + o->scales_ahead);
+            MX_PREFETCH(T == 1, (__global const mx_scale *)o->extra + g * 16 + o->scales_ahead);
 #endif
+        }
         const mx_f scale = MX_SCALE_ROW(o->scale, g);
         MX_EACH_T(acc[t] = fma(scale * o->xs[t][g], MX_TO_F(sum[t]), acc[t]))
 #if MX_FORMAT == MX_I4M
