@@ -38,7 +38,8 @@ static uint32_t kernel_number(const char *name) {
 }
 
 bool mx_sequence_device(const struct moxie_device_facts *facts) {
-    /* not a GPU without lanes, and not the simulator Oclgrind, which says it is both and lacks what inlining leaves behind */
+    /* not a GPU without lanes, and not the simulator Oclgrind, which says it is both and lacks what inlining leaves
+     * behind */
     return mx_lane_group(facts) == 0 && !(facts->type & CL_DEVICE_TYPE_GPU);
 }
 
