@@ -55,9 +55,17 @@ typedef uint16 mx_u;
 #define as_mx_i as_int16
 #endif
 
+/* A function for a large part of a kernel, which a processor's compiler is not to inline: several of PoCL 3.1's passes over
+ * a kernel take time that grows with the square of its text (mx_linear in one piece: 4 times as long). */
+#if MX_LANES
+#define MX_APART MX_INLINE
+#else
+#define MX_APART static __attribute__((noinline))
+#endif
+
 /* In the program of sequence.cl the kernels are functions, which are told the unit that they are. */
 #ifdef MX_SEQUENCE
-#define MX_KERNEL(name, ...) MX_FN void name(uint3 unit_, uint3 units_, __VA_ARGS__)
+#define MX_KERNEL(name, ...) MX_APART void name(uint3 unit_, uint3 units_, __VA_ARGS__)
 #else
 #define MX_KERNEL(name, ...) __kernel void name(__VA_ARGS__)
 #endif

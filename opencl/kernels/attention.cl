@@ -210,6 +210,15 @@ MX_INLINE void mx_attend(const uint T, struct mx_query *y, __global const mx_kv 
                   mx_store(y[t].out + 16 * c, mx_flush16(o[t][c] * inverse), d - 16 * c))
 }
 
+#define MX_ATTEND(name, T)                                                                                             \
+    MX_APART void name(struct mx_query *y, __global const mx_kv *k_head, __global const mx_kv *v_head,                 \
+                       __global const int *table, uint d, float scale) {                                               \
+        mx_attend(T, y, k_head, v_head, table, d, scale);                                                              \
+    }
+MX_ATTEND(mx_attend_4, 4)
+MX_ATTEND(mx_attend_2, 2)
+MX_ATTEND(mx_attend_1, 1)
+
 /* Queries that share what they read are computed side by side, up to 4: heads of one token that have one KV head when
  * there is one token, else tokens of one sequence that follow each other. One unit does them all, the others nothing. */
 MX_KERNEL(mx_attention, __global const float *restrict q, __global const uchar *restrict k_cache,
@@ -240,12 +249,12 @@ MX_KERNEL(mx_attention, __global const float *restrict q, __global const uchar *
         }
         __global const int *table = blocks + (uint)s * max_blocks;
         if (found == 4) {
-            mx_attend(4, y, k, v, table, d, scale);
+            mx_attend_4(y, k, v, table, d, scale);
         } else if (found >= 2) {
             found = 2;
-            mx_attend(2, y, k, v, table, d, scale);
+            mx_attend_2(y, k, v, table, d, scale);
         } else {
-            mx_attend(1, y, k, v, table, d, scale);
+            mx_attend_1(y, k, v, table, d, scale);
         }
         done += found;
     }

@@ -360,6 +360,18 @@ MX_INLINE void mx_entries(const uint T, bool first, uint entry, uint tile, MX_AR
     }
 }
 
+#define MX_ENTRIES(name, T)                                                                                            \
+    MX_APART void name(bool first, uint entry, uint tile, MX_ARGUMENTS) {                                              \
+        mx_entries(T, first, entry, tile, base, data, scale, extra, rows, x, xs, xsum, out, K, rows_out, ldo, out_row, \
+                   mode, parts);                                                                                       \
+    }
+#if MX_T > 4
+MX_ENTRIES(mx_entries_most, MX_T)
+#endif
+MX_ENTRIES(mx_entries_4, 4)
+MX_ENTRIES(mx_entries_2, 2)
+MX_ENTRIES(mx_entries_1, 1)
+
 #if MX_INTEGER && MX_DOT == MX_MMA
 /* n entries, at most 8, from `entry` on; behind the last it stands in for others, whose results are left out. */
 MX_INLINE void mx_mma_entries(uint entry, uint n, uint tile, MX_ARGUMENTS) {
@@ -404,9 +416,9 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
         const uint end = min(job.z, start + MX_TOKENS_PER_ITEM);
         for (uint tile = first; tile < min(tiles, first + share); tile++)
             for (uint i = start; i < end;) {
-#define MX_RUN(T)                                                                                                      \
-    mx_entries(T, i == start, job.y + i, tile, base, data, scale, extra, rows, x, xs, xsum, out, K, rows_out, ldo,     \
-               out_row, mode, parts);                                                                                  \
+#define MX_RUN(T, name)                                                                                                \
+    name(i == start, job.y + i, tile, base, data, scale, extra, rows, x, xs, xsum, out, K, rows_out, ldo, out_row,     \
+         mode, parts);                                                                                                 \
     i += T
 #if MX_INTEGER && MX_DOT == MX_MMA
                 if (end - i > 4) {
@@ -417,15 +429,15 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
                 } else
 #elif MX_T > 4
                 if (end - i >= MX_T) {
-                    MX_RUN(MX_T);
+                    MX_RUN(MX_T, mx_entries_most);
                 } else
 #endif
                 if (end - i >= 4) {
-                    MX_RUN(4);
+                    MX_RUN(4, mx_entries_4);
                 } else if (end - i >= 2) {
-                    MX_RUN(2);
+                    MX_RUN(2, mx_entries_2);
                 } else {
-                    MX_RUN(1);
+                    MX_RUN(1, mx_entries_1);
                 }
             }
     }
