@@ -59,30 +59,54 @@ static void edge_weights(struct mx_maker *m, uint8_t *segment, const struct mx_p
     }
 }
 
+/* Integers as large as they can be, of either sign and of one in each pair of bytes: the sums of a variant that adds
+ * them in few bits are then at their limits. */
+static void extreme_weights(uint8_t *segment, const struct mx_planes *p, uint32_t format) {
+    uint8_t *data = segment + p->data;
+    const size_t bytes = mx_round_up(p->rows, 16) * (size_t)p->kp / (format == MX_KF_I8 ? 1 : 2);
+    for (size_t i = 0; i < bytes; i++) {
+        const size_t row = i / 4 % 16;
+        const bool most = row % 3 == 0 || (row % 3 == 2 && i % 4 < 2);
+        data[i] = format == MX_KF_I8 ? (most ? 0x80 : 0x7f) : (most ? 0xff : 0);
+    }
+}
+
+static void extreme_activations(int8_t *q, int32_t *sum, uint32_t rows, const struct mx_planes *p, uint32_t group) {
+    memset(sum, 0, (size_t)rows * p->groups * 4);
+    for (uint32_t row = 0; row < rows; row++)
+        for (uint32_t k = 0; k < p->cols; k++) {
+            const bool most = row % 4 < 2 || k % 4 < 2;
+            const int8_t v = most == (row % 2 == 0) ? 127 : -127;
+            q[row * p->kp + k] = v;
+            sum[row * p->groups + k / group] += v;
+        }
+}
+
 /* ---- Matrices ---- */
 
 struct linear_shape {
     uint32_t rows, cols, mode, ldo, out_row, units;
     uint32_t jobs, job[4][4], entries;
-    bool edge;
+    enum { PLAIN, EDGES, EXTREMES } values;
 };
 
 static bool linear(struct mx_maker *m, uint32_t run) {
     static const struct linear_shape shapes[] = {
         /* 7 = 4 + 2 + 1 entries, a job without any, then 13 = 8 + 4 + 1; short last group and tile */
-        {40, 600, 1, 72, 16, 3, 3, {{1, 0, 7, 0}, {0, 7, 0, 0}, {0, 7, 13, 0}}, 20, false},
-        {20, 80, 0, 20, 0, 2, 1, {{0, 0, 3, 0}}, 3, true},
+        {40, 600, 1, 72, 16, 3, 3, {{1, 0, 7, 0}, {0, 7, 0, 0}, {0, 7, 13, 0}}, 20, PLAIN},
+        {20, 80, 0, 20, 0, 2, 1, {{0, 0, 3, 0}}, 3, EDGES},
         /* a width that is no multiple of 16; more entries than a unit takes at once */
-        {64, 288, 2, 24, 0, 2, 2, {{0, 0, 70, 0}, {1, 70, 2, 0}}, 72, false},
-        {64, 256, 2, 32, 0, 2, 1, {{1, 0, 5, 0}}, 5, true},
-        {64, 96, 3, 24, 0, 2, 1, {{0, 0, 11, 0}}, 11, true},
-        {16, 32, 0, 16, 0, 1, 1, {{0, 0, 1, 0}}, 1, false},
+        {64, 288, 2, 24, 0, 2, 2, {{0, 0, 70, 0}, {1, 70, 2, 0}}, 72, PLAIN},
+        {64, 256, 2, 32, 0, 2, 1, {{1, 0, 5, 0}}, 5, EDGES},
+        {64, 96, 3, 24, 0, 2, 1, {{0, 0, 11, 0}}, 11, EDGES},
+        {16, 32, 0, 16, 0, 1, 1, {{0, 0, 1, 0}}, 1, PLAIN},
         /* columns of the boards' models, of each a few rows: SmolLM2, Qwen1.5-MoE-A2.7B, Qwen2-57B-A14B, Mixtral */
-        {32, 576, 2, 16, 0, 1, 1, {{0, 0, 2, 0}}, 2, false},
-        {32, 2048, 2, 16, 0, 1, 2, {{0, 0, 1, 0}, {1, 1, 3, 0}}, 4, false},
-        {16, 1408, 1, 16, 0, 1, 1, {{1, 0, 2, 0}}, 2, false},
-        {16, 3584, 0, 16, 0, 1, 1, {{0, 0, 1, 0}}, 1, false},
-        {16, 14336, 1, 16, 0, 1, 1, {{0, 0, 1, 0}}, 1, false},
+        {32, 576, 2, 16, 0, 1, 1, {{0, 0, 2, 0}}, 2, PLAIN},
+        {32, 2048, 2, 16, 0, 1, 2, {{0, 0, 1, 0}, {1, 1, 3, 0}}, 4, PLAIN},
+        {16, 1408, 1, 16, 0, 1, 1, {{1, 0, 2, 0}}, 2, PLAIN},
+        {16, 3584, 0, 16, 0, 1, 1, {{0, 0, 1, 0}}, 1, PLAIN},
+        {16, 14336, 1, 16, 0, 1, 1, {{0, 0, 1, 0}}, 1, PLAIN},
+        {48, 352, 0, 48, 0, 2, 1, {{0, 0, 23, 0}}, 23, EXTREMES},
     };
     enum { X_ROWS = 9 };
     if (run >= sizeof shapes / sizeof shapes[0])
@@ -90,15 +114,20 @@ static bool linear(struct mx_maker *m, uint32_t run) {
     const struct linear_shape *s = &shapes[run];
     const struct mx_planes p = mx_make_planes(m->key, s->rows, s->cols);
     mx_make_weights(m, &p);
-    for (uint32_t i = 0; s->edge && i < 2; i++)
+    for (uint32_t i = 0; s->values == EDGES && i < 2; i++)
         edge_weights(m, (uint8_t *)twin_argument(m, i) + 512, &p);
+    const bool extreme = s->values == EXTREMES && m->key->format <= MX_KF_I8;
+    for (uint32_t i = 0; extreme && i < 2; i++)
+        extreme_weights((uint8_t *)twin_argument(m, i) + 512, &p, m->key->format);
     mx_make_words(m, 4 * s->jobs, &s->job[0][0]);
     uint32_t *rows = mx_make_zeros(m, 4 * s->entries);
     for (uint32_t i = 0; i < s->entries; i++)
         rows[i] = mx_make_random(m) % X_ROWS;
     mx_make_activations(m, X_ROWS, &p);
+    if (extreme)
+        extreme_activations(twin_argument(m, 10), twin_argument(m, 12), X_ROWS, &p, m->key->group);
     if (m->key->format > MX_KF_I8) {
-        if (s->edge)
+        if (s->values == EDGES)
             twin_edges(m, twin_argument(m, 10), (size_t)X_ROWS * s->cols);
     } else { /* a group of zeros in every row; the smallest scale that activations can have */
         for (uint32_t row = 0; row < X_ROWS; row++) {
@@ -106,7 +135,7 @@ static bool linear(struct mx_maker *m, uint32_t run) {
             memset((int8_t *)twin_argument(m, 10) + (size_t)row * p.kp, 0, group);
             ((float *)twin_argument(m, 11))[(size_t)row * p.groups] = 0;
             ((int32_t *)twin_argument(m, 12))[(size_t)row * p.groups] = 0;
-            if (s->edge && p.groups > 1)
+            if (s->values == EDGES && p.groups > 1)
                 ((float *)twin_argument(m, 11))[(size_t)row * p.groups + 1] = 0x1.020408p-47f;
         }
     }

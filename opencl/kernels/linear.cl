@@ -17,7 +17,7 @@
 #define MX_TOKENS_PER_ITEM 64u /* entries for which one unit reads a tile: they share it in the cache */
 #endif
 #ifndef MX_T
-#define MX_T (MX_LANES ? 4u : 8u) /* entries computed side by side; 4 to 8 */
+#define MX_T (MX_LANES || MX_DOT == MX_AVX2 ? 4u : 8u) /* entries computed side by side, as registers allow; 4 to 8 */
 #endif
 
 #define MX_AVX2 1 /* MX_DOT: enum mx_dot of opencl/device.h */
@@ -74,24 +74,45 @@ MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
     return sum;
 }
 #elif MX_DOT == MX_AVX2
-/* Two products are added in 16 bits with saturation: nothing is lost while the bytes of w are below 128. */
-MX_INLINE int8 mx_dot4_half(uint8 w, int8 x) {
-    short16 pairs;
-    int8 sums;
-    __asm__("vpmaddubsw %2, %1, %0" : "=x"(pairs) : "x"(w), "x"(x));
-    __asm__("vpmaddwd %2, %1, %0" : "=x"(sums) : "x"(pairs), "x"((short16)(1)));
-    return sums;
+/* vpmaddubsw adds two products in 16 bits with saturation, vpmaddwd two of these. x is within +-127 and, as an unsigned
+ * byte, a nibble at most 15, the size of an int8 weight at most 128: 2 * 128 * 127 < 2^15, nothing is lost. The blocks of
+ * instructions are what sixteen registers hold; a compiler adds in trees, which they do not. */
+#if MX_FORMAT == MX_I8
+MX_INLINE uint8 mx_size(uint8 w) {
+    uint8 size;
+    __asm__("vpabsb %1, %0" : "=x"(size) : "x"(w));
+    return size;
+}
+
+/* w signed, size its absolute values. */
+MX_INLINE int8 mx_dot4_half(int8 sum, uint8 w, uint8 size, int8 x) {
+    int8 products;
+    __asm__("vpsignb %2, %4, %1\n\tvpmaddubsw %1, %3, %1\n\tvpmaddwd %5, %1, %1\n\tvpaddd %1, %0, %0"
+            : "+x"(sum), "=&x"(products)
+            : "x"(w), "x"(size), "x"(x), "x"((short16)(1)));
+    return sum;
 }
 
 MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
     const int8 v = (int8)(*x);
-#if MX_FORMAT == MX_I8
-    const mx_u top = w >> 7 & 0x01010101u;
-    w &= 0x7f7f7f7fu;
-    sum += (mx_i)(mx_dot4_half(top.lo, v), mx_dot4_half(top.hi, v)) << 7;
-#endif
-    return sum + (mx_i)(mx_dot4_half(w.lo, v), mx_dot4_half(w.hi, v));
+    return (mx_i)(mx_dot4_half(sum.lo, w.lo, mx_size(w.lo), v), mx_dot4_half(sum.hi, w.hi, mx_size(w.hi), v));
 }
+#else
+/* Adds the products of 16 rows' nibbles with the four bytes at x, two by two: those of the first 8 rows to low. */
+MX_INLINE void mx_add_pairs(short16 *low, short16 *high, mx_u w, __global const int *x) {
+    short16 a, b;
+    __asm__("vpbroadcastd %4, %2\n\tvpmaddubsw %2, %5, %3\n\tvpmaddubsw %2, %6, %2\n\t"
+            "vpaddw %3, %0, %0\n\tvpaddw %2, %1, %1"
+            : "+x"(*low), "+x"(*high), "=&x"(a), "=&x"(b)
+            : "m"(*x), "x"(w.lo), "x"(w.hi));
+}
+
+MX_INLINE int8 mx_sum_pairs(short16 pairs) {
+    int8 sums;
+    __asm__("vpmaddwd %2, %1, %0" : "=x"(sums) : "x"(pairs), "x"((short16)(1)));
+    return sums;
+}
+#endif
 #elif MX_DOT >= MX_DP4A
 #ifndef MX_PTX_DP4A /* tests put a model of the instruction here */
 #define MX_PTX_DP4A(sum, w, x) __asm__("dp4a.u32.s32 %0, %1, %2, %0;" : "+r"(sum) : "r"(w), "r"(x))
@@ -108,15 +129,33 @@ MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
 }
 #endif
 
+/* Where a group is one atom, the 8 that was added to nibbles is taken off the two sums of 16 bits, half of it each. What
+ * a sum holds of its own 16 products then lies within 11 * 127, of the 16 others within 4 * 127: 16 * 15 * 127 again. */
+#define MX_HALVES_START (MX_DOT == MX_AVX2 && MX_FORMAT == MX_I4 && MX_ATOMS == 1 ? -4 : 0)
+
 /* sum[t] += the 32 k of one atom, q_x at x[t] + at. */
 MX_INLINE void mx_atom(const uint T, const struct mx_operands *o, __global const uchar *data, uint at, mx_i *sum) {
     __global const uint *words = (__global const uint *)data;
 #if MX_FORMAT == MX_I8
 #pragma unroll
     for (uint q = 0; q < 8; q++) {
-        mx_u w = MX_ROW(words, q) ^ 0x80808080u; /* + 128: unsigned */
+        mx_u w = MX_ROW(words, q);
+#if MX_DOT != MX_AVX2
+        w ^= 0x80808080u; /* + 128: unsigned */
+#endif
         MX_EACH_T(sum[t] = mx_dot4(sum[t], w, (__global const int *)(o->x[t] + at) + q))
     }
+#elif MX_DOT == MX_AVX2
+    /* Nibbles are so small that all products of a row fit in two sums of 16 bits: 16 * 15 * 127 < 2^15. */
+    short16 low[MX_T_MAX], high[MX_T_MAX];
+    MX_EACH_T(low[t] = high[t] = (short16)((short)(MX_HALVES_START * o->xsum[t][at / 32])))
+#pragma unroll
+    for (uint q = 0; q < 4; q++) {
+        const mx_u w = MX_ROW(words, q), first = w & 0x0f0f0f0fu, second = w >> 4 & 0x0f0f0f0fu;
+        MX_EACH_T(mx_add_pairs(&low[t], &high[t], first, (__global const int *)(o->x[t] + at) + q))
+        MX_EACH_T(mx_add_pairs(&low[t], &high[t], second, (__global const int *)(o->x[t] + at) + 4 + q))
+    }
+    MX_EACH_T(sum[t] += (mx_i)(mx_sum_pairs(low[t]), mx_sum_pairs(high[t])))
 #else
 #pragma unroll
     for (uint q = 0; q < 4; q++) {
@@ -132,8 +171,8 @@ MX_INLINE void mx_atom(const uint T, const struct mx_operands *o, __global const
 #define MX_START_ROW(extra, g, xsum) (MX_TO_I(MX_ROW(extra, g)) * -(xsum))
 #define MX_START_ONE(extra, i, xsum) ((extra)[i] * -(xsum))
 #else
-#define MX_ADDED (MX_FORMAT == MX_I4 ? 8 : MX_FORMAT == MX_I8 ? 128 : 0)
-#define MX_START_ROW(extra, g, xsum) ((mx_i)((xsum) * -MX_ADDED))
+#define MX_ADDED (MX_FORMAT == MX_I4 ? 8 : MX_FORMAT == MX_I8 && MX_DOT != MX_AVX2 ? 128 : 0)
+#define MX_START_ROW(extra, g, xsum) ((mx_i)((xsum) * -(MX_HALVES_START ? 0 : MX_ADDED)))
 #define MX_START_ONE(extra, i, xsum) ((xsum) * -MX_ADDED)
 #endif
 
@@ -145,15 +184,17 @@ MX_INLINE void mx_segment(const uint T, const struct mx_operands *o, uint s, mx_
         mx_i sum[MX_T_MAX];
         MX_EACH_T(sum[t] = MX_START_ROW(o->extra, g, o->xsum[t][g]))
         const uint last = min(atoms, (g + 1) * MX_ATOMS);
-        for (uint a = g * MX_ATOMS; a < last; a++) {
+        uint a = g * MX_ATOMS;
+        do { /* a group has an atom; one of 32 has no other, and the compiler sees that */
             if (o->ahead)
+#pragma unroll
                 for (uint line = 0; line < MX_ATOM; line += 64)
                     MX_PREFETCH(T == 1, o->data + a * MX_ATOM + o->ahead + line);
             if (T > 1 && a % 2 == 0) { /* more rows of x than a processor follows by itself */
                 MX_EACH_T(MX_PREFETCH(1, o->x[t] + a * 32 + MX_X_AHEAD))
             }
             mx_atom(T, o, o->data + a * MX_ATOM, a * 32, sum);
-        }
+        } while (MX_ATOMS > 1 && ++a < last);
         if (o->ahead) {
             MX_PREFETCH(T == 1, o->scale + g * 16 + o->scales_ahead);
 #if MX_FORMAT == MX_I4M
