@@ -76,8 +76,9 @@ static void put_half(const struct synthetic_kind *kind, uint8_t *to, int e, uint
     put16(to, (edge ? 0 : (uint32_t)(e + 15) << 10) | (random & 0x3ff));
 }
 
-/* The same of either sign, as Q4_0 has it. Codes go from -8 to 7: with all scales positive the weights' mean would not be
- * 0, what a matrix gives would depend on little but the sum of its input, and all tokens would choose the same experts. */
+/* The same of either sign, as Q4_0 has it. Codes go from -8 to 7: with all scales positive the weights' mean would not
+ * be 0, what a matrix gives would depend on little but the sum of its input, and all tokens would choose the same
+ * experts. */
 static void put_signed_half(const struct synthetic_kind *kind, uint8_t *to, int e, uint64_t random) {
     put_half(kind, to, e, random);
     to[1] |= !kind->wide && random >> 16 & 1 ? 0x80 : 0;
