@@ -54,10 +54,11 @@ int cmd_selftest(int argc, char **argv) {
         {.kind = ARG_END},
     };
     const struct args args = {
-        .summary = "Compares every kernel, in every form that a device would use, with its scalar twin, bit for bit.",
+        .summary = "Compares every kernel, in the form that a device would use, with its scalar twin, bit for bit.",
         .details = "Exit status 0 when all are right; else the wrong kernel, its program and shape, and the first\n"
-                   "element that differs are told. A model would run in spite of a wrong variant: the library finds\n"
-                   "it at start and takes the portable kernel, but refuses a device whose portable kernel is wrong.",
+                   "element that differs are told, and the portable kernel is tried: a model would run in spite of a\n"
+                   "wrong variant, as the library finds it at start and takes the portable kernel, but it refuses a\n"
+                   "device whose portable kernel is wrong.",
         .example = "    moxie selftest --device 1",
         .table = table,
     };

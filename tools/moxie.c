@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * moxie COMMAND [ARGUMENTS]: finds the command and runs it. */
+#define _POSIX_C_SOURCE 200809L // setenv
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/moxie.h"
@@ -63,6 +65,9 @@ int main(int argc, char **argv) {
     seconds_of_start = seconds_now();
     setlocale(LC_CTYPE, "C.UTF-8"); // numbers stay in the C locale
     signal(SIGXFSZ, SIG_IGN);       // a write beyond the limit of a file's size is an error, and its file is removed
+    // PoCL compiles a kernel for its local size when it is launched, and for any when its binary is asked for: only the
+    // second, which is as fast
+    setenv("POCL_WORK_GROUP_SPECIALIZATION", "0", 0);
     if (argc < 2) {
         return usage_error("which command?");
     }

@@ -80,14 +80,16 @@ static void name_form(const struct twin_tester *r, const struct mx_program *p, c
              strcmp(p->key.kernel_file, "sequence") == 0 ? ", in a list" : "");
 }
 
-/* Builds `p` and runs all its kernels. An error: the device can no longer be used. */
-static enum moxie_error test_program(struct twin_tester *r, struct mx_program *p, struct moxie_failure *failure) {
+/* Builds `p` and runs all its kernels; `right`: every one is. An error: the device can no longer be used. */
+static enum moxie_error test_program(struct twin_tester *r, struct mx_program *p, bool *right,
+                                     struct moxie_failure *failure) {
     const uint32_t mark = r->cl.n_objects;
     struct twin_kernel k;
     struct moxie_failure why;
     r->log[0] = '\0';
     enum moxie_error built = mx_program_text(&r->cl, p, &r->text, &why), e = MOXIE_OK;
     built = built ? built : mx_program_build(&r->cl, p, &why);
+    *right = true;
     for (size_t i = 0; !e && twin_kernel(i, &k); i++) {
         struct twin_verdict v = {.of = k, .error = built, .failure = &why, .build_log = r->log, .text = &r->text};
         if (!contains(&p->key, &k) || !asked_for(r, k.kernel))
@@ -97,6 +99,7 @@ static enum moxie_error test_program(struct twin_tester *r, struct mx_program *p
             r->t->each(r->t->user, &v);
         else
             e = twin_compare(r, p, &v, &why);
+        *right = *right && !v.error;
     }
     if (!built) {
         r->cl.program[0] = *p; /* so that its binary is kept */
@@ -110,20 +113,16 @@ static enum moxie_error test_program(struct twin_tester *r, struct mx_program *p
     return e;
 }
 
-/* The program in the forms that the library would use: the fastest, and what takes its place when that is wrong. */
+/* The program in the forms that the library would use: the fastest and, when that is wrong, what takes its place. */
 static enum moxie_error test_forms(struct twin_tester *r, const struct mx_program_key *key,
                                    struct moxie_failure *failure) {
-    const bool integer = key->format >= MX_KF_I4 && key->format <= MX_KF_I8;
-    /* halves by integers are the same few lines in every program: one group of each format is enough */
-    const bool halves = key->format == MX_KF_F16 || key->kv == MX_KF_KV_F16 ||
-                        (integer && key->scale == MX_KF_SCALE_F16 && key->group == 32);
     struct mx_program form = {.key = *key, .dot = r->cl.facts.dot};
     enum moxie_error e;
+    bool right;
     do {
         struct mx_program p = form;
-        e = test_program(r, &p, failure);
-    } while (!e && mx_program_distrust(&form) &&
-             (!form.half_by_integer || (halves && strcmp(key->kernel_file, "sequence") != 0)));
+        e = test_program(r, &p, &right, failure);
+    } while (!e && !right && mx_program_distrust(&form));
     return e;
 }
 

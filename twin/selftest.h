@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every kernel of a device, in every form in which the library would use it there, against its scalar twin: bit for
- * bit, through the library's own build and launch. What the library checks at init are digests of a few small cases;
- * here are more cases, and the first difference is told. */
+ * Every kernel of a device, in the form in which the library would use it there, and in the one that takes its place
+ * when that is wrong, against its scalar twin: bit for bit, through the library's own build and launch. What the
+ * library checks at init are digests of a few small cases; here are more cases, and the first difference is told. */
 #ifndef TWIN_SELFTEST_H
 #define TWIN_SELFTEST_H
 
