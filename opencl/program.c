@@ -71,14 +71,20 @@ static struct options options_of(const struct mx_cl *cl, const struct mx_program
 
 enum { SOURCES_MAX = MX_PROGRAM_SOURCES };
 
+#define LINEAR "linear_parts", "linear_tile", "linear_tile", "linear_tile", "linear_tile"
+
 /* The strings that make up a program: what all share, then its own file; a sequence has all that it may run. */
 static enum moxie_error sources_of(const struct mx_program *p, const struct mx_kernel_source *source[SOURCES_MAX],
                                    uint32_t *n, struct moxie_failure *failure) {
-    static const char *const parts[] = {"norm", "rope", "attention", "route", "embed", "linear", "float32", "linear"};
+    static const char *const linear[] = {LINEAR, NULL};
+    static const char *const sequence[] = {"norm",   "rope",    "attention", "route",  "embed", LINEAR,
+                                           "linear", "float32", LINEAR,      "linear", NULL};
+    static const char *const none[] = {NULL};
+    const bool is_linear = strcmp(p->key.kernel_file, "linear") == 0;
     const char *name[SOURCES_MAX] = {"arith", "weights"};
     *n = 2;
-    for (uint32_t i = 0; is_sequence(&p->key) && i < sizeof parts / sizeof *parts; i++)
-        name[(*n)++] = parts[i];
+    for (const char *const *part = is_sequence(&p->key) ? sequence : is_linear ? linear : none; *part; part++)
+        name[(*n)++] = *part;
     name[(*n)++] = p->key.kernel_file;
     for (uint32_t i = 0; i < *n; i++) {
         source[i] = mx_kernel_source(name[i]);

@@ -66,7 +66,14 @@ static char *read_source(const char *name) {
 }
 
 cl_program kernel_build(struct kernel_device *d, const struct mx_program_key *key, const struct kernel_style *style) {
-    char *text[3] = {read_source("arith"), read_source("weights"), read_source(key->kernel_file)};
+    const bool linear = strcmp(key->kernel_file, "linear") == 0;
+    char *text[8] = {read_source("arith"), read_source("weights")};
+    cl_uint n = 2;
+    if (linear)
+        text[n++] = read_source("linear_parts");
+    while (linear && n < 7)
+        text[n++] = read_source("linear_tile");
+    text[n++] = read_source(key->kernel_file);
     char options[256];
     cl_int code;
     /* in the order of opencl/program.c, so that a driver's cache serves both */
@@ -76,9 +83,9 @@ cl_program kernel_build(struct kernel_device *d, const struct mx_program_key *ke
                  key->group, key->scale, key->kv, style->dot, style->more ? " " : "", style->more ? style->more : "");
     if (style->local)
         snprintf(options + used, sizeof options - (size_t)used, " -DMX_LANES=1 -DMX_LOCAL=%u", style->local);
-    cl_program program = clCreateProgramWithSource(d->context, 3, (const char **)text, NULL, &code);
+    cl_program program = clCreateProgramWithSource(d->context, n, (const char **)text, NULL, &code);
     ok(code, "clCreateProgramWithSource");
-    for (int i = 0; i < 3; i++)
+    for (cl_uint i = 0; i < n; i++)
         free(text[i]);
     if (clBuildProgram(program, 1, &d->device, options, NULL, NULL) != CL_SUCCESS) {
         char *log = calloc(1, 1 << 16);

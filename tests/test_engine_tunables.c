@@ -19,7 +19,7 @@ const struct mx_kernel_source *mx_kernel_source(const char *name) {
     while (s->name && strcmp(s->name, name) != 0) {
         s++;
     }
-    if (!s->name || !definition || strcmp(name, "linear") != 0) {
+    if (!s->name || !definition || strcmp(name, "linear_parts") != 0) {
         return s->name ? s : NULL;
     }
     tuned.name = s->name;
@@ -30,8 +30,8 @@ const struct mx_kernel_source *mx_kernel_source(const char *name) {
 }
 
 static void check(enum pk_weights weights) {
-    static const char *const definitions[] = {NULL, "MX_T 4u\n#define MX_TOKENS_PER_ITEM 8u",
-                                              "MX_T 7u\n#define MX_TOKENS_PER_ITEM 256u"};
+    static const char *const definitions[] = {NULL, "MX_T 4\n#define MX_TOKENS_PER_ITEM 8u",
+                                              "MX_T 7\n#define MX_TOKENS_PER_ITEM 256u"};
     struct kit kit = {.engine = NULL};
     int32_t tokens[KIT_TOKENS];
     const struct moxie_config config = kit_config();

@@ -23,9 +23,10 @@ CONVERT = re.compile(r"(convert|as)_(u?char|u?short|u?int|u?long|float)\d*(_sat|
 INTEGER_ONLY = {"min", "max", "bitselect", "atomic_or", "atomic_add", "atomic_inc"}
 INTRINSICS = re.compile(r"llvm\.(dbg|lifetime|mem(cpy|set|move)|[su](min|max)|abs|fsh[lr]|assume|experimental|"
                         r"vector\.reduce\.(add|or|and|xor|[su](min|max))|[us](add|sub)\.sat|bswap|ctpop|ctlz)\b")
-# integer, exact: opencl/kernels/linear.cl says when
-MNEMONICS = {"vpdpbusd", "vpmaddubsw", "vpmaddwd", "prefetcht0", "prefetcht1", "dp4a.u32.s32",
-             "mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32"}
+# integer, exact: opencl/kernels/linear_parts.cl says when
+MNEMONICS = set("""
+    vpdpbusd vpmaddubsw vpmaddwd vpabsb vpsignb vpaddw vpaddd vpbroadcastd prefetcht0 prefetcht1 dp4a.u32.s32
+    mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32""".split())
 OPTIONS = {"-cl-std=CL1.2", "-w"}
 
 WHY = {
@@ -95,7 +96,7 @@ class Reading:
     def call(self, rest):
         if re.search(r"\basm\b", rest):
             code = re.search(r'asm (?:\w+ )*"([^"]*)"', rest)
-            for line in re.split(r"\\0A|;", code[1]):
+            for line in re.split(r"\\0A(?:\\09)?|;", code[1]):
                 if line.split() and line.split()[0] not in MNEMONICS:
                     self.add("assembler", rest, line.strip())
             return

@@ -9,7 +9,9 @@ KERNELS = pathlib.Path("opencl/kernels")
 SHARED = "arith", "weights"  # the first strings of every program
 MATRIX = "linear", "embed"
 KV = "rope", "attention"
-PARTS = "norm", "rope", "attention", "route", "embed", "linear", "float32", "linear"  # what sequence.cl runs
+LINEAR = "linear_parts", *["linear_tile"] * 4  # before linear.cl
+PARTS = "norm", "rope", "attention", "route", "embed", *LINEAR, "linear", "float32", *LINEAR, "linear"  # what sequence.cl runs
+NO_PROGRAMS = *SHARED, *LINEAR, "float32"
 INTEGER_FORMATS, FLOAT_FORMATS = (1, 2, 3, 4), (5, 6, 7)
 DOT_NAMES = "portable", "avx2", "vnni512", "dp4a", "mma"  # enum mx_dot
 DOT_FLAGS = [], ["-mavx2"], ["-mavx2", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"], \
@@ -28,7 +30,7 @@ class Build(typing.NamedTuple):
     half_by_integer: bool = False
 
     def files(self):
-        return *SHARED, *(PARTS if self.file == "sequence" else ()), self.file
+        return *SHARED, *{"sequence": PARTS, "linear": LINEAR}.get(self.file, ()), self.file
 
     def defines(self):
         values = {"FORMAT": self.format, "GROUP": self.group, "SCALE": self.scale, "KV": self.kv, "DOT": self.dot,
@@ -46,7 +48,7 @@ def keys(groups):
     """The program keys of opencl/program.h; `groups`: the (group, scale) pairs to try of each integer format."""
     for path in sorted(KERNELS.glob("*.cl")):
         name = path.stem
-        if name in SHARED or name == "float32":
+        if name in NO_PROGRAMS:
             continue
         if name in MATRIX:
             for fmt in INTEGER_FORMATS:

@@ -82,7 +82,7 @@ static uint32_t parse_list(const char *text, const char *end, struct twin_parame
 }
 
 uint32_t twin_parameters(const struct twin_kernel *k, struct twin_parameter list[MX_MAX_ARGS]) {
-    static const char *const starts[] = {"MX_KERNEL(%s,", "__kernel void %s("};
+    static const char *const starts[] = {"MX_KERNEL(%s,", "MX_ENTRY void %s("};
     const struct mx_kernel_source *source = mx_kernel_source(k->key.kernel_file);
     for (size_t i = 0; source && i < sizeof starts / sizeof starts[0]; i++) {
         char start[64];

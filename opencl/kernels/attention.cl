@@ -163,49 +163,52 @@ MX_FN void mx_take(const struct mx_query *y, float16 sum, uint b, float16 *o) {
         *o = mx_flush16(fma(*o, (float16)(y->factor.x), mx_flush16(sum * y->factor.y)));
 }
 
+#define MX_QUERIES 4
+#define MX_EACH_QUERY(...) MX_JOIN(MX_EACH_, MX_QUERIES)(if (t < T) { __VA_ARGS__; }) /* T is an argument */
+
 /* T queries that read the same cached positions, the last of them the most. A weight of 0 for a position that another
  * query sees changes nothing: fma(0, v, o) = o. */
 MX_INLINE void mx_attend(const uint T, struct mx_query *y, __global const mx_kv *k_head, __global const mx_kv *v_head,
                          __global const int *table, uint d, float scale) {
-    float16 o[MX_T_MAX][MX_CHUNKS];
-    float e[MX_T_MAX][MX_KV_BLOCK];
+    float16 o[MX_QUERIES][MX_CHUNKS];
+    float e[MX_QUERIES][MX_KV_BLOCK];
     const uint chunks = (d + 15) / 16, p = y[T - 1].p;
     for (uint b = 0; b <= p / MX_KV_BLOCK; b++) {
         const ulong block = (ulong)(uint)table[b] * d * MX_KV_BLOCK;
         __global const mx_kv *k = k_head + block, *v = v_head + block;
-        float16 s0[MX_T_MAX], s1[MX_T_MAX], s2[MX_T_MAX], s3[MX_T_MAX];
-        MX_EACH_T(s0[t] = 0.0f; s1[t] = 0.0f; s2[t] = 0.0f; s3[t] = 0.0f)
+        float16 s0[MX_QUERIES], s1[MX_QUERIES], s2[MX_QUERIES], s3[MX_QUERIES];
+        MX_EACH_QUERY(s0[t] = 0.0f; s1[t] = 0.0f; s2[t] = 0.0f; s3[t] = 0.0f)
         for (uint i = 0; i < d; i++) {
             const float16 k0 = MX_KV_16(k, i * MX_KV_BLOCK), k1 = MX_KV_16(k, i * MX_KV_BLOCK + 16);
             const float16 k2 = MX_KV_16(k, i * MX_KV_BLOCK + 32), k3 = MX_KV_16(k, i * MX_KV_BLOCK + 48);
-            MX_EACH_T(const float16 q = y[t].q[i]; s0[t] = fma(q, k0, s0[t]); s1[t] = fma(q, k1, s1[t]);
+            MX_EACH_QUERY(const float16 q = y[t].q[i]; s0[t] = fma(q, k0, s0[t]); s1[t] = fma(q, k1, s1[t]);
                       s2[t] = fma(q, k2, s2[t]); s3[t] = fma(q, k3, s3[t]))
         }
-        MX_EACH_T(mx_weigh(&y[t], s0[t], s1[t], s2[t], s3[t], b, scale, e[t]))
+        MX_EACH_QUERY(mx_weigh(&y[t], s0[t], s1[t], s2[t], s3[t], b, scale, e[t]))
         const uint live = min(MX_KV_BLOCK, p + 1 - b * MX_KV_BLOCK);
         uint c = 0;
         for (; 16 * c + 64 <= d; c += 4) {
-            MX_EACH_T(s0[t] = 0.0f; s1[t] = 0.0f; s2[t] = 0.0f; s3[t] = 0.0f)
+            MX_EACH_QUERY(s0[t] = 0.0f; s1[t] = 0.0f; s2[t] = 0.0f; s3[t] = 0.0f)
             for (uint j = 0; j < live; j++) {
                 __global const mx_kv *row = v + j * d + 16 * c;
                 const float16 v0 = MX_KV_16(row, 0), v1 = MX_KV_16(row, 16);
                 const float16 v2 = MX_KV_16(row, 32), v3 = MX_KV_16(row, 48);
-                MX_EACH_T(const float16 w = e[t][j]; s0[t] = fma(w, v0, s0[t]); s1[t] = fma(w, v1, s1[t]);
+                MX_EACH_QUERY(const float16 w = e[t][j]; s0[t] = fma(w, v0, s0[t]); s1[t] = fma(w, v1, s1[t]);
                           s2[t] = fma(w, v2, s2[t]); s3[t] = fma(w, v3, s3[t]))
             }
-            MX_EACH_T(mx_take(&y[t], s0[t], b, &o[t][c]); mx_take(&y[t], s1[t], b, &o[t][c + 1]);
+            MX_EACH_QUERY(mx_take(&y[t], s0[t], b, &o[t][c]); mx_take(&y[t], s1[t], b, &o[t][c + 1]);
                       mx_take(&y[t], s2[t], b, &o[t][c + 2]); mx_take(&y[t], s3[t], b, &o[t][c + 3]))
         }
         for (; c < chunks; c++) {
-            MX_EACH_T(s0[t] = 0.0f)
+            MX_EACH_QUERY(s0[t] = 0.0f)
             for (uint j = 0; j < live; j++) {
                 const float16 v0 = mx_kv_part(v + j * d + 16 * c, d - 16 * c);
-                MX_EACH_T(s0[t] = fma((float16)(e[t][j]), v0, s0[t]))
+                MX_EACH_QUERY(s0[t] = fma((float16)(e[t][j]), v0, s0[t]))
             }
-            MX_EACH_T(mx_take(&y[t], s0[t], b, &o[t][c]))
+            MX_EACH_QUERY(mx_take(&y[t], s0[t], b, &o[t][c]))
         }
     }
-    MX_EACH_T(const float inverse = mx_recip(y[t].r.l);
+    MX_EACH_QUERY(const float inverse = mx_recip(y[t].r.l);
               for (uint c = 0; c < chunks; c++)
                   mx_store(y[t].out + 16 * c, mx_flush16(o[t][c] * inverse), d - 16 * c))
 }
@@ -234,7 +237,7 @@ MX_KERNEL(mx_attention, __global const float *restrict q, __global const uchar *
     const ulong head = (ulong)(h0 / share) * pool_blocks * d * MX_KV_BLOCK;
     __global const mx_kv *k = (__global const mx_kv *)k_cache + head, *v = (__global const mx_kv *)v_cache + head;
     for (uint done = 0, n = min(4u, members - member); done < n;) {
-        struct mx_query y[MX_T_MAX];
+        struct mx_query y[MX_QUERIES];
         uint found = 0;
         const int s = sequence[alone ? t0 : t0 + done];
         while (found < n - done) {

@@ -14,15 +14,8 @@
 #undef MX_TILE_EXTRA
 #define mx_weight float
 #define mx_x mx_x_f32
-#define mx_operands mx_operands_f32
-#define mx_segment mx_segment_f32
-#define mx_tile mx_tile_f32
+#undef MX_OTHER
+#define MX_OTHER _f32
 #define mx_put_row mx_put_row_f32
-#define mx_entries mx_entries_f32
-#define mx_entries_most mx_entries_most_f32
-#define mx_entries_4 mx_entries_4_f32
-#define mx_entries_2 mx_entries_2_f32
-#define mx_entries_1 mx_entries_1_f32
-#define mx_tiles mx_tiles_f32
 #define mx_columns mx_columns_f32
 #define mx_linear mx_linear_f32

@@ -132,7 +132,7 @@ MX_FN void mx_hash(__global const uchar *window, const struct mx_leaves *l, mx_u
     }
 }
 
-__kernel void mx_hash_leaves(__global const uchar *restrict window, __global const uint2 *restrict leaves,
+MX_ENTRY void mx_hash_leaves(__global const uchar *restrict window, __global const uint2 *restrict leaves,
                              __global uint *restrict digests, uint N) {
     struct mx_leaves l;
     mx_u state[8];

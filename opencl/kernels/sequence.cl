@@ -121,7 +121,7 @@ MX_FN uint2 mx_share(uint n, uint all, uint workers) {
 }
 
 /* Grid: any number of work-items in groups of one. */
-__kernel void mx_sequence(__global uchar *step, __global uchar *session, __global const uchar *w0,
+MX_ENTRY void mx_sequence(__global uchar *step, __global uchar *session, __global const uchar *w0,
                           __global const uchar *w1, __global const uchar *w2, __global const uchar *w3, uint ops,
                           uint counts_at, uint progress, uint first, uint end) {
     const struct mx_memory memory = {step, session, {w0, w1, w2, w3}};
