@@ -33,6 +33,13 @@ static int run(struct kernel_test *k, bool json) {
     return finish_output(status);
 }
 
+static void help(void *user) {
+    struct kernel_test k = *(struct kernel_test *)user;
+    int status = STATUS_OK;
+    k.reproduce = NULL;
+    json_decref(kernel_test_run(&k, &status));
+}
+
 int cmd_selftest(int argc, char **argv) {
     struct kernel_test k = {.print = true};
     uint32_t threads = 0;
@@ -71,5 +78,10 @@ int cmd_selftest(int argc, char **argv) {
     }
     engine_threads(threads);
     interrupt_install();
-    return run(&k, json);
+    struct helpers helpers;
+    k.helpers = &helpers;
+    helpers_start(&helpers, help, &k);
+    status = run(&k, json);
+    helpers_end(&helpers);
+    return status;
 }

@@ -20,6 +20,7 @@ struct runner {
     const struct conform_options *o;
     struct progress progress;
     struct digest fingerprint;      /* of the digests of all runs, in order */
+    struct helpers helpers;         /* whose units are the self-test's programs, then the models */
     bool differs, refused, unknown; /* unknown: a digest that no table has */
     uint64_t done, total;           /* runs */
 };
@@ -116,10 +117,8 @@ static bool run_prompt(struct runner *r, struct engine *e, const struct plan *p,
     return true;
 }
 
-/* Starts the engine on an open bundle and runs all; false: stop. Fills in `entry`. */
-static bool run_model(struct runner *r, struct engine *e, const char *name, const struct plan *p, json_t *entry) {
+static int start(const struct runner *r, struct engine *e, const struct plan *p) {
     struct moxie_config config = MOXIE_CONFIG;
-    const char *result = "ok";
     config.sequences = 1;
     for (const struct vector_way *way = p->ways; way->batch; way++) {
         config.sequences = way->batch > config.sequences && (way->small || !p->small) ? way->batch : config.sequences;
@@ -127,6 +126,12 @@ static bool run_model(struct runner *r, struct engine *e, const char *name, cons
     config.context = longest(p);
     config.step_tokens = longest(p) * config.sequences;
     config.step_logits = longest(p);
+    return engine_start(e, &r->o->engine, &config);
+}
+
+/* Starts the engine on an open bundle and runs all; false: stop. Fills in `entry`. */
+static bool run_model(struct runner *r, struct engine *e, const char *name, const struct plan *p, json_t *entry) {
+    const char *result = "ok";
     json_object_set_new(entry, "runs", json_array());
     json_object_set_new(entry, "rows", json_array());
     json_t *all = json_object();
@@ -134,7 +139,7 @@ static bool run_model(struct runner *r, struct engine *e, const char *name, cons
     bool go_on = true;
     json_t *replaced = json_array();
     json_object_set_new(entry, "replaced", replaced);
-    if (engine_start(e, &r->o->engine, &config) != STATUS_OK) {
+    if (start(r, e, p) != STATUS_OK) {
         result = moxie_error_name(e->failure.code);
         r->refused = true;
         go_on = e->failure.code != MOXIE_ERROR_CANCELLED;
@@ -160,12 +165,19 @@ static bool run_model(struct runner *r, struct engine *e, const char *name, cons
 
 /* ---- All models ---- */
 
+enum { FIRST_MODEL = 128 }; /* unit of the helpers */
+
+static struct plan plan_of_vectors(const struct runner *r) {
+    const bool small = r->o->small;
+    return (struct plan){.tokens = small ? vector_small_prompts : vector_prompts,
+                         .prompts = small ? VECTOR_SMALL_PROMPTS : VECTOR_PROMPTS,
+                         .ways = vector_ways,
+                         .small = small};
+}
+
 static bool run_vectors(struct runner *r, json_t *list) {
     const bool small = r->o->small;
-    const struct plan plan = {.tokens = small ? vector_small_prompts : vector_prompts,
-                              .prompts = small ? VECTOR_SMALL_PROMPTS : VECTOR_PROMPTS,
-                              .ways = vector_ways,
-                              .small = small};
+    const struct plan plan = plan_of_vectors(r);
     uint32_t ways = 0;
     for (const struct vector_way *way = vector_ways; way->batch; way++) {
         ways += way->small || !small;
@@ -180,6 +192,7 @@ static bool run_vectors(struct runner *r, json_t *list) {
         if (small && !m->small) {
             continue;
         }
+        helpers_take(&r->helpers, FIRST_MODEL + (uint32_t)(m - vector_models));
         if (vector_open(&engine, m, NULL, sha256) != STATUS_OK) {
             go_on = false;
         } else {
@@ -216,6 +229,38 @@ static bool run_bundles(struct runner *r, json_t *list) {
         engine_close(&engine);
     }
     return go_on;
+}
+
+/* ---- Kernels, and helpers ---- */
+
+static struct kernel_test kernels_of(struct runner *r) {
+    const struct conform_options *o = r->o;
+    return (struct kernel_test){.t = {.device = o->engine.device, .portable = o->engine.portable, .small = o->small},
+                                .helpers = &r->helpers};
+}
+
+/* Compiles what the kernels and the models need. */
+static void help(void *user) {
+    struct runner *r = user;
+    struct kernel_test test = kernels_of(r);
+    const struct plan plan = plan_of_vectors(r);
+    const struct vector_model *m = vector_models;
+    int status = STATUS_OK;
+    json_decref(kernel_test_run(&test, &status));
+    while (m->name) {
+        m++;
+    }
+    while (m-- > vector_models && !interrupt_pending()) {
+        struct engine engine;
+        char sha256[65];
+        if ((r->o->small && !m->small) || !helpers_take(&r->helpers, FIRST_MODEL + (uint32_t)(m - vector_models))) {
+            continue;
+        }
+        if (vector_open(&engine, m, NULL, sha256) == STATUS_OK) {
+            start(r, &engine, &plan);
+        }
+        engine_close(&engine);
+    }
 }
 
 /* ---- The report ---- */
@@ -257,8 +302,10 @@ json_t *conform_run(const struct conform_options *o, int *status) {
     struct moxie_failure failure = {0};
     const double began = seconds_now();
     engine_threads(o->engine.threads);
+    helpers_start(&r.helpers, help, &r);
     enum moxie_error code = moxie_device_facts(o->engine.device, &facts, &failure);
     if (code != MOXIE_OK && code != MOXIE_ERROR_DEVICE_UNFIT) {
+        helpers_end(&r.helpers);
         *status = report_failure(&failure);
         return NULL;
     }
@@ -275,14 +322,15 @@ json_t *conform_run(const struct conform_options *o, int *status) {
     *status = STATUS_OK;
     bool go_on = true;
     if (!r.refused) {
-        struct kernel_test test = {.t = {.device = o->engine.device, .portable = o->engine.portable, .small = o->small},
-                                   .reproduce = o->reproduce};
+        struct kernel_test test = kernels_of(&r);
+        test.reproduce = o->reproduce;
         kernels = kernel_test_run(&test, status);
         r.differs = test.report.wrong > 0;
         go_on = kernels && run_vectors(&r, vectors);
         progress_end(&r.progress);
         go_on = go_on && run_bundles(&r, bundles);
     }
+    helpers_end(&r.helpers);
     json_object_set_new(report, "kernels", kernels ? kernels : json_null());
     json_object_set_new(report, "vectors", vectors);
     json_object_set_new(report, "bundles", bundles);

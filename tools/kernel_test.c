@@ -21,6 +21,10 @@ static int on_progress(void *user, const char *what, uint64_t done, uint64_t tot
     return interrupt_pending();
 }
 
+static bool on_take(void *user, uint32_t program) {
+    return helpers_take(((struct kernel_test *)user)->helpers, program);
+}
+
 /* The first wrong case, for the driver's makers. */
 static void reproduce(struct kernel_test *k, const struct twin_verdict *v) {
     struct moxie_failure failure = {0};
@@ -71,6 +75,10 @@ json_t *kernel_test_run(struct kernel_test *k, int *status) {
     callbacks.progress = on_progress;
     k->t.callbacks = &callbacks;
     k->t.each = on_verdict;
+    if (k->helpers) {
+        k->t.take = on_take;
+        k->t.backwards = k->helpers->helper;
+    }
     kernel_cache_open(&k->cache);
     k->report.list = json_array();
     enum moxie_error code = twin_selftest(&k->t, &k->facts, &failure);

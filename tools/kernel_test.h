@@ -4,14 +4,16 @@
 #ifndef TOOL_KERNEL_TEST_H
 #define TOOL_KERNEL_TEST_H
 
+#include "tools/helpers.h"
 #include "tools/kernel_cache.h"
 #include "tools/kernel_report.h"
 
 struct kernel_test {
-    struct twin_selftest t; /* device, portable and small are the caller's */
-    bool print;             /* what is wrong, as it is found */
-    const char *reproduce;  /* a folder that the first wrong case is written to (twin/reproducer.h); NULL: none */
-    bool reproduce_failed;  /* and was reported */
+    struct twin_selftest t;  /* device, portable and small are the caller's */
+    bool print;              /* what is wrong, as it is found */
+    const char *reproduce;   /* a folder that the first wrong case is written to (twin/reproducer.h); NULL: none */
+    bool reproduce_failed;   /* and was reported */
+    struct helpers *helpers; /* whose first units are the programs; NULL: none */
     struct kernel_cache cache;
     struct kernel_report report;
     struct moxie_device_facts facts;

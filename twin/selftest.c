@@ -126,17 +126,33 @@ static enum moxie_error test_forms(struct twin_tester *r, const struct mx_progra
     return e;
 }
 
-/* In a small run one of the six kinds of each integer format. */
+/* In a small run one of the six kinds of each integer format: those of the small run's models (tools/vectors.c), which
+ * are compiled anyway, and what else there is of groups and scales. */
 static bool wanted(const struct twin_tester *r, const struct mx_program_key *key) {
+    static const struct {
+        uint32_t group, scale;
+    } small[MX_KF_I8 + 1] = {[MX_KF_I4] = {32, 1}, [MX_KF_I4Z] = {64, 2}, [MX_KF_I4M] = {128, 2}, [MX_KF_I8] = {32, 1}};
     const bool integer = key->format >= MX_KF_I4 && key->format <= MX_KF_I8;
-    return !r->t->small || !integer || (key->group == 32u << key->format % 3 && key->scale == 1 + key->format % 2);
+    return !r->t->small || !integer ||
+           (key->group == small[key->format].group && key->scale == small[key->format].scale);
+}
+
+enum { PROGRAMS_MAX = 96 };
+
+struct programs {
+    struct mx_program_key key[PROGRAMS_MAX];
+    uint32_t n;
+};
+
+static void add_program(const struct twin_tester *r, struct programs *all, const struct mx_program_key *key) {
+    if (all->n < PROGRAMS_MAX && any_asked_for(r, key))
+        all->key[all->n++] = *key;
 }
 
 /* Lists (opencl/sequence.h) with each format of weights; their parts are the text of the kernels themselves, so that
  * the other groups and scales bring nothing new. */
-static enum moxie_error test_lists(struct twin_tester *r, struct moxie_failure *failure) {
-    enum moxie_error e = MOXIE_OK;
-    for (uint32_t format = MX_KF_I4; !e && format <= MX_KF_F32; format++) {
+static void add_lists(const struct twin_tester *r, struct programs *all) {
+    for (uint32_t format = MX_KF_I4; format <= MX_KF_F32; format++) {
         const bool integer = format <= MX_KF_I8;
         const struct mx_program_key key = {.kernel_file = "linear",
                                            .format = format,
@@ -144,29 +160,30 @@ static enum moxie_error test_lists(struct twin_tester *r, struct moxie_failure *
                                            .scale = integer,
                                            .kv = integer ? 1 : 2};
         struct mx_program_key list = {.kernel_file = NULL};
-        if (mx_sequence_join(&list, &key) && any_asked_for(r, &list) &&
-            (!r->t->small || format == MX_KF_I4 || format == MX_KF_F32))
-            e = test_forms(r, &list, failure);
-        e = e ? e : mx_progress(&r->cl, "selftest of lists", format, MX_KF_F32, failure);
+        if (mx_sequence_join(&list, &key) && (!r->t->small || format == MX_KF_I4 || format == MX_KF_F32))
+            add_program(r, all, &list);
     }
-    return e;
 }
 
 static enum moxie_error test_all(struct twin_tester *r, struct moxie_failure *failure) {
+    struct programs all = {.n = 0};
     struct twin_kernel k;
     struct mx_program_key last = {.kernel_file = ""};
-    size_t total = 0;
     enum moxie_error e = MOXIE_OK;
-    while (twin_kernel(total, &k))
-        total++;
-    for (size_t i = 0; !e && twin_kernel(i, &k); i++) {
-        if (!contains(&last, &k) && wanted(r, &k.key) &&
-            any_asked_for(r, &k.key)) /* kernels of one program stand side by side */
-            e = test_forms(r, &k.key, failure);
+    for (size_t i = 0; twin_kernel(i, &k); i++) {
+        if (!contains(&last, &k) && wanted(r, &k.key)) /* kernels of one program stand side by side */
+            add_program(r, &all, &k.key);
         last = k.key;
-        e = e ? e : mx_progress(&r->cl, "selftest", i + 1, total, failure);
     }
-    return !e && !r->t->alone && mx_sequence_device(&r->cl.facts) ? test_lists(r, failure) : e;
+    if (!r->t->alone && mx_sequence_device(&r->cl.facts))
+        add_lists(r, &all);
+    for (uint32_t i = 0; !e && i < all.n; i++) {
+        const uint32_t p = r->t->backwards ? all.n - 1 - i : i;
+        if (!r->t->take || r->t->take(r->t->user, p))
+            e = test_forms(r, &all.key[p], failure);
+        e = e ? e : mx_progress(&r->cl, "selftest", i + 1, all.n, failure);
+    }
+    return e;
 }
 
 /* ---- The whole ---- */

@@ -52,11 +52,13 @@ struct twin_selftest {
     bool small;                              /* a selection: one kind of each integer format, few cases */
     const struct moxie_callbacks *callbacks; /* the kernel cache and progress; the log is not used. May be NULL */
     void (*each)(void *user, const struct twin_verdict *verdict);
+    bool backwards;                             /* begins with the last program */
+    bool (*take)(void *user, uint32_t program); /* false: leaves this one, of those counted from 0, out. May be NULL */
     void *user;
 };
 
 /* Runs all of it. A wrong kernel is no failure of this call. Errors: NO_DEVICE, DEVICE_UNFIT, DEVICE_MEMORY,
- * DEVICE_LOST; CANCELLED when the progress callback says so ("selftest", kernels done, and in all). */
+ * DEVICE_LOST; CANCELLED when the progress callback says so ("selftest", programs done, and in all). */
 enum moxie_error twin_selftest(const struct twin_selftest *t, struct moxie_device_facts *facts,
                                struct moxie_failure *failure);
 

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Processes that do parts of a work ahead of this one and leave what they compiled in the kernel cache: drivers compile
+ * one program at a time, however many processors there are. The work is a row of numbered units; this process does all
+ * of them from the first on and finds compiled what a helper did, who takes units that nobody has from the last on. */
+#ifndef TOOL_HELPERS_H
+#define TOOL_HELPERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define HELPERS_UNITS 256u
+#define HELPERS_MAX 3u /* a compiler takes some 300 MB */
+
+struct helpers {
+    struct helpers_row *row; /* shared; NULL: no helpers */
+    bool helper;             /* this process is one */
+    int32_t hand;            /* the unit in hand, -1: none */
+    pid_t parent, child[HELPERS_MAX];
+};
+
+/* Starts a helper for each processor but one. Each calls `work` and ends; what it says is not heard. Before the first
+ * call of OpenCL: a driver's threads do not come along. */
+void helpers_start(struct helpers *h, void (*work)(void *user), void *user);
+
+/* The unit in hand is done, `unit` is next. A helper: false when another has it. This process waits for who has it. */
+bool helpers_take(struct helpers *h, uint32_t unit);
+
+/* Ends the helpers that are left. */
+void helpers_end(struct helpers *h);
+
+#endif
