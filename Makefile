@@ -172,6 +172,7 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(call obj,$(HELPER_C)) $(B)/libtwin.a $(B)/lib
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
 $(B)/tests/bench/bench_kernels: $(call obj,tools/bandwidth.c tools/progress.c)
+$(B)/tests/test_helpers: $(call obj,tools/helpers.c)
 
 # as many compilers as CPUs, unless make was told a number
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
