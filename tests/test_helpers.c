@@ -32,7 +32,7 @@ static void backwards(void *user) {
 static void run(bool dies) {
     times = mmap(NULL, UNITS * sizeof *times, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(times != MAP_FAILED);
-    helpers_start(&helpers, backwards, &dies);
+    helpers_start(&helpers, 3, backwards, &dies);
     for (uint32_t i = 0; i < UNITS; i++) {
         assert_true(helpers_take(&helpers, i)); /* with the helper's part behind it */
         assert_true(atomic_load(&times[i]) <= 1);

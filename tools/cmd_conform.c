@@ -7,6 +7,7 @@
 
 #include "tools/commands.h"
 #include "tools/conform.h"
+#include "tools/helpers.h"
 #include "tools/interrupt.h"
 #include "tools/paths.h"
 #include "tools/report.h"
@@ -108,6 +109,7 @@ int cmd_conform(int argc, char **argv) {
          .help = "bundles whose logits are to stand in the report; or the reports to read"},
         {"--report", .kind = ARG_TEXT, .out = &path, .value = "R.json", .help = "write the report there"},
         {"--small", .kind = ARG_FLAG, .out = &o.small, .help = "a selection, for slow drivers; another fingerprint"},
+        HELPERS_OPTION(&o.jobs),
         {"--compare", .kind = ARG_FLAG, .out = &two, .help = "tell where the devices of two reports part"},
         {"--markdown", .kind = ARG_FLAG, .out = &one, .help = "print a report as Markdown"},
         {"--reproduce", .kind = ARG_TEXT, .out = &o.reproduce, .value = "FOLDER",

@@ -42,7 +42,7 @@ static void help(void *user) {
 
 int cmd_selftest(int argc, char **argv) {
     struct kernel_test k = {.print = true};
-    uint32_t threads = 0;
+    uint32_t threads = 0, jobs = 0;
     bool json = false;
     const struct arg table[] = {
         {"--device", .kind = ARG_U32, .out = &k.t.device, .value = "D", .max = UINT32_MAX,
@@ -55,6 +55,7 @@ int cmd_selftest(int argc, char **argv) {
         {"--small", .kind = ARG_FLAG, .out = &k.t.small, .help = "a selection, for slow drivers"},
         {"--threads", .kind = ARG_U32, .out = &threads, .value = "N", .min = 1, .max = 4096,
          .help = "threads of a CPU driver (default: its own choice)"},
+        HELPERS_OPTION(&jobs),
         {"--reproduce", .kind = ARG_TEXT, .out = &k.reproduce, .value = "FOLDER",
          .help = "write the first wrong case there, with a program that shows it"},
         {"--json", .kind = ARG_FLAG, .out = &json, .help = "print a JSON object"},
@@ -80,7 +81,7 @@ int cmd_selftest(int argc, char **argv) {
     interrupt_install();
     struct helpers helpers;
     k.helpers = &helpers;
-    helpers_start(&helpers, help, &k);
+    helpers_start(&helpers, jobs, help, &k);
     status = run(&k, json);
     helpers_end(&helpers);
     return status;

@@ -28,6 +28,7 @@ struct conform_options {
     struct engine_options engine; /* bundle is not used */
     const struct arg_places *bundles;
     bool small;
+    uint32_t jobs;         /* processes that compile; 0: one for each processor */
     const char *reproduce; /* a folder for the first wrong kernel; NULL: none */
 };
 

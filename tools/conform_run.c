@@ -302,7 +302,7 @@ json_t *conform_run(const struct conform_options *o, int *status) {
     struct moxie_failure failure = {0};
     const double began = seconds_now();
     engine_threads(o->engine.threads);
-    helpers_start(&r.helpers, help, &r);
+    helpers_start(&r.helpers, o->jobs, help, &r);
     enum moxie_error code = moxie_device_facts(o->engine.device, &facts, &failure);
     if (code != MOXIE_OK && code != MOXIE_ERROR_DEVICE_UNFIT) {
         helpers_end(&r.helpers);

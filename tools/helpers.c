@@ -26,11 +26,11 @@ static void be_helper(struct helpers *h, void (*work)(void *user), void *user) {
     _exit(0); // nothing of the parent's is flushed or removed
 }
 
-void helpers_start(struct helpers *h, void (*work)(void *user), void *user) {
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+void helpers_start(struct helpers *h, uint32_t jobs, void (*work)(void *user), void *user) {
+    const long wanted = jobs ? (long)jobs : sysconf(_SC_NPROCESSORS_ONLN);
     void *row = mmap(NULL, sizeof(struct helpers_row), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     *h = (struct helpers){.row = row == MAP_FAILED ? NULL : row, .hand = -1, .parent = getpid()};
-    for (uint32_t i = 0; h->row && i < HELPERS_MAX && i + 1 < processors; i++) {
+    for (uint32_t i = 0; h->row && i < HELPERS_MAX && i + 1 < wanted; i++) {
         h->child[i] = fork();
         if (h->child[i] == 0) {
             be_helper(h, work, user);

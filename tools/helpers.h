@@ -20,9 +20,15 @@ struct helpers {
     pid_t parent, child[HELPERS_MAX];
 };
 
-/* Starts a helper for each processor but one. Each calls `work` and ends; what it says is not heard. Before the first
- * call of OpenCL: a driver's threads do not come along. */
-void helpers_start(struct helpers *h, void (*work)(void *user), void *user);
+#define HELPERS_OPTION(to)                                                                                             \
+    {                                                                                                                  \
+        "--jobs", .kind = ARG_U32, .out = (to), .value = "N", .min = 1, .max = HELPERS_MAX + 1,                        \
+                  .help = "processes that compile (default: one for each processor, at most 4)"                        \
+    }
+
+/* Starts jobs - 1 helpers; jobs 0: one job for each processor. Each calls `work` and ends; what it says is not heard.
+ * Before the first call of OpenCL: a driver's threads do not come along. */
+void helpers_start(struct helpers *h, uint32_t jobs, void (*work)(void *user), void *user);
 
 /* The unit in hand is done, `unit` is next. A helper: false when another has it. This process waits for who has it. */
 bool helpers_take(struct helpers *h, uint32_t unit);
