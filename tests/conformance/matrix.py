@@ -129,10 +129,10 @@ ROWS = [
     Row("Intel's CPU runtime", intel),
     Row("arm64 PoCL under qemu, small", arm64, ("--small",), in_root=True),
     Row("C twin, gcc -O2", twin("gcc")),
-    Row("C twin, gcc -O0", twin("O0", "CFLAGS=-O0")),
+    Row("C twin, gcc -O0, small", twin("O0", "CFLAGS=-O0"), ("--small",)),
     Row("C twin, gcc -O3 -march=native", twin("O3", "CFLAGS=-O3 -march=native")),
     Row("C twin, clang", twin("clang", "CC=clang")),
-    Row("C twin, UBSan", twin("ubsan", "SAN=1"), ("--small",)),
+    Row("C twin, UBSan, small", twin("ubsan", "SAN=1"), ("--small",)),
 ]
 
 
