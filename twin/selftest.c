@@ -145,8 +145,11 @@ struct programs {
 };
 
 static void add_program(const struct twin_tester *r, struct programs *all, const struct mx_program_key *key) {
-    if (all->n < PROGRAMS_MAX && any_asked_for(r, key))
-        all->key[all->n++] = *key;
+    if (!any_asked_for(r, key))
+        return;
+    if (all->n < PROGRAMS_MAX)
+        all->key[all->n] = *key;
+    all->n++;
 }
 
 /* Lists (opencl/sequence.h) with each format of weights; their parts are the text of the kernels themselves, so that
@@ -177,6 +180,9 @@ static enum moxie_error test_all(struct twin_tester *r, struct moxie_failure *fa
     }
     if (!r->t->alone && mx_sequence_device(&r->cl.facts))
         add_lists(r, &all);
+    if (all.n > PROGRAMS_MAX)
+        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "%u programs to test, room for %u", all.n,
+                       PROGRAMS_MAX);
     for (uint32_t i = 0; !e && i < all.n; i++) {
         const uint32_t p = r->t->backwards ? all.n - 1 - i : i;
         if (!r->t->take || r->t->take(r->t->user, p))

@@ -58,7 +58,8 @@ struct twin_selftest {
 };
 
 /* Runs all of it. A wrong kernel is no failure of this call. Errors: NO_DEVICE, DEVICE_UNFIT, DEVICE_MEMORY,
- * DEVICE_LOST; CANCELLED when the progress callback says so ("selftest", programs done, and in all). */
+ * DEVICE_LOST; ARGUMENT for more programs than there is room for; CANCELLED when the progress callback says so
+ * ("selftest", programs done, and in all). */
 enum moxie_error twin_selftest(const struct twin_selftest *t, struct moxie_device_facts *facts,
                                struct moxie_failure *failure);
 
