@@ -98,15 +98,19 @@ static void release(uint32_t first, uint32_t n) {
         machine.state[i] = RUNNING;
 }
 
+/* A function of its own: getcontext may return twice as far as a compiler knows, which no loop's counter survives. */
+static void prepare(ucontext_t *context, void *stack) {
+    getcontext(context);
+    context->uc_stack.ss_sp = stack;
+    context->uc_stack.ss_size = STACK_BYTES;
+    context->uc_link = NULL;
+    makecontext(context, thread_main, 0);
+}
+
 static void run_group(void) {
     const uint32_t size = machine.simt.size;
-    for (uint32_t i = 0; i < size; i++) {
-        getcontext(&machine.context[i]);
-        machine.context[i].uc_stack.ss_sp = machine.stack[i];
-        machine.context[i].uc_stack.ss_size = STACK_BYTES;
-        machine.context[i].uc_link = NULL;
-        makecontext(&machine.context[i], thread_main, 0);
-    }
+    for (uint32_t i = 0; i < size; i++)
+        prepare(&machine.context[i], machine.stack[i]);
     release(0, size);
     while (count(0, size, ENDED) < size) {
         for (uint32_t i = 0; i < size; i++)
