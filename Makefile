@@ -189,7 +189,9 @@ chat: ## chat with a larger model: fetches SmolLM2 once (or MODEL=path to a GGUF
 	@MOXIE=$(B)/moxie tools/chat.sh $(if $(MODEL),"$(MODEL)")
 .PHONY: chat
 
-build-tests: $(TESTS) assistant $(B)/moxie $(B)/moxie-twin $(B)/libmoxie.a $(B)/libmoxie_clblast.a
+# what tests/test_*.py and tests/test_*.sh run and look at
+SCRIPTS_USE := assistant $(B)/moxie $(B)/moxie-twin $(B)/libmoxie.a $(B)/libmoxie_clblast.a $(B)/tests/test_kernels
+build-tests: $(TESTS) $(SCRIPTS_USE)
 .PHONY: build-tests
 
 test: setup-test ## build and run every test; the last line counts them
@@ -197,7 +199,7 @@ test: setup-test ## build and run every test; the last line counts them
 	@PYTHON=$(PYTHON) tests/run_tests.sh $(B) $(TESTS) $(SCRIPTS)
 
 T :=
-test-one: $(filter %/$(T),$(TESTS)) ## build and run one test: make test-one T=test_crypto
+test-one: $(or $(filter %/$(T),$(TESTS)),$(SCRIPTS_USE)) ## build and run one test: make test-one T=test_crypto
 	@PYTHON=$(PYTHON) tests/run_tests.sh $(B) $(filter %/$(T) tests/$(T).py tests/$(T).sh,$(TESTS) $(SCRIPTS))
 	@cat $(B)/tests/logs/$(T)*.out
 
@@ -231,7 +233,7 @@ lint: setup-lint ## format, static analysis, layers, shell scripts
 	@$(MAKE) --no-print-directory -s $(JOBS) lint-all
 
 LINT_C := $(LIB_C) platform/minimal.c $(CLBLAST_C) $(PACK_C) $(TWIN_C) $(wildcard twin/device/*.c) $(TOOL_C) $(ASSISTANT_C) $(TEST_C) $(HELPER_C) \
-          $(wildcard tests/bench/*.c tests/fuzz/*.c)
+          $(wildcard tests/bench/*.c tests/conformance/*.c tests/fuzz/*.c)
 LINT_H := $(wildcard platform/*.h opencl/*.h runtime/*.h pack/*.h twin/*.h tools/*.h tools/assistant/*.h tests/*.h tests/fuzz/*.h)
 LINT_S := $(wildcard tools/*.sh tools/assistant/*.sh tests/*.sh tests/fuzz/*.sh .ci/run)
 lint-all: lint-format lint-shell lint-cppcheck $(patsubst %.c,build/lint/%.tidy,$(LINT_C))
