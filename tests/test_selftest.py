@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """moxie selftest finds planted errors and names the kernel; moxie conform's reports, their comparison, its fingerprint; the
 reproducer. Errors are planted by a library in front of the driver (tests/plant/plant.c): as drivers miscompile."""
+import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
@@ -125,6 +127,20 @@ class Conform(ToolTest):
         self.assertEqual({v["result"] for v in report["vectors"]}, {"ok"})
         self.assertGreater(report["kernels"]["cases"], 30)
         self.assertIn(report["fingerprint"], self.said)
+
+    def test_one_model(self):
+        one = self.folder / "one.json"
+        self.twin("--small", "--model", "qwen3_moe-I4-32", "--report", one)
+        report, all_of_them = json.loads(one.read_text()), json.loads(self.report.read_text())
+        digest = re.search(r'"qwen3_moe-I4-32", 70,\s*"([0-9a-f]{64})"', (ROOT / "tools/vector_table.c").read_text())[1]
+        self.assertEqual(report["fingerprint"], hashlib.sha256(2 * digest.encode()).hexdigest())
+        self.assertEqual(report["fingerprint"], report["expected_fingerprint"])
+        self.assertEqual([v["model"] for v in report["vectors"]], ["qwen3_moe-I4-32"])
+        self.assertEqual((report["model"], report["kernels"], all_of_them["model"]), ("qwen3_moe-I4-32", None, None))
+        result = self.moxie("conform", "--compare", self.report, one)
+        self.assertIn("Cannot be compared", result.stdout)
+        self.assertEqual(result.returncode, KNOWN_ANSWER)
+        self.assertIn("no tiny model is called qwen3", self.moxie("conform", "--model", "qwen3").stderr)
 
     def test_subnormals_flushed_or_kept_are_the_same(self):
         flushed = self.folder / "flushed.json"

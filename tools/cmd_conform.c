@@ -109,6 +109,8 @@ int cmd_conform(int argc, char **argv) {
          .help = "bundles whose logits are to stand in the report; or the reports to read"},
         {"--report", .kind = ARG_TEXT, .out = &path, .value = "R.json", .help = "write the report there"},
         {"--small", .kind = ARG_FLAG, .out = &o.small, .help = "a selection, for slow drivers; another fingerprint"},
+        {"--model", .kind = ARG_TEXT, .out = &o.model, .value = "NAME",
+         .help = "only this tiny model, and no kernels by themselves; another fingerprint"},
         HELPERS_OPTION(&o.jobs),
         {"--compare", .kind = ARG_FLAG, .out = &two, .help = "tell where the devices of two reports part"},
         {"--markdown", .kind = ARG_FLAG, .out = &one, .help = "print a report as Markdown"},
@@ -138,6 +140,13 @@ int cmd_conform(int argc, char **argv) {
     }
     if (two || one) {
         return two ? compare(&places) : markdown(&places);
+    }
+    const struct vector_model *m = vector_models;
+    while (o.model && m->name && !vector_chosen(m, o.small, o.model)) {
+        m++;
+    }
+    if (!m->name) {
+        return usage_error("--model: no tiny model is called %s; --export writes them all", o.model);
     }
     interrupt_install();
     return folder ? export_models(folder) : run(&o, path);

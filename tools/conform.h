@@ -4,11 +4,11 @@
  * compared (conform_compare.c):
  *
  *   moxie_conform   1: the version of this layout
- *   moxie, date, host, small, portable, threads
+ *   moxie, date, host, small, portable, threads; model: the only one that was run, or null for all
  *   environment     what the driver says, by the names of OpenCL
  *   facts           what the library reads of it, as in a board file
  *   refused         null, or why the library does not take the device
- *   kernels         moxie selftest --json
+ *   kernels         moxie selftest --json; null when a model was named
  *   vectors         [{model, bundle_sha256, expected: {"33": …}, result: "ok" | "differs" | an error's name,
  *                     replaced: [what is not used in the fastest form: kernel, was, is, why],
  *                     runs: [{tokens, batch, chunk, sha256, seconds}], rows: digests of the longest prompt's rows}]
@@ -28,6 +28,7 @@ struct conform_options {
     struct engine_options engine; /* bundle is not used */
     const struct arg_places *bundles;
     bool small;
+    const char *model;     /* the only one, without the kernels' own cases; NULL: all */
     uint32_t jobs;         /* processes that compile; 0: one for each processor */
     const char *reproduce; /* a folder for the first wrong kernel; NULL: none */
 };

@@ -25,13 +25,17 @@ static const char *text(const json_t *object, const char *name) {
 static bool comparable(const struct pair *p) {
     const bool small[2] = {json_is_true(json_object_get(p->report[0], "small")),
                            json_is_true(json_object_get(p->report[1], "small"))};
+    const char *const model[2] = {text(p->report[0], "model"), text(p->report[1], "model")};
+    const bool same = small[0] == small[1] && strcmp(model[0], model[1]) == 0;
     if (small[0] != small[1]) {
         printf("Cannot be compared: %s is a small run, the other is not.\n", p->name[small[0] ? 0 : 1]);
+    } else if (!same) {
+        printf("Cannot be compared: the only model was %s in one, %s in the other.\n", model[0], model[1]);
     } else if (strcmp(text(p->report[0], "moxie"), text(p->report[1], "moxie")) != 0) {
         printf("Made by different versions of Moxie (%s and %s): models and cases may be others.\n",
                text(p->report[0], "moxie"), text(p->report[1], "moxie"));
     }
-    return small[0] == small[1];
+    return same;
 }
 
 static void introduce(const struct pair *p) {

@@ -167,6 +167,10 @@ static bool run_model(struct runner *r, struct engine *e, const char *name, cons
 
 enum { FIRST_MODEL = 128 }; /* unit of the helpers */
 
+static bool chosen(const struct runner *r, const struct vector_model *m) {
+    return vector_chosen(m, r->o->small, r->o->model);
+}
+
 static struct plan plan_of_vectors(const struct runner *r) {
     const bool small = r->o->small;
     return (struct plan){.tokens = small ? vector_small_prompts : vector_prompts,
@@ -183,13 +187,13 @@ static bool run_vectors(struct runner *r, json_t *list) {
         ways += way->small || !small;
     }
     for (const struct vector_model *m = vector_models; m->name; m++) {
-        r->total += m->small || !small ? (uint64_t)ways * plan.prompts : 0;
+        r->total += chosen(r, m) ? (uint64_t)ways * plan.prompts : 0;
     }
     bool go_on = true;
     for (const struct vector_model *m = vector_models; go_on && m->name; m++) {
         struct engine engine;
         char sha256[65] = "";
-        if (small && !m->small) {
+        if (!chosen(r, m)) {
             continue;
         }
         helpers_take(&r->helpers, FIRST_MODEL + (uint32_t)(m - vector_models));
@@ -246,14 +250,16 @@ static void help(void *user) {
     const struct plan plan = plan_of_vectors(r);
     const struct vector_model *m = vector_models;
     int status = STATUS_OK;
-    json_decref(kernel_test_run(&test, &status));
+    if (!r->o->model) {
+        json_decref(kernel_test_run(&test, &status));
+    }
     while (m->name) {
         m++;
     }
     while (m-- > vector_models && !interrupt_pending()) {
         struct engine engine;
         char sha256[65];
-        if ((r->o->small && !m->small) || !helpers_take(&r->helpers, FIRST_MODEL + (uint32_t)(m - vector_models))) {
+        if (!chosen(r, m) || !helpers_take(&r->helpers, FIRST_MODEL + (uint32_t)(m - vector_models))) {
             continue;
         }
         if (vector_open(&engine, m, NULL, sha256) == STATUS_OK) {
@@ -278,15 +284,15 @@ static json_t *begin_report(const struct conform_options *o) {
         snprintf(system, sizeof(system), "%s %s %s", host.sysname, host.release, host.machine);
     }
     snprintf(version, sizeof(version), "%u.%u.%u", v >> 16, v >> 8 & 255, v & 255);
-    return json_pack("{s:i, s:s, s:s, s:s, s:b, s:b, s:i}", "moxie_conform", CONFORM_VERSION, "moxie", version, "date",
-                     date, "host", system, "small", (int)o->small, "portable", (int)o->engine.portable, "threads",
-                     (int)o->engine.threads);
+    return json_pack("{s:i, s:s, s:s, s:s, s:b, s:b, s:i, s:s?}", "moxie_conform", CONFORM_VERSION, "moxie", version,
+                     "date", date, "host", system, "small", (int)o->small, "portable", (int)o->engine.portable,
+                     "threads", (int)o->engine.threads, "model", o->model);
 }
 
 static void finish_report(struct runner *r, json_t *report, double began) {
     char got[65], expected[65];
     digest_end(&r->fingerprint, got);
-    vector_fingerprint(r->o->small, expected);
+    vector_fingerprint(r->o->small, r->o->model, expected);
     json_object_set_new(report, "fingerprint", r->refused ? json_null() : json_string(got));
     json_object_set_new(report, "expected_fingerprint", json_string(expected));
     json_object_set_new(report, "result",
@@ -324,9 +330,11 @@ json_t *conform_run(const struct conform_options *o, int *status) {
     if (!r.refused) {
         struct kernel_test test = kernels_of(&r);
         test.reproduce = o->reproduce;
-        kernels = kernel_test_run(&test, status);
-        r.differs = test.report.wrong > 0;
-        go_on = kernels && run_vectors(&r, vectors);
+        if (!o->model) {
+            kernels = kernel_test_run(&test, status);
+            r.differs = test.report.wrong > 0;
+        }
+        go_on = (kernels || o->model) && run_vectors(&r, vectors);
         progress_end(&r.progress);
         go_on = go_on && run_bundles(&r, bundles);
     }

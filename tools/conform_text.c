@@ -122,10 +122,11 @@ void conform_markdown(const json_t *report) {
     row("driver", text(environment, "CL_DRIVER_VERSION"));
     row("OpenCL", text(environment, "CL_DEVICE_VERSION"));
     row("host", text(report, "host"));
-    printf("| run | Moxie %s, %s, %.0f s%s%s", text(report, "moxie"), text(report, "date"),
+    const char *model = json_string_value(json_object_get(report, "model"));
+    printf("| run | Moxie %s, %s, %.0f s%s%s%s%s", text(report, "moxie"), text(report, "date"),
            json_number_value(json_object_get(report, "seconds")),
-           json_is_true(json_object_get(report, "small")) ? ", --small" : "",
-           json_is_true(json_object_get(report, "portable")) ? ", --portable" : "");
+           json_is_true(json_object_get(report, "small")) ? ", --small" : "", model ? ", --model " : "",
+           model ? model : "", json_is_true(json_object_get(report, "portable")) ? ", --portable" : "");
     if (number(report, "threads")) {
         printf(", --threads %lld", (long long)number(report, "threads"));
     }

@@ -130,7 +130,11 @@ const char *vector_expected(const char *model, uint32_t tokens) {
     return NULL;
 }
 
-void vector_fingerprint(bool small, char hex[65]) {
+bool vector_chosen(const struct vector_model *model, bool small, const char *named) {
+    return named ? strcmp(named, model->name) == 0 : model->small || !small;
+}
+
+void vector_fingerprint(bool small, const char *named, char hex[65]) {
     const uint32_t *prompts = small ? vector_small_prompts : vector_prompts;
     struct digest d;
     digest_begin(&d);
@@ -138,7 +142,7 @@ void vector_fingerprint(bool small, char hex[65]) {
         for (uint32_t i = 0; i < (small ? VECTOR_SMALL_PROMPTS : VECTOR_PROMPTS); i++) {
             const char *expected = vector_expected(m->name, prompts[i]);
             for (const struct vector_way *way = vector_ways; way->batch; way++) {
-                if (expected && (!small || (m->small && way->small))) {
+                if (expected && vector_chosen(m, small, named) && (way->small || !small)) {
                     digest_add(&d, expected, 64);
                 }
             }

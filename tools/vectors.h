@@ -37,9 +37,12 @@ int32_t vector_token(uint32_t vocab, uint32_t sequence, uint32_t position);
 /* The digest that the logits of model i must have, in hexadecimal; NULL: the table has none (it is being made). */
 const char *vector_expected(const char *model, uint32_t tokens);
 
+/* Whether a run has this model: the one that was named, or else (NULL) all, those that are small or all of them. */
+bool vector_chosen(const struct vector_model *model, bool small, const char *named);
+
 /* The fingerprint that a run must have: SHA-256 of its digests in hexadecimal, model by model, prompt by prompt, way by
  * way. */
-void vector_fingerprint(bool small, char hex[65]);
+void vector_fingerprint(bool small, const char *named, char hex[65]);
 
 /* Packs model i and opens it; `sha256` [65] becomes the digest of the bundle's bytes, and with `keep` the file stays at
  * that path. An exit status, reported. */
