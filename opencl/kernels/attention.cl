@@ -119,15 +119,15 @@ struct mx_query {
     float2 factor; /* for the old output and the new */
 };
 
-/* Scores of one block to weights e (64): exp(score - m), 0 for masked positions (they hold whatever was there before). */
-MX_FN void mx_weigh(struct mx_query *y, float16 s0, float16 s1, float16 s2, float16 s3, uint b, float scale, float *e) {
+/* Sums e (64) of one block to weights: exp(score - m), 0 for masked positions (they hold whatever was there before). */
+MX_FN void mx_weigh(struct mx_query *y, uint b, float scale, float *e) {
     const int16 lane = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const int live = (int)y->p - (int)(b * MX_KV_BLOCK) + 1;
     const float16 none = -INFINITY;
-    s0 = lane < live ? mx_flush16(s0 * scale) : none;
-    s1 = lane + 16 < live ? mx_flush16(s1 * scale) : none;
-    s2 = lane + 32 < live ? mx_flush16(s2 * scale) : none;
-    s3 = lane + 48 < live ? mx_flush16(s3 * scale) : none;
+    float16 s0 = lane < live ? mx_flush16(vload16(0, e) * scale) : none;
+    float16 s1 = lane + 16 < live ? mx_flush16(vload16(1, e) * scale) : none;
+    float16 s2 = lane + 32 < live ? mx_flush16(vload16(2, e) * scale) : none;
+    float16 s3 = lane + 48 < live ? mx_flush16(vload16(3, e) * scale) : none;
     if (live <= 0) { /* a query whose sequence ends before this block, among others */
         vstore16((float16)(0.0f), 0, e);
         vstore16((float16)(0.0f), 1, e);
@@ -166,46 +166,62 @@ MX_FN void mx_take(const struct mx_query *y, float16 sum, uint b, float16 *o) {
 #define MX_QUERIES 4
 #define MX_EACH_QUERY(...) MX_JOIN(MX_EACH_, MX_QUERIES)(if (t < T) { __VA_ARGS__; }) /* T is an argument */
 
+/* Vectors of sums that registers hold, for T queries and V columns of 16. */
+#ifdef __AVX512F__
+#define MX_SUMS 16u
+#else
+#define MX_SUMS 4u
+#endif
+#define MX_SUM(t, v) sum[(t) * 4 + (v)]
+
+/* 16 V columns of the T rows of a, n values each, times the matrix m. */
+MX_INLINE void mx_sums(const uint T, const uint V, const float *a, const uint apart, uint n, __global const mx_kv *m,
+                       uint stride, float16 *sum) {
+    MX_EACH_QUERY(MX_SUM(t, 0) = 0.0f; MX_SUM(t, 1) = 0.0f; MX_SUM(t, 2) = 0.0f; MX_SUM(t, 3) = 0.0f)
+    for (uint i = 0; i < n; i++, a++, m += stride) {
+        const float16 m0 = MX_KV_16(m, 0);
+        MX_EACH_QUERY(MX_SUM(t, 0) = fma((float16)(a[t * apart]), m0, MX_SUM(t, 0)))
+        if (V > 1) {
+            const float16 m1 = MX_KV_16(m, 16);
+            MX_EACH_QUERY(MX_SUM(t, 1) = fma((float16)(a[t * apart]), m1, MX_SUM(t, 1)))
+        }
+        if (V > 2) {
+            const float16 m2 = MX_KV_16(m, 32), m3 = MX_KV_16(m, 48);
+            MX_EACH_QUERY(const float16 w = a[t * apart]; MX_SUM(t, 2) = fma(w, m2, MX_SUM(t, 2));
+                          MX_SUM(t, 3) = fma(w, m3, MX_SUM(t, 3)))
+        }
+    }
+}
+
 /* T queries that read the same cached positions, the last of them the most. A weight of 0 for a position that another
  * query sees changes nothing: fma(0, v, o) = o. */
 MX_INLINE void mx_attend(const uint T, struct mx_query *y, __global const mx_kv *k_head, __global const mx_kv *v_head,
                          __global const int *table, uint d, float scale) {
-    float16 o[MX_QUERIES][MX_CHUNKS];
-    float e[MX_QUERIES][MX_KV_BLOCK];
-    const uint chunks = (d + 15) / 16, p = y[T - 1].p;
+    const uint V = min(4u, MX_SUMS / T), chunks = (d + 15) / 16, p = y[T - 1].p;
+    float q[MX_QUERIES * MX_HEAD_DIM_MAX], e[MX_QUERIES * MX_KV_BLOCK];
+    float16 o[MX_QUERIES][MX_CHUNKS], sum[MX_QUERIES * 4];
+    MX_EACH_QUERY(for (uint i = 0; i < d; i++) q[t * MX_HEAD_DIM_MAX + i] = y[t].q[i])
     for (uint b = 0; b <= p / MX_KV_BLOCK; b++) {
         const ulong block = (ulong)(uint)table[b] * d * MX_KV_BLOCK;
         __global const mx_kv *k = k_head + block, *v = v_head + block;
-        float16 s0[MX_QUERIES], s1[MX_QUERIES], s2[MX_QUERIES], s3[MX_QUERIES];
-        MX_EACH_QUERY(s0[t] = 0.0f; s1[t] = 0.0f; s2[t] = 0.0f; s3[t] = 0.0f)
-        for (uint i = 0; i < d; i++) {
-            const float16 k0 = MX_KV_16(k, i * MX_KV_BLOCK), k1 = MX_KV_16(k, i * MX_KV_BLOCK + 16);
-            const float16 k2 = MX_KV_16(k, i * MX_KV_BLOCK + 32), k3 = MX_KV_16(k, i * MX_KV_BLOCK + 48);
-            MX_EACH_QUERY(const float16 q = y[t].q[i]; s0[t] = fma(q, k0, s0[t]); s1[t] = fma(q, k1, s1[t]);
-                      s2[t] = fma(q, k2, s2[t]); s3[t] = fma(q, k3, s3[t]))
+        for (uint c = 0; c < MX_KV_BLOCK / 16; c += V) {
+            mx_sums(T, V, q, MX_HEAD_DIM_MAX, d, k + 16 * c, MX_KV_BLOCK, sum);
+            MX_EACH_QUERY(for (uint i = 0; i < V; i++) vstore16(MX_SUM(t, i), c + i, e + t * MX_KV_BLOCK))
         }
-        MX_EACH_QUERY(mx_weigh(&y[t], s0[t], s1[t], s2[t], s3[t], b, scale, e[t]))
+        MX_EACH_QUERY(mx_weigh(&y[t], b, scale, e + t * MX_KV_BLOCK))
         const uint live = min(MX_KV_BLOCK, p + 1 - b * MX_KV_BLOCK);
         uint c = 0;
-        for (; 16 * c + 64 <= d; c += 4) {
-            MX_EACH_QUERY(s0[t] = 0.0f; s1[t] = 0.0f; s2[t] = 0.0f; s3[t] = 0.0f)
-            for (uint j = 0; j < live; j++) {
-                __global const mx_kv *row = v + j * d + 16 * c;
-                const float16 v0 = MX_KV_16(row, 0), v1 = MX_KV_16(row, 16);
-                const float16 v2 = MX_KV_16(row, 32), v3 = MX_KV_16(row, 48);
-                MX_EACH_QUERY(const float16 w = e[t][j]; s0[t] = fma(w, v0, s0[t]); s1[t] = fma(w, v1, s1[t]);
-                          s2[t] = fma(w, v2, s2[t]); s3[t] = fma(w, v3, s3[t]))
-            }
-            MX_EACH_QUERY(mx_take(&y[t], s0[t], b, &o[t][c]); mx_take(&y[t], s1[t], b, &o[t][c + 1]);
-                      mx_take(&y[t], s2[t], b, &o[t][c + 2]); mx_take(&y[t], s3[t], b, &o[t][c + 3]))
+        for (; 16 * (c + V) <= d; c += V) {
+            mx_sums(T, V, e, MX_KV_BLOCK, live, v + 16 * c, d, sum);
+            MX_EACH_QUERY(for (uint i = 0; i < V; i++) mx_take(&y[t], MX_SUM(t, i), b, &o[t][c + i]))
         }
         for (; c < chunks; c++) {
-            MX_EACH_QUERY(s0[t] = 0.0f)
+            MX_EACH_QUERY(MX_SUM(t, 0) = 0.0f)
             for (uint j = 0; j < live; j++) {
                 const float16 v0 = mx_kv_part(v + j * d + 16 * c, d - 16 * c);
-                MX_EACH_QUERY(s0[t] = fma((float16)(e[t][j]), v0, s0[t]))
+                MX_EACH_QUERY(MX_SUM(t, 0) = fma((float16)(e[t * MX_KV_BLOCK + j]), v0, MX_SUM(t, 0)))
             }
-            MX_EACH_QUERY(mx_take(&y[t], s0[t], b, &o[t][c]))
+            MX_EACH_QUERY(mx_take(&y[t], MX_SUM(t, 0), b, &o[t][c]))
         }
     }
     MX_EACH_QUERY(const float inverse = mx_recip(y[t].r.l);
