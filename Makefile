@@ -8,7 +8,8 @@
 #     Build one: make build/tests/test_NAME     run one: make test-one T=test_NAME
 #     Other tests/*.c files are helpers, linked into all.
 #   * B=/some/folder builds there; SKIP="runtime/x.c …" leaves library files out that do not compile yet.
-#   * CC=clang, SAN=1 (address and undefined behaviour) and PLATFORM=minimal build into folders of their own.
+#   * CC=clang, SAN=1 (address and undefined behaviour), PLATFORM=minimal and BOARD=arm64-pocl (a name in boards/, whose
+#     toolchain is then used) build into folders of their own.
 #   * libmoxie.a is one object: ours plus the needed parts of mbedTLS and utf8proc, whose calls to the allocator and to
 #     stdio go to runtime/third_party.c instead; everything not named moxie_… is hidden from the program that links it.
 
@@ -23,12 +24,17 @@ LD       := ld
 OBJCOPY  := objcopy
 # Debian's own, for which python3-numpy is installed
 PYTHON   := /usr/bin/python3
+# A name in boards/: its toolchain sets CC, LD and OBJCOPY, perhaps PLATFORM
+BOARD    :=
+ifneq ($(BOARD),)
+include boards/$(BOARD)/toolchain
+endif
 
-B := build$(if $(filter-out gcc,$(CC)),/$(notdir $(CC)))$(if $(SAN),/san)$(if $(filter-out posix,$(PLATFORM)),/$(PLATFORM))
+B := build$(if $(BOARD),/boards/$(BOARD),$(if $(filter-out gcc,$(CC)),/$(notdir $(CC))))$(if $(SAN),/san)$(if $(filter-out posix,$(PLATFORM)),/$(PLATFORM))
 
 WARNINGS := -Wall -Wextra -Werror
 CFLAGS   := -O2 -g
-MX_FLAGS := -std=c11 $(WARNINGS) -ffp-contract=off -ffunction-sections -fdata-sections -I. \
+MX_FLAGS := -std=c11 $(WARNINGS) -ffp-contract=off -ffunction-sections -fdata-sections -fstack-usage -I. \
             -DCL_TARGET_OPENCL_VERSION=120 $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 LDFLAGS  := $(if $(SAN),-fsanitize=address$(,)undefined) -Wl,--gc-sections
 LDLIBS   := -larchive -ljansson -lmbedcrypto -lutf8proc -lclblast -lOpenCL -lpthread -lm
@@ -44,10 +50,11 @@ TEST_C    := $(wildcard tests/test_*.c)
 HELPER_C  := $(filter-out $(TEST_C),$(wildcard tests/*.c))
 SCRIPTS   := $(wildcard tests/test_*.py tests/test_*.sh)
 HEADERS   := $(wildcard platform/moxie*.h opencl/moxie*.h runtime/moxie*.h)
+TUNABLES  := $(sort $(wildcard boards/*/tunables))
 KERNELS   := $(sort $(wildcard opencl/kernels/*.cl))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
-LIB_O    := $(call obj,$(filter-out $(SKIP),$(LIB_C))) $(B)/obj/kernels.o
+LIB_O    := $(call obj,$(filter-out $(SKIP),$(LIB_C))) $(B)/obj/kernels.o $(B)/obj/boards.o
 TESTS    := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_C))
 
 .DELETE_ON_ERROR:
@@ -93,10 +100,14 @@ $(B)/kernels.c: tools/embed_kernels.sh $(KERNELS) $(B)/sources
 	@mkdir -p $(@D)
 	tools/embed_kernels.sh $(KERNELS) > $@
 
+# What the library knows of boards: a new folder needs no line of C.
+$(B)/boards.c: tools/embed_boards.sh $(TUNABLES) $(B)/sources
+	tools/embed_boards.sh $(TUNABLES) > $@
+
 # The list of files: a deleted one must rebuild what contained it.
 $(B)/sources: FORCE
 	@mkdir -p $(@D)
-	@echo '$(KERNELS) $(LIB_O) $(PACK_C) $(TWIN_C) $(TOOL_C)' | cmp -s - $@ || echo '$(KERNELS) $(LIB_O) $(PACK_C) $(TWIN_C) $(TOOL_C)' > $@
+	@echo '$(KERNELS) $(TUNABLES) $(LIB_O) $(PACK_C) $(TWIN_C) $(TOOL_C)' | cmp -s - $@ || echo '$(KERNELS) $(TUNABLES) $(LIB_O) $(PACK_C) $(TWIN_C) $(TOOL_C)' > $@
 
 # Static mbedTLS and utf8proc, made ours: what they define is renamed to mx_tp_…, what they call to runtime/third_party.c.
 THIRD_PARTY_A := $(B)/third_party/libmbedcrypto.a $(B)/third_party/libutf8proc.a

@@ -114,8 +114,8 @@ static enum moxie_error create(struct mx_cl *cl, struct moxie_failure *failure) 
 }
 
 enum moxie_error mx_cl_open(struct mx_cl *cl, uint32_t index, struct mx_object *objects, uint32_t max_objects,
-                            void *scratch, size_t scratch_bytes, const struct mx_callbacks *callbacks, bool portable,
-                            struct moxie_failure *failure) {
+                            void *scratch, size_t scratch_bytes, const struct mx_callbacks *callbacks,
+                            const struct moxie_tunables *asked, struct moxie_failure *failure) {
     static const struct mx_callbacks none = {.user = NULL};
     memset(cl, 0, sizeof *cl);
     if (max_objects < MX_CL_OWN_OBJECTS || scratch_bytes < MX_CL_SCRATCH_MIN)
@@ -132,9 +132,11 @@ enum moxie_error mx_cl_open(struct mx_cl *cl, uint32_t index, struct mx_object *
         e = mx_device_read(cl->platform, cl->device, &cl->facts, failure);
     if (!e)
         e = mx_device_accept(&cl->facts, failure);
+    if (!e)
+        e = moxie_device_tunables(&cl->facts, asked, &cl->tunables, NULL, failure);
     if (e)
         return e;
-    cl->facts.dot = portable ? MX_DOT_PORTABLE : mx_device_dot(&cl->facts);
+    cl->facts.dot = mx_device_dot(&cl->facts, cl->tunables.without);
     e = create(cl, failure);
     if (e)
         mx_cl_close(cl);

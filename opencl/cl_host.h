@@ -74,6 +74,7 @@ struct mx_cl {
     cl_context context;
     cl_command_queue queue;
     struct moxie_device_facts facts;
+    struct moxie_tunables tunables; /* in force */
     const struct mx_callbacks *callbacks;
     struct mx_object *objects; /* (max_objects) in the order of creation */
     uint32_t n_objects, max_objects;
@@ -85,11 +86,11 @@ struct mx_cl {
 };
 
 /* Opens device `index`. `objects` (max_objects), `scratch` and `callbacks` stay alive until mx_cl_close; at least
- * MX_CL_OWN_OBJECTS and MX_CL_SCRATCH_MIN bytes. portable: no kernel variant is used.
- * Errors: NO_DEVICE (says what to install), DEVICE_UNFIT; on failure nothing is left open. */
+ * MX_CL_OWN_OBJECTS and MX_CL_SCRATCH_MIN bytes. `asked`: as for moxie_device_tunables.
+ * Errors: NO_DEVICE (says what to install), DEVICE_UNFIT, ARGUMENT; on failure nothing is left open. */
 enum moxie_error mx_cl_open(struct mx_cl *cl, uint32_t index, struct mx_object *objects, uint32_t max_objects,
-                            void *scratch, size_t scratch_bytes, const struct mx_callbacks *callbacks, bool portable,
-                            struct moxie_failure *failure);
+                            void *scratch, size_t scratch_bytes, const struct mx_callbacks *callbacks,
+                            const struct moxie_tunables *asked, struct moxie_failure *failure);
 
 /* Waits for the queue, then releases every object in reverse order. Does nothing to a zeroed or closed one. */
 void mx_cl_close(struct mx_cl *cl);

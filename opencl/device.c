@@ -204,6 +204,10 @@ enum moxie_error moxie_device_facts(uint32_t index, struct moxie_device_facts *f
         e = mx_device_read(platform, device, facts, failure);
     if (e)
         return e;
-    facts->dot = mx_device_dot(facts);
+    struct moxie_tunables tunables;
+    e = moxie_device_tunables(facts, NULL, &tunables, NULL, failure);
+    if (e)
+        return e;
+    facts->dot = mx_device_dot(facts, tunables.without);
     return mx_device_accept(facts, failure);
 }

@@ -33,8 +33,9 @@ enum moxie_error mx_device_read(cl_platform_id platform, cl_device_id device, st
 enum moxie_error mx_device_accept(const struct moxie_device_facts *facts, struct moxie_failure *failure);
 
 /* The fastest variant that a device with these facts can run: by the name of the platform, the processor's own word and
- * the compute capability, never by trying (some compilers crash on code they do not know). */
-enum mx_dot mx_device_dot(const struct moxie_device_facts *facts);
+ * the compute capability, never by trying (some compilers crash on code they do not know). Not one that has its bit in
+ * `without`. */
+enum mx_dot mx_device_dot(const struct moxie_device_facts *facts, uint32_t without);
 
 /* "AVX2"; "portable" for a number that is none. Static memory. */
 const char *mx_dot_name(uint32_t dot);

@@ -5,6 +5,7 @@
 
 #include "opencl/known_answers_check.h"
 #include "opencl/program.h"
+#include "opencl/tunables.h"
 
 static enum moxie_error set_arg(const struct mx_launch *launch, uint32_t index, struct mx_arg arg,
                                 struct moxie_failure *failure) {
@@ -65,29 +66,23 @@ static void side(struct mx_launch *launch, uint32_t base, enum mx_count count, u
     launch->divide[i] = divide;
 }
 
-/* mx_linear is right with any number of units: only speed depends on these. */
-enum {
-    ENTRIES_OF_UNIT = 64, /* MX_TOKENS_PER_ITEM of linear.cl */
-    UNITS_PER_CORE = 32,  /* of a processor: enough to keep its cores equally busy, few enough to start cheaply */
-    UNITS_OF_JOB = 4,     /* the same where there are several jobs: each unit reads a long stretch of weights */
-};
+enum { ENTRIES_OF_UNIT = 64 }; /* MX_TOKENS_PER_ITEM of linear_parts.cl, unless a tunable says another */
 
-/* Units for the tiles of a matrix: on a processor each takes several tiles that lie side by side. */
-static uint32_t tile_units(const struct mx_cl *cl, uint32_t tiles, enum mx_count jobs, uint32_t lanes) {
-    uint32_t most = lanes || cl->facts.compute_units > UINT32_MAX / UNITS_PER_CORE
-                        ? UINT32_MAX
-                        : cl->facts.compute_units * (jobs == MX_FIXED ? UNITS_PER_CORE : UNITS_OF_JOB);
-    if (tiles <= most)
+/* Units for the tiles of a matrix: on a processor each takes several tiles that lie side by side. mx_linear is right
+ * with any number of units. */
+static uint32_t tile_units(const struct mx_cl *cl, uint32_t tiles, enum mx_count jobs) {
+    const uint64_t most =
+        (uint64_t)cl->facts.compute_units * (jobs == MX_FIXED ? cl->tunables.core_units : cl->tunables.job_units);
+    if (mx_in_lanes(&cl->tunables) || tiles <= most)
         return tiles;
-    uint32_t share = tiles / most + (tiles % most != 0);
+    uint32_t share = (uint32_t)(tiles / most + (tiles % most != 0));
     return tiles / share + (tiles % share != 0);
 }
 
 void mx_launch_grid(const struct mx_cl *cl, struct mx_launch *launch, const struct mx_grid *grid) {
-    const uint32_t lanes = mx_lane_group(&cl->facts);
     launch->dims = 0;
     launch->needs = (uint8_t)grid->count;
-    launch->group = lanes ? lanes : 1;
+    launch->group = cl->tunables.work_group;
     switch (grid->work) {
     case MX_WORK_CORES:
         side(launch, cl->facts.compute_units, MX_FIXED, 1);
@@ -104,9 +99,9 @@ void mx_launch_grid(const struct mx_cl *cl, struct mx_launch *launch, const stru
         break;
     case MX_WORK_LINEAR:
         side(launch, 1, grid->jobs, 1);
-        side(launch, tile_units(cl, grid->items, grid->jobs, lanes), MX_FIXED, 1);
-        if (lanes) /* a processor has enough tiles to be busy, and reads each from memory once */
-            side(launch, 1, grid->count, ENTRIES_OF_UNIT);
+        side(launch, tile_units(cl, grid->items, grid->jobs), MX_FIXED, 1);
+        if (mx_in_lanes(&cl->tunables)) /* a processor has enough tiles to be busy, and reads each from memory once */
+            side(launch, 1, grid->count, cl->tunables.unit_entries ? cl->tunables.unit_entries : ENTRIES_OF_UNIT);
         break;
     }
 }

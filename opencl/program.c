@@ -6,11 +6,12 @@
 #include "opencl/device.h"
 #include "opencl/kernel_sources.h"
 #include "opencl/launch.h"
+#include "opencl/tunables.h"
 
 /* ---- Options and sources ---- */
 
 struct options {
-    char text[184];
+    char text[256];
     size_t used;
 };
 
@@ -36,16 +37,18 @@ static void define(struct options *o, const char *name, uint32_t value) {
     add(o, digits + at);
 }
 
-uint32_t mx_lane_group(const struct moxie_device_facts *facts) {
-    /* Mesa's driver for processors takes vectors apart; then a whole tile in one work-item compiles for minutes */
-    bool vectors = (facts->type & CL_DEVICE_TYPE_CPU) && strcmp(facts->platform, "rusticl") != 0;
-    if (vectors || facts->max_work_group < 64)
-        return 0;
-    return facts->max_work_group >= 128 ? 128 : 64;
+/* Of a tunable that is left to the kernels, nothing. */
+static void define_if(struct options *o, const char *name, uint32_t value) {
+    if (value)
+        define(o, name, value);
 }
 
 static bool is_sequence(const struct mx_program_key *key) {
     return strcmp(key->kernel_file, "sequence") == 0;
+}
+
+static bool is_linear(const struct mx_program_key *key) {
+    return strcmp(key->kernel_file, "linear") == 0;
 }
 
 /* Nothing that lets a compiler change a value may ever stand here. -w: a user can do nothing about warnings, and some
@@ -62,9 +65,15 @@ static struct options options_of(const struct mx_cl *cl, const struct mx_program
         add(&o, " -DMX_SEQUENCE");
     if (p->half_by_integer)
         add(&o, " -DMX_HALF_BY_INTEGER");
-    if (mx_lane_group(&cl->facts)) {
+    if (mx_in_lanes(&cl->tunables)) {
         define(&o, "MX_LANES", 1);
-        define(&o, "MX_LOCAL", mx_lane_group(&cl->facts));
+        define(&o, "MX_LOCAL", cl->tunables.work_group);
+    }
+    if (is_sequence(&p->key) || is_linear(&p->key)) {
+        define_if(&o, "MX_TOKENS_PER_ITEM", cl->tunables.unit_entries);
+        define_if(&o, "MX_T", cl->tunables.side_by_side);
+        define_if(&o, "MX_AHEAD", cl->tunables.ahead);
+        define_if(&o, "MX_X_AHEAD", cl->tunables.row_ahead);
     }
     return o;
 }
@@ -80,10 +89,9 @@ static enum moxie_error sources_of(const struct mx_program *p, const struct mx_k
     static const char *const sequence[] = {"norm",   "rope",    "attention", "route",  "embed", LINEAR,
                                            "linear", "float32", LINEAR,      "linear", NULL};
     static const char *const none[] = {NULL};
-    const bool is_linear = strcmp(p->key.kernel_file, "linear") == 0;
     const char *name[SOURCES_MAX] = {"arith", "weights"};
     *n = 2;
-    for (const char *const *part = is_sequence(&p->key) ? sequence : is_linear ? linear : none; *part; part++)
+    for (const char *const *part = is_sequence(&p->key) ? sequence : is_linear(&p->key) ? linear : none; *part; part++)
         name[(*n)++] = *part;
     name[(*n)++] = p->key.kernel_file;
     for (uint32_t i = 0; i < *n; i++) {

@@ -6,10 +6,6 @@
 
 #include "opencl/cl_host.h"
 
-/* How kernels use a device: in the lane style 16 work-items are the 16 rows of a tile and a unit of work is a
- * work-group of this size; 0: a unit is one work-item that computes with vectors of 16, as processors want it. */
-uint32_t mx_lane_group(const struct moxie_device_facts *facts);
-
 /* The program of `key`, built now if it is new; a variant that does not compile becomes the portable one.
  * Errors: COMPILE, OPENCL, DEVICE_MEMORY, MEMORY (more programs than MX_MAX_PROGRAMS). */
 enum moxie_error mx_program_get(struct mx_cl *cl, const struct mx_program_key *key, struct mx_program **out,
@@ -20,7 +16,7 @@ enum moxie_error mx_program_get(struct mx_cl *cl, const struct mx_program_key *k
 struct mx_program_text {
     const char *source[MX_PROGRAM_SOURCES];
     uint32_t sources;
-    char options[184];
+    char options[256];
 };
 enum moxie_error mx_program_text(const struct mx_cl *cl, const struct mx_program *p, struct mx_program_text *text,
                                  struct moxie_failure *failure);

@@ -5,6 +5,7 @@
 
 #include "opencl/known_answers_check.h"
 #include "opencl/program.h"
+#include "opencl/tunables.h"
 
 enum { NO_WEIGHTS = 255 };
 enum { LAST_INTEGER = 4, FLOAT32 = 7 }; /* of enum mx_format: programs of integer weights also multiply by float32 */
@@ -37,10 +38,10 @@ static uint32_t kernel_number(const char *name) {
     return i;
 }
 
-bool mx_sequence_device(const struct moxie_device_facts *facts) {
+bool mx_sequence_device(const struct moxie_device_facts *facts, const struct moxie_tunables *tunables) {
     /* not a GPU without lanes, and not the simulator Oclgrind, which says it is both and lacks what inlining leaves
      * behind */
-    return mx_lane_group(facts) == 0 && !(facts->type & CL_DEVICE_TYPE_GPU);
+    return !tunables->no_lists && !mx_in_lanes(tunables) && !(facts->type & CL_DEVICE_TYPE_GPU);
 }
 
 bool mx_sequence_join(struct mx_program_key *program, const struct mx_program_key *op) {

@@ -13,8 +13,8 @@
 #define MX_SEQUENCE_WINDOWS 4u
 #define MX_PAGE 4096u /* places of memory are counted in these */
 
-/* Do devices with these facts run lists? Pure. */
-bool mx_sequence_device(const struct moxie_device_facts *facts);
+/* Does a device run lists? Pure. */
+bool mx_sequence_device(const struct moxie_device_facts *facts, const struct moxie_tunables *tunables);
 
 /* Can one program run operations of `op` and of what `program` runs already? It has room for one format of weights; if
  * so, `program` becomes the key of both. Zeroed, `program` runs nothing yet. */

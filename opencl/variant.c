@@ -16,7 +16,7 @@ static uint64_t saved_registers(void) {
     return (uint64_t)high << 32 | low;
 }
 
-static enum mx_dot processor_dot(void) {
+static uint32_t processor_variants(void) {
     enum {
         OSXSAVE = 1 << 27, /* leaf 1 ecx */
         AVX2 = 1 << 5,     /* leaf 7 ebx */
@@ -27,33 +27,35 @@ static enum mx_dot processor_dot(void) {
     const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* leaf 7 ebx: F, DQ, BW, VL */
     uint32_t a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE))
-        return MX_DOT_PORTABLE;
+        return 0;
     uint64_t saved = saved_registers();
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d))
-        return MX_DOT_PORTABLE;
-    if ((b & avx512) == avx512 && (c & VNNI) && (saved & ZMM) == ZMM)
-        return MX_DOT_VNNI512;
-    return (b & AVX2) && (saved & YMM) == YMM ? MX_DOT_AVX2 : MX_DOT_PORTABLE;
+        return 0;
+    const bool vnni = (b & avx512) == avx512 && (c & VNNI) && (saved & ZMM) == ZMM;
+    const bool avx2 = (b & AVX2) && (saved & YMM) == YMM;
+    return (uint32_t)vnni << MX_DOT_VNNI512 | (uint32_t)avx2 << MX_DOT_AVX2;
 }
 #else
-static enum mx_dot processor_dot(void) {
-    return MX_DOT_PORTABLE;
+static uint32_t processor_variants(void) {
+    return 0;
 }
 #endif
 
-/* A build that is to run simpler variants where better ones would do (tests/conformance) says the most it may take. */
-#ifndef MX_DOT_MOST
-#define MX_DOT_MOST MX_DOT_VNNI512
-#endif
-
-enum mx_dot mx_device_dot(const struct moxie_device_facts *facts) {
+/* Bit n: variant n runs there. */
+static uint32_t variants_of(const struct moxie_device_facts *facts) {
     if (strcmp(facts->platform, "NVIDIA CUDA") == 0)
-        return facts->compute_capability >= 80   ? MX_DOT_MMA
-               : facts->compute_capability >= 61 ? MX_DOT_DP4A
-                                                 : MX_DOT_PORTABLE;
-    bool pocl = strcmp(facts->platform, "Portable Computing Language") == 0;
-    enum mx_dot best = pocl && (facts->type & CL_DEVICE_TYPE_CPU) ? processor_dot() : MX_DOT_PORTABLE;
-    return best < MX_DOT_MOST ? best : MX_DOT_MOST;
+        return (uint32_t)(facts->compute_capability >= 80) << MX_DOT_MMA | (uint32_t)(facts->compute_capability >= 61)
+                                                                               << MX_DOT_DP4A;
+    const bool pocl = strcmp(facts->platform, "Portable Computing Language") == 0;
+    return pocl && (facts->type & CL_DEVICE_TYPE_CPU) ? processor_variants() : 0;
+}
+
+enum mx_dot mx_device_dot(const struct moxie_device_facts *facts, uint32_t without) {
+    const uint32_t left = variants_of(facts) & ~without;
+    for (uint32_t dot = MX_DOT_MMA; dot > MX_DOT_PORTABLE; dot--)
+        if (left >> dot & 1)
+            return (enum mx_dot)dot;
+    return MX_DOT_PORTABLE;
 }
 
 const char *mx_dot_name(uint32_t dot) {

@@ -238,7 +238,7 @@ static enum moxie_error bind_all(struct moxie *e, struct moxie_failure *failure)
 static enum moxie_error start(struct moxie *e, const struct moxie_bundle *handle, const struct moxie_config *config,
                               struct mx_object *objects, struct moxie_failure *failure) {
     enum moxie_error err = mx_cl_open(&e->cl, config->device, objects, max_objects(e->bundle, &e->plan), e->scratch,
-                                      e->scratch_bytes, &e->callbacks, config->portable != 0, failure);
+                                      e->scratch_bytes, &e->callbacks, config->tunables, failure);
     if (err)
         return err;
     uint32_t windows;

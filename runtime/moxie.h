@@ -116,9 +116,9 @@ struct moxie_config {
     uint32_t step_tokens; /* most tokens in one step (prefill chunk); default min(512, context), at least `sequences` */
     uint32_t step_logits; /* most rows of logits of one step; default `sequences` */
     uint32_t device;      /* index for moxie_init; default 0 */
-    uint32_t portable;    /* 1: use the portable kernels only */
     uint32_t experts;     /* 1: the experts of the last step are kept for moxie_experts */
     uint32_t no_verify;   /* 1: the caller has just called moxie_bundle_verify on these very bytes */
+    const struct moxie_tunables *tunables; /* asked for instead of the board's; read by the call only. NULL: none */
 };
 #define MOXIE_CONFIG                                                                                                   \
     { .size = sizeof(struct moxie_config) }

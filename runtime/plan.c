@@ -313,6 +313,18 @@ static enum moxie_error check_spans(const struct mx_bundle *bundle, const struct
     return MOXIE_OK;
 }
 
+/* There are drivers that leave a loop when the work-item's loops have gone round too often (boards/host-rusticl). Those
+ * of attention do it most: about so often for each block of keys and values. */
+static enum moxie_error check_rounds(const struct mx_model *m, const struct mx_plan *p,
+                                     const struct moxie_tunables *tunables, struct moxie_failure *failure) {
+    const uint64_t of_block = m->head_dim + 130, most = tunables->loop_rounds / of_block * MX_KV_BLOCK;
+    if (!tunables->loop_rounds || p->context <= most)
+        return MOXIE_OK;
+    return mx_fail(failure, MOXIE_ERROR_DEVICE_UNFIT, UINT64_MAX,
+                   "a context of %u positions: this driver leaves loops after %u rounds, which is enough for %llu",
+                   p->context, tunables->loop_rounds, (unsigned long long)most);
+}
+
 enum moxie_error mx_plan(const struct mx_bundle *bundle, const struct moxie_device_facts *facts,
                          const struct moxie_config *config, struct mx_plan *p, struct moxie_failure *failure) {
     const struct mx_model *m = &bundle->manifest->model;
@@ -320,6 +332,11 @@ enum moxie_error mx_plan(const struct mx_bundle *bundle, const struct moxie_devi
     enum moxie_error e = mx_model_shape(bundle, &p->shape, failure);
     if (!e)
         e = settle(m, config, p, failure);
+    struct moxie_tunables tunables;
+    if (!e)
+        e = moxie_device_tunables(facts, config->tunables, &tunables, NULL, failure);
+    if (!e)
+        e = check_rounds(m, p, &tunables, failure);
     if (e)
         return e;
 
@@ -331,7 +348,7 @@ enum moxie_error mx_plan(const struct mx_bundle *bundle, const struct moxie_devi
     const uint64_t element = m->kv_type == MX_KV_F16 ? 2 : 4;
     p->kv_layer_bytes = align_up(element * m->kv_heads * m->head_dim * MX_KV_BLOCK * p->kv_blocks, MX_REGION_ALIGN);
     /* a list has SESSION as one buffer */
-    p->lists = mx_sequence_device(facts) && 2 * p->kv_layer_bytes * m->layers <= facts->max_alloc_bytes;
+    p->lists = mx_sequence_device(facts, &tunables) && 2 * p->kv_layer_bytes * m->layers <= facts->max_alloc_bytes;
     struct tally tally = {.lists = p->lists, .window = window, .windows = windows};
     if (!e)
         e = mx_model_walk(bundle, p->kv_blocks, p->max_blocks, p->keep, count_op, &tally, failure);

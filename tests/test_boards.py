@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 
 from tool import MOXIE, ToolTest
@@ -52,23 +53,96 @@ class Boards(ToolTest):
         text = self.must("plan", self.bundle, "--board", self.board_of(plan["device_bytes"]), "--context", "128", "--summary")
         self.assertIn("read from the file again and again", text)
 
-    def test_the_budget_is_kept_in_both_directions(self):
-        library = MOXIE.parent / "moxie.o"
-        if not library.exists() or "san" in MOXIE.parts or "x86-64" not in subprocess.run(
-                ["objdump", "-f", library], capture_output=True, text=True, check=True).stdout:
-            self.skipTest("the budget is that of the usual build on x86-64")
-        sizes = subprocess.run(["size", library], capture_output=True, text=True, check=True).stdout.split("\n")[1].split()
-        code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", library], capture_output=True, text=True,
-                              check=True).stdout
-        regions = self.plan("host-pocl")["region_bytes"]
-        found = {"text": int(sizes[0]), "bss": int(sizes[2]),
-                 "frame": max(int(n, 16) for n in re.findall(r"sub +\$0x([0-9a-f]{1,7}),%rsp", code)),
-                 "host": regions["HOST"], "session": regions["SESSION"], "step": regions["STEP"]}
-        budget = re.findall(r"(?m)^(\w+) = (\d+) (\d+)$", (BOARDS / "host-pocl/budget").read_text())
-        self.assertEqual({name for name, _, _ in budget}, set(found))
-        for name, least, most in budget:
-            self.assertTrue(int(least) <= found[name] <= int(most), f"{name}: {found[name]} is not in {least} .. {most}")
+    def test_a_board_knows_its_devices_and_no_other(self):
+        for board in NAMED:
+            for facts in sorted((BOARDS / board).glob("facts*")):
+                with self.subTest(str(facts)):
+                    plan = self.plan(facts)
+                    self.assertEqual(plan["board"], board)
+                    text = (BOARDS / board / "tunables").read_text()
+                    given = dict(re.findall(r"(?m)^([a-z_]+) = (\d+)$", text))
+                    self.assertTrue(given)
+                    self.assertEqual({k: plan["tunables"][k] for k in given}, {k: int(v) for k, v in given.items()})
+        for change in (r"(?m)^(platform) = .*", r"(?m)^(version) = .*"):
+            other = re.sub(change, r"\1 = OpenCL 3.0 Another", (BOARDS / "host-pocl/facts").read_text())
+            plan = self.plan(self.file("board.txt", other))
+            self.assertIsNone(plan["board"])
+            self.assertEqual(plan["tunables"]["work_group"], 1)  # a processor
 
+    def test_a_board_that_allows_less_than_its_tunables_say(self):
+        small = re.sub(r"(?m)^(max_work_group) = .*", r"\1 = 64", (BOARDS / "adreno-7xx/facts").read_text())
+        self.assertEqual(self.plan(self.file("board.txt", small))["tunables"]["work_group"], 64)
+
+    def test_tunables_on_the_command_line(self):
+        plan = self.plan("host-pocl", "--tune", "work_group=64,ahead=2048")
+        self.assertEqual((plan["tunables"]["work_group"], plan["tunables"]["ahead"]), (64, 2048))
+        self.assertGreater(plan["enqueues"], self.plan("host-pocl")["enqueues"])  # no lists
+        self.assertEqual(self.plan("host-pocl", "--portable")["tunables"]["without"], 2**32 - 1)
+        for status, wrong, words in ((10, "work_group=72", "work_group 72"), (10, "work_group=8192", "at most 4096"),
+                                     (10, "side_by_side=9", "side_by_side 9"), (2, "group=1", "'group=1'"),
+                                     (2, "ahead", "'ahead'"), (2, "ahead=", "ahead="), (2, "ahead=-1", "ahead=-1"),
+                                     (2, "ahead=99999999999", "ahead=99999999999"), (2, "ahead=64,", "''")):
+            with self.subTest(wrong):
+                self.fails(status, words, "plan", self.bundle, "--board", "host-pocl", "--tune", wrong)
+
+    def test_a_driver_that_leaves_loops_gets_no_context_that_is_too_long(self):
+        config = json.loads((self.source / "config.json").read_text())
+        head = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+        enough = "--tune", f"loop_rounds={2 * (head + 130)}"  # for two blocks of 64 positions
+        self.assertEqual(self.plan("host-pocl", *enough)["fits_context"], 128)
+        self.fails(51, ["leaves loops", "enough for 128"], "plan", self.bundle, "--board", "host-pocl", "--context", "129", *enough)
+
+    def budget(self, board):
+        """({key: (least, most)}, the board whose library it has)"""
+        text = (BOARDS / board / "budget").read_text()
+        bounds = {key: (int(a), int(b)) for key, a, b in re.findall(r"(?m)^(\w+) = (\d+) (\d+)$", text)}
+        library = re.search(r"(?m)^library = (\S+)$", text)
+        return bounds, library[1] if library else board
+
+    def keep(self, found, bounds):
+        self.assertEqual(set(found), set(bounds))
+        for name, (least, most) in bounds.items():
+            self.assertTrue(least <= found[name] <= most, f"{name}: {found[name]} is not in {least} .. {most}")
+
+    def test_the_plan_keeps_every_board_s_budget_in_both_directions(self):
+        for board in NAMED:
+            with self.subTest(board):
+                regions = self.plan(board)["region_bytes"]
+                bounds, library = self.budget(board)
+                self.keep({name.lower(): regions[name] for name in regions},
+                          {name: bounds[name] for name in bounds if name.upper() in regions})
+                self.assertEqual(set(bounds) - {name.lower() for name in regions},
+                                 {"text", "bss", "frame"} if library == board else set())
+                self.assertEqual(self.budget(library)[1], library)
+
+    def library_keeps(self, board, build):
+        sizes = subprocess.run(["size", build / "moxie.o"], capture_output=True, text=True, check=True).stdout
+        text, _, bss = sizes.split("\n")[1].split()[:3]
+        frames = [int(line.split("\t")[1]) for layer in ("platform", "opencl", "runtime")
+                  for file in (build / "obj" / layer).glob("*.su") for line in file.read_text().splitlines()]
+        self.keep({"text": int(text), "bss": int(bss), "frame": max(frames)},
+                  {name: self.budget(board)[0][name] for name in ("text", "bss", "frame")})
+
+    def test_the_library_keeps_the_budget_on_x86_64(self):
+        build = MOXIE.parent
+        if "san" in build.parts or "x86-64" not in subprocess.run(
+                ["objdump", "-f", build / "moxie.o"], capture_output=True, text=True, check=False).stdout:
+            self.skipTest("the budget is that of the usual build on x86-64")
+        self.library_keeps("host-pocl", build)
+
+    def test_the_library_keeps_the_budget_on_arm64(self):
+        if not shutil.which("aarch64-linux-gnu-gcc") or not pathlib.Path("build/conformance/arm64/root.made").exists():
+            self.skipTest("tests/conformance/arm64.sh has made no root for arm64 here")
+        subprocess.run(["make", "-s", "BOARD=arm64-pocl", "lib"], check=True)
+        self.library_keeps("arm64-pocl", pathlib.Path("build/boards/arm64-pocl"))
+
+    def test_the_library_of_each_board_is_built_with_its_toolchain(self):
+        for board in NAMED:
+            text = (BOARDS / board / "toolchain").read_text()
+            self.assertIn(f"make lib BOARD={board}.", text.splitlines()[0])
+            self.assertRegex(text, r"(?m)^CC +:?= ")
+            if self.budget(board)[1] == "host-pocl":
+                self.assertEqual(text.splitlines()[1:], (BOARDS / "host-pocl/toolchain").read_text().splitlines()[1:])
 
 if __name__ == "__main__":
     import unittest

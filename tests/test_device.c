@@ -9,6 +9,7 @@
 
 #include "opencl/cl_host.h"
 #include "opencl/device.h"
+#include "opencl/tunables.h"
 #include "tests/fake_opencl.h"
 
 enum { OBJECTS = 256, SCRATCH = 1 << 20, REGION = 1 << 20 };
@@ -18,9 +19,10 @@ static struct mx_object objects[OBJECTS];
 static uint8_t scratch[SCRATCH];
 static _Alignas(4096) uint8_t host[REGION];
 static struct moxie_failure failure;
+static const struct moxie_tunables portable = {.size = sizeof portable, .without = UINT32_MAX};
 
 static void open_device(void) {
-    check_ok(mx_cl_open(&cl, 0, objects, OBJECTS, scratch, SCRATCH, NULL, true, &failure), failure);
+    check_ok(mx_cl_open(&cl, 0, objects, OBJECTS, scratch, SCRATCH, NULL, &portable, &failure), failure);
 }
 
 /* Whatever the test did: nothing is left behind. */
@@ -59,7 +61,8 @@ static void test_no_device(void **state) {
     assert_non_null(strstr(failure.what, "pocl-opencl-icd"));
     assert_int_equal(failure.cl, -1001);
     fake_fail_name("clGetDeviceIDs", CL_DEVICE_NOT_FOUND);
-    check_error(mx_cl_open(&cl, 0, objects, OBJECTS, scratch, SCRATCH, NULL, true, &failure), MOXIE_ERROR_NO_DEVICE);
+    check_error(mx_cl_open(&cl, 0, objects, OBJECTS, scratch, SCRATCH, NULL, &portable, &failure),
+                MOXIE_ERROR_NO_DEVICE);
     assert_non_null(strstr(failure.what, "install"));
 }
 
@@ -94,7 +97,7 @@ static void test_unfit(void **state) {
 static void test_variant_choice(void **state) {
     (void)state;
     struct moxie_device_facts facts = {.type = CL_DEVICE_TYPE_CPU, .platform = "Portable Computing Language"};
-    enum mx_dot best = mx_device_dot(&facts);
+    enum mx_dot best = mx_device_dot(&facts, 0);
 #if defined(__x86_64__)
     enum mx_dot expected = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") ? MX_DOT_VNNI512
                            : __builtin_cpu_supports("avx2")                                           ? MX_DOT_AVX2
@@ -104,9 +107,9 @@ static void test_variant_choice(void **state) {
     assert_int_equal(best, MX_DOT_PORTABLE);
 #endif
     facts.type = CL_DEVICE_TYPE_GPU;
-    assert_int_equal(mx_device_dot(&facts), MX_DOT_PORTABLE);
+    assert_int_equal(mx_device_dot(&facts, 0), MX_DOT_PORTABLE);
     facts = (struct moxie_device_facts){.type = CL_DEVICE_TYPE_CPU, .platform = "rusticl"};
-    assert_int_equal(mx_device_dot(&facts), MX_DOT_PORTABLE);
+    assert_int_equal(mx_device_dot(&facts, 0), MX_DOT_PORTABLE);
     static const struct {
         uint32_t capability;
         enum mx_dot dot;
@@ -115,10 +118,82 @@ static void test_variant_choice(void **state) {
     for (size_t i = 0; i < sizeof nvidia / sizeof nvidia[0]; i++) {
         facts = (struct moxie_device_facts){
             .type = CL_DEVICE_TYPE_GPU, .platform = "NVIDIA CUDA", .compute_capability = nvidia[i].capability};
-        assert_int_equal(mx_device_dot(&facts), nvidia[i].dot);
+        assert_int_equal(mx_device_dot(&facts, 0), nvidia[i].dot);
         strcpy(facts.platform, "Another");
-        assert_int_equal(mx_device_dot(&facts), MX_DOT_PORTABLE);
+        assert_int_equal(mx_device_dot(&facts, 0), MX_DOT_PORTABLE);
     }
+}
+
+static void test_variant_left_out(void **state) {
+    (void)state;
+    const struct moxie_device_facts nvidia = {
+        .type = CL_DEVICE_TYPE_GPU, .platform = "NVIDIA CUDA", .compute_capability = 90};
+    assert_int_equal(mx_device_dot(&nvidia, 1u << MX_DOT_MMA), MX_DOT_DP4A);
+    assert_int_equal(mx_device_dot(&nvidia, 1u << MX_DOT_MMA | 1u << MX_DOT_DP4A), MX_DOT_PORTABLE);
+    assert_int_equal(mx_device_dot(&nvidia, 1u << MX_DOT_AVX2), MX_DOT_MMA);
+    assert_int_equal(mx_device_dot(&nvidia, UINT32_MAX), MX_DOT_PORTABLE);
+}
+
+/* ---- Boards ---- */
+
+static void test_patterns(void **state) {
+    (void)state;
+    static const struct {
+        const char *pattern, *text;
+        bool fits;
+    } tries[] = {
+        {"abc", "abc", true},
+        {"abc", "abcd", false},
+        {"abc", "ab", false},
+        {"", "", true},
+        {"", "a", false},
+        {"*", "", true},
+        {"*", "abc", true},
+        {"a*", "abc", true},
+        {"a*c", "abcbc", true},
+        {"a*c", "abcb", false},
+        {"*b*b*", "abab", true},
+        {"*b*b*", "aba", false},
+        {"x|abc", "abc", true},
+        {"abc|x", "x", true},
+        {"x|y", "x|y", false},
+        {"*H100*|*H200*", "a H200", true},
+        {"*H100*|*H200*", "a H20", false},
+        {"|a", "", true},
+    };
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++)
+        if (mx_pattern_fits(tries[i].pattern, tries[i].text) != tries[i].fits)
+            fail_msg("'%s' and '%s'", tries[i].pattern, tries[i].text);
+}
+
+/* What is asked for comes first, then the board's, then what the facts suggest. */
+static void test_tunables(void **state) {
+    (void)state;
+    struct moxie_device_facts facts = {
+        .type = CL_DEVICE_TYPE_CPU, .max_work_group = 256, .platform = "rusticl", .name = "llvmpipe (LLVM 15)"};
+    struct moxie_tunables asked = MOXIE_TUNABLES, t;
+    const char *board = NULL;
+    check_ok(moxie_device_tunables(&facts, NULL, &t, &board, &failure), failure);
+    assert_string_equal(board, "host-rusticl");
+    assert_int_equal(t.work_group, 128);
+    assert_int_equal(t.loop_rounds, 65535);
+    asked.work_group = 256;
+    asked.unit_entries = 32;
+    check_ok(moxie_device_tunables(&facts, &asked, &t, &board, &failure), failure);
+    assert_int_equal(t.work_group, 256);
+    assert_int_equal(t.unit_entries, 32);
+    facts.max_work_group = 128;
+    check_error(moxie_device_tunables(&facts, &asked, &t, &board, &failure), MOXIE_ERROR_ARGUMENT);
+    strcpy(facts.platform, "Another");
+    check_ok(moxie_device_tunables(&facts, NULL, &t, &board, &failure), failure);
+    assert_null(board);
+    assert_int_equal(t.work_group, 1);
+    facts.type = CL_DEVICE_TYPE_GPU;
+    check_ok(moxie_device_tunables(&facts, NULL, &t, NULL, &failure), failure);
+    assert_int_equal(t.work_group, 128);
+    asked.size = 4;
+    check_error(moxie_device_tunables(&facts, &asked, &t, NULL, &failure), MOXIE_ERROR_VERSION);
+    check_error(moxie_device_tunables(NULL, NULL, &t, NULL, &failure), MOXIE_ERROR_ARGUMENT);
 }
 
 /* ---- Memory ---- */
@@ -174,8 +249,8 @@ static void test_too_many_objects(void **state) {
     cl.max_objects = cl.n_objects;
     check_error(mx_cl_region(&cl, host, 4096, &mem, &failure), MOXIE_ERROR_MEMORY);
     mx_cl_close(&cl);
-    check_error(mx_cl_open(&cl, 0, objects, 1, scratch, SCRATCH, NULL, true, &failure), MOXIE_ERROR_MEMORY);
-    check_error(mx_cl_open(&cl, 0, objects, OBJECTS, scratch, 10, NULL, true, &failure), MOXIE_ERROR_MEMORY);
+    check_error(mx_cl_open(&cl, 0, objects, 1, scratch, SCRATCH, NULL, &portable, &failure), MOXIE_ERROR_MEMORY);
+    check_error(mx_cl_open(&cl, 0, objects, OBJECTS, scratch, 10, NULL, &portable, &failure), MOXIE_ERROR_MEMORY);
 }
 
 int main(void) {
@@ -185,6 +260,9 @@ int main(void) {
         TEST(test_no_device),
         TEST(test_unfit),
         TEST(test_variant_choice),
+        TEST(test_variant_left_out),
+        TEST(test_patterns),
+        TEST(test_tunables),
         TEST(test_memory_shared),
         TEST(test_memory_discrete),
         TEST(test_too_many_objects),

@@ -116,12 +116,14 @@ static void test_int8_weights(void **state) {
 
 /* ---- Kernels ---- */
 
+static const struct moxie_tunables portable = {.size = sizeof portable, .without = UINT32_MAX};
+
 static void check_portable(const char *name, enum pk_weights weights) {
     struct world w;
     struct moxie_config config = kit_config();
     open_world(&w, name, weights, &config);
     kit_stop(&w.kit);
-    config.portable = 1;
+    config.tunables = &portable;
     kit_start(&w.kit, &config);
     assert_int_equal(w.kit.engine->cl.facts.dot, 0);
     check_chunk(&w, "portable kernels", KIT_TOKENS);

@@ -30,21 +30,25 @@ const struct mx_kernel_source *mx_kernel_source(const char *name) {
 }
 
 static void check(enum pk_weights weights) {
-    static const char *const definitions[] = {NULL, "MX_T 4\n#define MX_TOKENS_PER_ITEM 8u",
-                                              "MX_T 7\n#define MX_TOKENS_PER_ITEM 256u"};
+    static const struct moxie_tunables tunables[] = {
+        MOXIE_TUNABLES,
+        {.size = sizeof *tunables, .side_by_side = 4, .unit_entries = 8, .core_units = 1, .job_units = 1, .ahead = 64},
+        {.size = sizeof *tunables, .side_by_side = 7, .unit_entries = 256, .no_lists = 1, .row_ahead = 64},
+    };
     struct kit kit = {.engine = NULL};
     int32_t tokens[KIT_TOKENS];
-    const struct moxie_config config = kit_config();
+    struct moxie_config config = kit_config();
     kit_open(&kit, "moe-sparse-step", weights);
     kit_tokens("moe-sparse-step", tokens);
     float *want = kit_rows(&kit), *got = kit_rows(&kit);
-    for (size_t i = 0; i < sizeof definitions / sizeof *definitions; i++) {
-        definition = definitions[i];
+    for (size_t i = 0; i < sizeof tunables / sizeof *tunables; i++) {
+        config.tunables = &tunables[i];
         kit_start(&kit, &config);
+        assert_int_equal(kit.engine->cl.tunables.side_by_side, tunables[i].side_by_side);
         kit_feed(&kit, 0, tokens, KIT_TOKENS, KIT_TOKENS, i == 0 ? want : got);
         kit_stop(&kit);
         if (i > 0) {
-            kit_same(&kit, definition, got, want, KIT_TOKENS);
+            kit_same(&kit, i == 1 ? "small units" : "large units, no lists", got, want, KIT_TOKENS);
         }
     }
     free(want);

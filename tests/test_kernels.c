@@ -35,7 +35,7 @@ static int open_device(void **state) {
     struct moxie_failure failure;
     kernel_device_open(&device);
     check_ok(mx_device_read(device.platform, device.device, &facts, &failure), failure);
-    const enum mx_dot best = mx_device_dot(&facts);
+    const enum mx_dot best = mx_device_dot(&facts, 0);
     /* PoCL 3.1 shares local memory between its threads; rusticl takes minutes to compile vectors */
     const bool rusticl = strcmp(facts.platform, "rusticl") == 0;
     if (!rusticl)

@@ -20,6 +20,7 @@ enum { OBJECTS = 512 };
 static struct mx_object objects[OBJECTS];
 static _Alignas(4096) uint8_t scratch[4 << 20], host[1 << 20];
 static struct moxie_failure failure;
+static const struct moxie_tunables portable = {.size = sizeof portable, .without = UINT32_MAX};
 
 /* The digest by plain C. */
 static uint64_t twin_digest(const struct twin_kernel *w) {
@@ -106,7 +107,7 @@ static void on_device(uint32_t dot, enum style style) {
     cl_mem region;
     struct twin_kernel w;
     log_text[0] = '\0';
-    check_ok(mx_cl_open(&cl, 0, objects, OBJECTS, scratch, sizeof scratch, &callbacks, true, &failure), failure);
+    check_ok(mx_cl_open(&cl, 0, objects, OBJECTS, scratch, sizeof scratch, &callbacks, &portable, &failure), failure);
     check_ok(mx_cl_region(&cl, host, sizeof host, &region, &failure), failure);
     check_ok(mx_known_answers(&cl, region, sizeof host, &failure), failure);
     cl.facts.dot = dot;

@@ -114,9 +114,10 @@ static struct mx_object objects[OBJECTS];
 static uint8_t scratch[SCRATCH];
 static _Alignas(4096) uint8_t host[REGION];
 static struct moxie_failure failure;
+static const struct moxie_tunables portable = {.size = sizeof portable, .without = UINT32_MAX};
 
 static void open_with(const struct mx_callbacks *c) {
-    check_ok(mx_cl_open(&cl, 0, objects, OBJECTS, scratch, SCRATCH, c, true, &failure), failure);
+    check_ok(mx_cl_open(&cl, 0, objects, OBJECTS, scratch, SCRATCH, c, &portable, &failure), failure);
 }
 
 static int begin(void **state) {
@@ -323,7 +324,7 @@ static enum moxie_error whole_way(struct moxie_failure *f) {
     const uint32_t counts[MX_COUNTS] = {[MX_COPIES] = 1};
     static const uint32_t pairs[2] = {0, 0};
     uint8_t back[16];
-    enum moxie_error e = mx_cl_open(&cl, 0, objects, OBJECTS, scratch, SCRATCH, &caching, true, f);
+    enum moxie_error e = mx_cl_open(&cl, 0, objects, OBJECTS, scratch, SCRATCH, &caching, &portable, f);
     if (!e)
         cl.facts.host_unified = 0; /* more calls */
     e = e ? e : mx_cl_window(&cl, host, 4096, &window, f);

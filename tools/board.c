@@ -14,6 +14,7 @@
 #include "tools/input.h"
 #include "tools/paths.h"
 #include "tools/report.h"
+#include "twin/environment.h"
 
 enum fact_kind { FACT_U32, FACT_U64, FACT_TEXT };
 
@@ -59,15 +60,25 @@ void board_visit(const struct moxie_device_facts *facts,
     }
 }
 
+#define EXTENSIONS "extensions" /* in a facts file for people who write kernels; the library does not ask for any */
+
+static void print_extensions(void *user, const char *key, const char *text, bool is_number) {
+    (void)user;
+    if (!is_number && strcmp(key, "CL_DEVICE_EXTENSIONS") == 0) {
+        printf("%s = %s\n", EXTENSIONS, text);
+    }
+}
+
 static void print_fact(void *user, const char *key, const char *text, bool is_number) {
     (void)user;
     (void)is_number;
     printf("%s = %s\n", key, text);
 }
 
-void board_print(const struct moxie_device_facts *facts) {
+void board_print(uint32_t device, const struct moxie_device_facts *facts) {
     printf("# Facts of a device for moxie plan --board, as moxie devices --board printed them\n");
     board_visit(facts, print_fact, NULL);
+    twin_environment(device, print_extensions, NULL, NULL);
 }
 
 static bool is_file(const char *path) {
@@ -138,6 +149,9 @@ static int read_line(const char *path, int number, char *line, struct moxie_devi
     }
     *value++ = '\0';
     const char *key = trim(line);
+    if (strcmp(key, EXTENSIONS) == 0) {
+        return STATUS_OK;
+    }
     for (size_t i = 0; i < FACTS; i++) {
         if (strcmp(facts_table[i].key, key) != 0) {
             continue;

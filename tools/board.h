@@ -12,7 +12,8 @@
  * the tool). Every key must be there. An exit status, reported with file and line. */
 int board_read(const char *board, struct moxie_device_facts *facts);
 
-void board_print(const struct moxie_device_facts *facts);
+/* The facts of OpenCL device `device` as such a file. */
+void board_print(uint32_t device, const struct moxie_device_facts *facts);
 
 /* Tells `visit` every fact as text. */
 void board_visit(const struct moxie_device_facts *facts,

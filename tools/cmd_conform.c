@@ -135,6 +135,10 @@ int cmd_conform(int argc, char **argv) {
     if (!args_parse(&args, argc, argv, &status)) {
         return status;
     }
+    status = tune_parse(&o.engine.tune);
+    if (status != STATUS_OK) {
+        return status;
+    }
     if (two + one + (folder != NULL) > 1) {
         return usage_error("--compare, --markdown and --export exclude each other");
     }

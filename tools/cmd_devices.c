@@ -83,6 +83,6 @@ int cmd_devices(int argc, char **argv) {
     if (moxie_device_facts(index, &facts, &failure) != MOXIE_OK) {
         return report_failure(&failure);
     }
-    board_print(&facts);
+    board_print(index, &facts);
     return finish_output(STATUS_OK);
 }

@@ -17,6 +17,7 @@ static const char *const region_what[MOXIE_REGIONS] = {"engine, tokenizer and sa
 struct view {
     struct engine engine;
     struct moxie_plan plan;
+    struct tune tune;
     uint32_t fits_context; /* largest context with which everything is in the device's memory at once; 0: none */
     json_t *buffers[MOXIE_REGIONS], *launches; /* NULL: print text */
     int region;                                /* of the last line printed */
@@ -76,6 +77,35 @@ static uint32_t largest_context(const struct engine *e, const struct moxie_devic
     return low;
 }
 
+static void print_tunable(void *user, const char *key, uint32_t value) {
+    (void)user;
+    if (value) {
+        printf(" %s=%u", key, value);
+    }
+}
+
+static void add_tunable(void *user, const char *key, uint32_t value) {
+    json_object_set_new(user, key, json_integer(value));
+}
+
+/* What is in force on the device, and whose it is. */
+static const char *find_tunables(const struct view *v, const struct moxie_device_facts *facts,
+                                 struct moxie_tunables *tunables) {
+    const char *board = NULL;
+    if (moxie_device_tunables(facts, &v->tune.tunables, tunables, &board, NULL) != MOXIE_OK) {
+        *tunables = (struct moxie_tunables)MOXIE_TUNABLES;
+    }
+    return board;
+}
+
+static void print_tunables(const struct view *v, const struct moxie_device_facts *facts) {
+    struct moxie_tunables tunables;
+    const char *board = find_tunables(v, facts, &tunables);
+    printf("  %s%s, tunables:", board ? "board " : "no board that is known", board ? board : "");
+    tune_visit(&tunables, print_tunable, NULL);
+    printf("\n");
+}
+
 static void print_summary(const struct view *v, const struct moxie_device_facts *facts) {
     const struct moxie_plan *p = &v->plan;
     uint64_t all = p->weight_bytes;
@@ -94,6 +124,7 @@ static void print_summary(const struct view *v, const struct moxie_device_facts 
            (unsigned long long)p->bytes_per_token, (unsigned long long)p->kv_bytes_per_token);
     printf("  %u kernels a step in %u launches, %u programs, %u KV blocks\n", p->launches, p->enqueues, p->programs,
            p->kv_blocks);
+    print_tunables(v, facts);
     if (v->fits_context) {
         printf("  fits in the device's %llu bytes up to a context of %u positions\n",
                (unsigned long long)facts->global_bytes, v->fits_context);
@@ -103,7 +134,7 @@ static void print_summary(const struct view *v, const struct moxie_device_facts 
     }
 }
 
-static json_t *summary_json(const struct view *v) {
+static json_t *summary_json(const struct view *v, const struct moxie_device_facts *facts) {
     const struct moxie_plan *p = &v->plan;
     json_t *object =
         json_pack("{s:s, s:{s:I, s:I, s:I}, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "model",
@@ -115,12 +146,18 @@ static json_t *summary_json(const struct view *v) {
                   (int)p->step_tokens, "step_logits", (int)p->step_logits, "windows", (int)p->windows, "launches",
                   (int)p->launches, "programs", (int)p->programs, "enqueues", (int)p->enqueues);
     json_object_set_new(object, "fits_context", json_integer(v->fits_context));
+    struct moxie_tunables tunables;
+    json_t *list = json_object();
+    const char *board = find_tunables(v, facts, &tunables);
+    tune_visit(&tunables, add_tunable, list);
+    json_object_set_new(object, "board", board ? json_string(board) : json_null());
+    json_object_set_new(object, "tunables", list);
     return object;
 }
 
 static int show_json(struct view *v, const struct moxie_device_facts *facts, const struct moxie_config *config) {
     struct moxie_failure failure = {0};
-    json_t *object = summary_json(v), *buffers = json_object();
+    json_t *object = summary_json(v, facts), *buffers = json_object();
     v->launches = json_array();
     for (int i = 0; i < MOXIE_REGIONS; i++) {
         v->buffers[i] = json_array();
@@ -199,6 +236,7 @@ int cmd_plan(int argc, char **argv) {
     const char *bundle = NULL, *board = NULL, *pub = NULL;
     struct moxie_config config = MOXIE_CONFIG;
     struct how how = {0};
+    struct view view = {0};
     bool experts = false;
     const struct arg table[] = {
         {"BUNDLE", .kind = ARG_PLACE, .out = &bundle, .help = "a file made by moxie pack"},
@@ -212,6 +250,7 @@ int cmd_plan(int argc, char **argv) {
          .help = "sequences at once (default 1)"},
         {"--chunk", .kind = ARG_U32, .out = &config.step_tokens, .value = "N", .min = 1, .max = 1u << 20,
          .help = "tokens of one step (default: 512 or the context)"},
+        TUNE_OPTIONS(&view.tune),
         {"--experts", .kind = ARG_FLAG, .out = &experts, .help = "with room to keep which experts a step takes"},
         {"--pub", .kind = ARG_TEXT, .out = &pub, .value = "FILE", .help = "trust only this public key, not the store"},
         {"--summary", .kind = ARG_FLAG, .out = &how.summary, .help = "only the totals"},
@@ -228,8 +267,12 @@ int cmd_plan(int argc, char **argv) {
     if (!args_parse(&args, argc, argv, &status)) {
         return status;
     }
+    status = tune_parse(&view.tune);
+    if (status != STATUS_OK) {
+        return status;
+    }
     config.experts = experts;
-    struct view view = {0};
+    config.tunables = &view.tune.tunables;
     struct moxie_device_facts facts = MOXIE_DEVICE_FACTS;
     status = engine_open_bundle(&view.engine, bundle, pub);
     if (status == STATUS_OK) {

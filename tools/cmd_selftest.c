@@ -47,7 +47,7 @@ int cmd_selftest(int argc, char **argv) {
     const struct arg table[] = {
         {"--device", .kind = ARG_U32, .out = &k.t.device, .value = "D", .max = UINT32_MAX,
          .help = "OpenCL device, as moxie devices counts (default 0)"},
-        {"--portable", .kind = ARG_FLAG, .out = &k.t.portable, .help = "only the portable kernels"},
+        TUNE_OPTIONS(&k.tune),
         {"--kernels", .kind = ARG_TEXT, .out = &k.t.kernels, .value = "NAMES",
          .help = "only these, as mx_norm,mx_route"},
         {"--alone", .kind = ARG_FLAG, .out = &k.t.alone,
@@ -76,6 +76,10 @@ int cmd_selftest(int argc, char **argv) {
     }
     if (k.t.kernels && !kernel_test_knows(k.t.kernels)) {
         return usage_error("--kernels: '%s' names no kernel, or one that is none", k.t.kernels);
+    }
+    status = tune_parse(&k.tune);
+    if (status != STATUS_OK) {
+        return status;
     }
     engine_threads(threads);
     interrupt_install();

@@ -4,7 +4,8 @@
  * compared (conform_compare.c):
  *
  *   moxie_conform   1: the version of this layout
- *   moxie, date, host, small, portable, threads; model: the only one that was run, or null for all
+ *   moxie, date, host, small, portable, tune (what was asked for, or null), threads; model: the only one that was run, or
+ *   null for all
  *   environment     what the driver says, by the names of OpenCL
  *   facts           what the library reads of it, as in a board file
  *   refused         null, or why the library does not take the device

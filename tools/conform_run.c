@@ -239,8 +239,8 @@ static bool run_bundles(struct runner *r, json_t *list) {
 
 static struct kernel_test kernels_of(struct runner *r) {
     const struct conform_options *o = r->o;
-    return (struct kernel_test){.t = {.device = o->engine.device, .portable = o->engine.portable, .small = o->small},
-                                .helpers = &r->helpers};
+    return (struct kernel_test){
+        .t = {.device = o->engine.device, .small = o->small}, .tune = o->engine.tune, .helpers = &r->helpers};
 }
 
 /* Compiles what the kernels and the models need. */
@@ -284,9 +284,10 @@ static json_t *begin_report(const struct conform_options *o) {
         snprintf(system, sizeof(system), "%s %s %s", host.sysname, host.release, host.machine);
     }
     snprintf(version, sizeof(version), "%u.%u.%u", v >> 16, v >> 8 & 255, v & 255);
-    return json_pack("{s:i, s:s, s:s, s:s, s:b, s:b, s:i, s:s?}", "moxie_conform", CONFORM_VERSION, "moxie", version,
-                     "date", date, "host", system, "small", (int)o->small, "portable", (int)o->engine.portable,
-                     "threads", (int)o->engine.threads, "model", o->model);
+    return json_pack("{s:i, s:s, s:s, s:s, s:b, s:b, s:s?, s:i, s:s?}", "moxie_conform", CONFORM_VERSION, "moxie",
+                     version, "date", date, "host", system, "small", (int)o->small, "portable",
+                     (int)o->engine.tune.portable, "tune", o->engine.tune.text, "threads", (int)o->engine.threads,
+                     "model", o->model);
 }
 
 static void finish_report(struct runner *r, json_t *report, double began) {

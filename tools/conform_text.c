@@ -127,6 +127,9 @@ void conform_markdown(const json_t *report) {
            json_number_value(json_object_get(report, "seconds")),
            json_is_true(json_object_get(report, "small")) ? ", --small" : "", model ? ", --model " : "",
            model ? model : "", json_is_true(json_object_get(report, "portable")) ? ", --portable" : "");
+    if (json_is_string(json_object_get(report, "tune"))) {
+        printf(", --tune %s", text(report, "tune"));
+    }
     if (number(report, "threads")) {
         printf(", --threads %lld", (long long)number(report, "threads"));
     }

@@ -19,7 +19,7 @@ struct engine_args engine_args(struct engine_options *o) {
          .help = "positions of a sequence (default: the model's, at most 4096)"},
         {"--threads", .kind = ARG_U32, .out = &o->threads, .value = "N", .min = 1, .max = 4096,
          .help = "threads of a CPU driver (default: its own choice)"},
-        {"--portable", .kind = ARG_FLAG, .out = &o->portable, .help = "only the portable kernels"},
+        TUNE_OPTIONS(&o->tune),
         {"--verbose", .kind = ARG_FLAG, .out = &o->verbose, .help = "show the library's diagnostics"},
         {.kind = ARG_END},
     }};
@@ -105,9 +105,14 @@ static void tell_replacements(const struct engine *e) {
 }
 
 int engine_start(struct engine *e, const struct engine_options *o, struct moxie_config *config) {
+    e->tune = o->tune;
+    const int status = tune_parse(&e->tune);
+    if (status != STATUS_OK) {
+        return status;
+    }
     engine_threads(o->threads);
     config->device = o->device;
-    config->portable = o->portable;
+    config->tunables = &e->tune.tunables;
     config->context = config->context ? config->context : o->context;
     e->verbose = o->verbose;
     kernel_cache_open(&e->cache);

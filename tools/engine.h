@@ -11,13 +11,15 @@
 #include "tools/kernel_cache.h"
 #include "tools/progress.h"
 #include "tools/trust.h"
+#include "tools/tune.h"
 
 /* Options that these commands share. Zero = default. */
 struct engine_options {
     const char *bundle; /* a row of the command itself */
     const char *pub;
     uint32_t device, context, threads;
-    bool portable, verbose;
+    struct tune tune;
+    bool verbose;
 };
 
 /* The rows of these options, for struct args.shared. `o` has to stay where it is. */
@@ -34,6 +36,7 @@ struct engine {
     struct moxie_plan plan;
     struct moxie_device_facts facts;
     struct kernel_cache cache;
+    struct tune tune;
     struct progress progress;
     void (*launch)(void *user, const struct moxie_launch *launch); // set it before engine_start to measure steps
     void *launch_user;

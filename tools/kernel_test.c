@@ -75,6 +75,7 @@ json_t *kernel_test_run(struct kernel_test *k, int *status) {
     callbacks.progress = on_progress;
     k->t.callbacks = &callbacks;
     k->t.each = on_verdict;
+    k->t.tunables = &k->tune.tunables;
     if (k->helpers) {
         k->t.take = on_take;
         k->t.backwards = k->helpers->helper;

@@ -7,9 +7,11 @@
 #include "tools/helpers.h"
 #include "tools/kernel_cache.h"
 #include "tools/kernel_report.h"
+#include "tools/tune.h"
 
 struct kernel_test {
-    struct twin_selftest t;  /* device, portable and small are the caller's */
+    struct twin_selftest t;  /* device, kernels, alone and small are the caller's */
+    struct tune tune;        /* parsed */
     bool print;              /* what is wrong, as it is found */
     const char *reproduce;   /* a folder that the first wrong case is written to (twin/reproducer.h); NULL: none */
     bool reproduce_failed;   /* and was reported */

@@ -8,6 +8,7 @@
 #include "opencl/device.h"
 #include "opencl/known_inputs.h"
 #include "opencl/sequence.h"
+#include "opencl/tunables.h"
 #include "runtime/crypto.h"
 #include "twin/cases.h"
 #include "twin/compare.h"
@@ -76,7 +77,7 @@ static bool any_asked_for(const struct twin_tester *r, const struct mx_program_k
 
 static void name_form(const struct twin_tester *r, const struct mx_program *p, char name[64]) {
     snprintf(name, 64, "%s, %s%s", mx_form_name(p->dot, p->half_by_integer),
-             mx_lane_group(&r->cl.facts) ? "lanes" : "vectors",
+             mx_in_lanes(&r->cl.tunables) ? "lanes" : "vectors",
              strcmp(p->key.kernel_file, "sequence") == 0 ? ", in a list" : "");
 }
 
@@ -178,7 +179,7 @@ static enum moxie_error test_all(struct twin_tester *r, struct moxie_failure *fa
             add_program(r, &all, &k.key);
         last = k.key;
     }
-    if (!r->t->alone && mx_sequence_device(&r->cl.facts))
+    if (!r->t->alone && mx_sequence_device(&r->cl.facts, &r->cl.tunables))
         add_lists(r, &all);
     if (all.n > PROGRAMS_MAX)
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "%u programs to test, room for %u", all.n,
@@ -203,7 +204,7 @@ static enum moxie_error run(struct twin_tester *r, struct moxie_device_facts *fa
     if (!r->host || !r->scratch || !r->before || !r->after || !r->expected)
         return mx_fail(failure, MOXIE_ERROR_MEMORY, MX_NO_OFFSET, "out of memory");
     enum moxie_error e = mx_cl_open(&r->cl, r->t->device, r->objects, TWIN_OBJECTS, r->scratch, TWIN_SCRATCH_BYTES,
-                                    &r->callbacks, r->t->portable, failure);
+                                    &r->callbacks, r->t->tunables, failure);
     if (e)
         return e;
     *facts = r->cl.facts;

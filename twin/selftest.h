@@ -46,7 +46,7 @@ struct twin_verdict {
 
 struct twin_selftest {
     uint32_t device;
-    bool portable;                           /* portable kernels only */
+    const struct moxie_tunables *tunables;   /* as for moxie_device_tunables; may be NULL */
     bool alone;                              /* not in lists (opencl/sequence.h), which processors run */
     const char *kernels;                     /* names between commas: no others; NULL: all */
     bool small;                              /* a selection: one kind of each integer format, few cases */

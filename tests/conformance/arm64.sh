@@ -31,17 +31,9 @@ make_root() {
     touch "$folder/root.made"
 }
 
-# The Makefile asks the compiler where static libraries are: a compiler that knows the root.
 make_tool() {
-    mkdir -p "$folder/bin" "$root/moxie"
-    cat >"$folder/bin/arm64-gcc" <<END
-#!/bin/sh
-lib=$root/usr/lib/aarch64-linux-gnu
-exec aarch64-linux-gnu-gcc --sysroot=$root -isystem $root/usr/include/aarch64-linux-gnu -isystem $root/usr/include \\
-    -B\$lib -L\$lib -Wl,-rpath-link,\$lib:$root/lib/aarch64-linux-gnu "\$@"
-END
-    chmod +x "$folder/bin/arm64-gcc"
-    make -s -j"$(nproc)" CC="$folder/bin/arm64-gcc" LD=aarch64-linux-gnu-ld OBJCOPY=aarch64-linux-gnu-objcopy B="$folder/build" tool
+    mkdir -p "$root/moxie"
+    make -s -j"$(nproc)" BOARD=arm64-pocl ROOT="$root" B="$folder/build" tool
     cp "$folder/build/moxie" "$root/moxie/"
 }
 

@@ -70,7 +70,7 @@ def pocl():
 def pocl_avx2():
     if "avx512_vnni" not in pathlib.Path("/proc/cpuinfo").read_text():
         raise Missing("this processor has no AVX-512 VNNI that could be left out")
-    return [build("avx2", "moxie", "CFLAGS=-O2 -g -DMX_DOT_MOST=MX_DOT_AVX2")], installed_icd("pocl")
+    return pocl()
 
 
 def oclgrind():
@@ -128,13 +128,17 @@ class Row(typing.NamedTuple):
 ROWS = [
     Row("PoCL, best variant, 2 threads", pocl, ("--threads", "2"), quick=True),
     Row("PoCL, best variant, 1 thread", pocl, ("--threads", "1")),
-    Row("PoCL, AVX2", pocl_avx2),
+    Row("PoCL, AVX2", pocl_avx2, ("--tune", "without=4")),
     Row("PoCL, portable, 2 threads", pocl, ("--portable", "--threads", "2")),
     Row("PoCL, portable, 1 thread", pocl, ("--portable", "--threads", "1")),
     Row("PoCL, portable, small", pocl, ("--portable", "--small"), quick=True),
     Row("Oclgrind, one model", oclgrind, ("--small", "--model", "qwen3_moe-I4-32", "--jobs", "1"), quick=True),
     Row("Oclgrind, small", oclgrind, ("--small", "--jobs", "1")),
     Row("rusticl on llvmpipe, small", rusticl, ("--small",), quick=True),
+    Row("rusticl, work-groups of 64, small", rusticl, ("--small", "--tune", "work_group=64,unit_entries=8")),
+    Row("rusticl, work-groups of 256, small", rusticl, ("--small", "--tune", "work_group=256,side_by_side=5")),
+    Row("PoCL, other units, small", pocl, ("--small", "--tune", "core_units=1,job_units=1,unit_entries=8,side_by_side=7")),
+    Row("PoCL, no lists, small", pocl, ("--small", "--tune", "no_lists=1")),
     Row("Intel's CPU runtime", intel),
     Row("arm64 PoCL under qemu, small", arm64, ("--small",), in_root=True),
     Row("C twin, gcc -O2", twin("gcc")),
