@@ -29,29 +29,34 @@ static uint32_t max_objects(const struct mx_bundle *bundle, const struct mx_plan
            MX_CL_OWN_OBJECTS;
 }
 
-static uint64_t lay_out(const struct mx_bundle *bundle, const struct mx_plan *p, struct moxie *e, uint8_t *base,
+/* Bytes of HOST, which begins with the engine; with e NULL it only counts (an engine is too large for a stack). */
+static uint64_t lay_out(const struct mx_bundle *bundle, const struct mx_plan *p, struct moxie *e,
                         struct mx_object **objects) {
-    struct moxie counted;
-    struct carver c = {.base = base};
-    if (!e)
-        e = &counted;
+    struct carver c = {.base = (uint8_t *)e};
     uint64_t scratch = mx_sample_scratch(bundle->manifest->model.vocab);
-    carve(&c, sizeof *e);
-    e->kv_memory = carve(&c, sizeof(cl_mem) * 2 * bundle->manifest->model.layers);
-    e->launch = carve(&c, sizeof *e->launch * (uint64_t)p->facts.launches);
-    e->event = carve(&c, sizeof(cl_event) * (uint64_t)p->facts.launches);
-    e->list = carve(&c, sizeof *e->list * (uint64_t)p->facts.launches);
-    e->launch_layer = carve(&c, sizeof *e->launch_layer * (uint64_t)p->facts.launches);
-    e->gemm = carve(&c, sizeof *e->gemm * (uint64_t)p->facts.launches);
-    e->appended = carve(&c, sizeof *e->appended * (uint64_t)p->sequences);
+    const uint64_t launches = p->facts.launches;
+    void *at = carve(&c, sizeof *e);
+#define CARVE(field, bytes)                                                                                            \
+    at = carve(&c, bytes);                                                                                             \
+    if (e)                                                                                                             \
+    e->field = at
+    CARVE(kv_memory, sizeof(cl_mem) * 2 * bundle->manifest->model.layers);
+    CARVE(launch, sizeof *e->launch * launches);
+    CARVE(event, sizeof(cl_event) * launches);
+    CARVE(list, sizeof *e->list * launches);
+    CARVE(launch_layer, sizeof *e->launch_layer * launches);
+    CARVE(gemm, sizeof *e->gemm * launches);
+    CARVE(appended, sizeof *e->appended * (uint64_t)p->sequences);
     *objects = carve(&c, sizeof **objects * (uint64_t)max_objects(bundle, p));
-    e->parameters = carve(&c, p->parameters_bytes);
-    e->logits = carve(&c, p->place[MX_BUFFER_LOGITS].bytes);
-    e->kept = carve(&c, p->place[MX_BUFFER_KEPT].bytes);
+    CARVE(parameters, p->parameters_bytes);
+    CARVE(logits, p->place[MX_BUFFER_LOGITS].bytes);
+    CARVE(kept, p->place[MX_BUFFER_KEPT].bytes);
     void *kv = carve(&c, mx_kv_bytes(p->kv_blocks, p->sequences, p->max_blocks));
-    e->scratch_bytes = scratch > MX_CL_SCRATCH_BYTES ? scratch : MX_CL_SCRATCH_BYTES;
-    e->scratch = carve(&c, e->scratch_bytes);
-    if (base) {
+    scratch = scratch > MX_CL_SCRATCH_BYTES ? scratch : MX_CL_SCRATCH_BYTES;
+    CARVE(scratch, scratch);
+#undef CARVE
+    if (e) {
+        e->scratch_bytes = scratch;
         memset(e->parameters, 0,
                (size_t)p->parameters_bytes); /* a step sets what changes; the caller's memory is not 0 */
         memset(e->event, 0, sizeof(cl_event) * p->facts.launches);
@@ -63,7 +68,7 @@ static uint64_t lay_out(const struct mx_bundle *bundle, const struct mx_plan *p,
 
 uint64_t mx_engine_bytes(const struct mx_bundle *bundle, const struct mx_plan *plan) {
     struct mx_object *objects;
-    return lay_out(bundle, plan, NULL, NULL, &objects);
+    return lay_out(bundle, plan, NULL, &objects);
 }
 
 /* Fills region[] from the caller's, mapping in one go those that have no memory. */
@@ -296,7 +301,7 @@ enum moxie_error moxie_init(struct moxie **engine, const struct moxie_bundle *bu
     struct mx_object *objects;
     struct moxie *e = region[MOXIE_REGION_HOST].pointer;
     memset(e, 0, sizeof *e);
-    lay_out(opened, &plan, e, region[MOXIE_REGION_HOST].pointer, &objects);
+    lay_out(opened, &plan, e, &objects);
     e->bundle = opened;
     e->plan = plan;
     memcpy(e->region, region, sizeof region);
