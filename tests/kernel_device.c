@@ -67,12 +67,14 @@ static char *read_source(const char *name) {
 
 cl_program kernel_build(struct kernel_device *d, const struct mx_program_key *key, const struct kernel_style *style) {
     const bool linear = strcmp(key->kernel_file, "linear") == 0;
-    char *text[8] = {read_source("arith"), read_source("weights")};
+    char *text[9] = {read_source("arith"), read_source("weights")};
     cl_uint n = 2;
     if (linear)
         text[n++] = read_source("linear_parts");
     while (linear && n < 7)
         text[n++] = read_source("linear_tile");
+    if (linear)
+        text[n++] = read_source("linear_unpacked");
     text[n++] = read_source(key->kernel_file);
     char options[256];
     cl_int code;

@@ -14,7 +14,7 @@
  * In the lane style a unit is a work-group whose sets of 16 lanes take the segments of one tile in turn; where NVIDIA's
  * tensor cores compute 8 entries at once, a set is a warp of 32.
  *
- * In front of this text stand linear_parts.cl and, several times, linear_tile.cl. */
+ * In front of this text stand linear_parts.cl, several times linear_tile.cl, and linear_unpacked.cl. */
 
 MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global const uint *restrict rows,
                         __global const mx_x *restrict x, __global const float *restrict xs,
@@ -45,13 +45,21 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
                                    ldo, out_row, mode, parts);
                     i += n;
                 } else
-#elif MX_T > 4
+#elif MX_T > 4 && !MX_UNPACKED
                 if (end - i >= MX_T) {
                     MX_RUN(MX_T);
                 } else
 #endif
                 if (end - i >= 4) {
+#if MX_UNPACKED
+                    const uint n = (end - i) / 4 * 4;
+                    MX_OF(mx_unpacked_entries, 4)
+                    (n, job.y + i, tile, base, data, scale, extra, rows, x, xs, xsum, out, K, rows_out, ldo, out_row,
+                     mode, parts);
+                    i += n;
+#else
                     MX_RUN(4);
+#endif
                 } else if (end - i >= 2) {
                     MX_RUN(2);
                 } else {

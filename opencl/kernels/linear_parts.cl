@@ -19,6 +19,8 @@
 #endif
 #endif
 
+#define MX_UNPACKED (MX_DOT == MX_AVX2 && MX_INTEGER && MX_FORMAT != MX_I8) /* four entries: linear_unpacked.cl */
+
 #define MX_RESIDUAL 1u
 #define MX_GLU 2u /* and above */
 #define MX_GLU_GELU 3u
@@ -171,8 +173,8 @@ MX_INLINE uint mx_columns(uint tile, uint rows_out, uint ldo, uint mode) {
     return all - min(all, tile * 16);
 }
 
-/* linear_tile.cl follows four times: what depends on the number T of entries computed side by side, for T = 1, 2, 4 and,
- * if that is more, MX_T. Its functions and types have T in their names, and MX_OTHER: a list has linear.cl twice. */
+/* linear_tile.cl follows four times: what depends on the number T of entries computed side by side, for T = 1, 2, 4 (but
+ * MX_UNPACKED) and, if that is more, MX_T. Its functions and types have T in their names, and MX_OTHER: a list has linear.cl twice. */
 #ifndef MX_OTHER
 #define MX_OTHER
 #endif

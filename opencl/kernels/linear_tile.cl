@@ -258,7 +258,7 @@ MX_INLINE void mx_mma_entries(uint entry, uint n, uint tile, MX_ARGUMENTS) {
 #if T == 1
 #undef T
 #define T 2
-#elif T == 2
+#elif T == 2 && !MX_UNPACKED
 #undef T
 #define T 4
 #elif T == 4 && MX_T > 4

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The part of linear.cl for four entries and more where taking nibbles apart costs as much as multiplying them: a
+ * segment of a tile is taken apart once for all entries of a block. */
+#if MX_UNPACKED
+#define T 4
+
+/* A segment of one tile. */
+struct mx_unpacked {
+    mx_u word[MX_SEGMENT / 4]; /* four k of 16 rows */
+    mx_f scale[MX_SEGMENT / MX_GROUP], least[MX_FORMAT == MX_I4M ? MX_SEGMENT / MX_GROUP : 1];
+    mx_i zero[MX_FORMAT == MX_I4Z ? MX_SEGMENT / MX_GROUP : 1];
+};
+
+MX_INLINE void mx_unpack(struct mx_unpacked *u, __global const uchar *data, __global const mx_scale *scale,
+                         __global const uchar *extra, uint atoms, uint groups) {
+    for (uint a = 0; a < atoms; a++) {
+        __global const uint *words = (__global const uint *)(data + a * MX_ATOM);
+#pragma unroll
+        for (uint q = 0; q < 4; q++) {
+            const mx_u w = MX_ROW(words, q);
+            u->word[a * 8 + q] = w & 0x0f0f0f0fu;
+            u->word[a * 8 + q + 4] = w >> 4 & 0x0f0f0f0fu;
+        }
+    }
+    for (uint g = 0; g < groups; g++) {
+        MX_PREFETCH(0, scale + (g + MX_SEGMENT / MX_GROUP) * 16);
+        u->scale[g] = MX_SCALE_ROW(scale, g);
+#if MX_FORMAT == MX_I4M
+        u->least[g] = MX_SCALE_ROW((__global const mx_scale *)extra, g);
+#elif MX_FORMAT == MX_I4Z
+        u->zero[g] = MX_TO_I(MX_ROW(extra, g));
+#endif
+    }
+}
+
+/* What is taken off a sum for S, the sum of a group's x. */
+#if MX_FORMAT == MX_I4
+#define MX_TAKEN_OFF(u, g, S) ((S) << 3)
+#elif MX_FORMAT == MX_I4Z
+#define MX_TAKEN_OFF(u, g, S) ((S) * (u)->zero[g])
+#else
+#define MX_TAKEN_OFF(u, g, S) ((mx_i)(0))
+#endif
+
+MX_INLINE mx_i mx_everywhere(__global const int *p) {
+    int8 v;
+    __asm__("vpbroadcastd %1, %0" : "=x"(v) : "m"(*p));
+    return (mx_i)(v, v);
+}
+
+/* As mx_add_pairs to sums that are 0. */
+MX_INLINE void mx_pairs(short16 *low, short16 *high, mx_u w, __global const int *x) {
+    __asm__("vpbroadcastd %2, %1\n\tvpmaddubsw %1, %3, %0\n\tvpmaddubsw %1, %4, %1"
+            : "=&x"(*low), "=&x"(*high)
+            : "m"(*x), "x"(w.lo), "x"(w.hi));
+}
+
+/* y[t] += the terms of the segment u. */
+MX_INLINE void mx_unpacked_segment(const struct mx_unpacked *u, uint atoms, uint groups, __global const char *const *x,
+                                   __global const float *const *xs, __global const int *const *xsum, mx_f *y) {
+    mx_f acc[T];
+    MX_EACH_T(acc[t] = (mx_f)(0.0f))
+    for (uint g = 0; g < groups; g++) {
+        mx_i sum[T];
+        MX_EACH_T(sum[t] = -MX_TAKEN_OFF(u, g, mx_everywhere(xsum[t] + g)))
+        uint a = g * MX_ATOMS;
+        do {
+            short16 low[T], high[T];
+            MX_EACH_T(mx_pairs(&low[t], &high[t], u->word[a * 8], (__global const int *)(x[t] + a * 32)))
+#pragma unroll
+            for (uint q = 1; q < 8; q++) {
+                const mx_u w = u->word[a * 8 + q];
+                MX_EACH_T(mx_add_pairs(&low[t], &high[t], w, (__global const int *)(x[t] + a * 32) + q))
+            }
+            MX_EACH_T(sum[t] += (mx_i)(mx_sum_pairs(low[t]), mx_sum_pairs(high[t])))
+        } while (MX_ATOMS > 1 && ++a < min(atoms, (g + 1) * MX_ATOMS));
+        const mx_f scale = u->scale[g];
+        MX_EACH_T(acc[t] = fma(scale * xs[t][g], MX_TO_F(sum[t]), acc[t]))
+#if MX_FORMAT == MX_I4M
+        const mx_f least = u->least[g];
+        MX_EACH_T(acc[t] = fma(least * xs[t][g], (mx_f)(convert_float(xsum[t][g])), acc[t]))
+#endif
+    }
+    MX_EACH_T(y[t] = y[t] + acc[t])
+}
+
+/* n entries from `entry` on, a multiple of T and at most MX_TOKENS_PER_ITEM. */
+MX_APART void MX_OF(mx_unpacked_entries, T)(uint n, uint entry, uint tile, MX_ARGUMENTS) {
+    struct mx_unpacked u;
+    mx_f y[2][MX_TOKENS_PER_ITEM];
+    const uint groups = (K + MX_GROUP - 1) / MX_GROUP, atoms = (K + 31) / 32, parts_of_row = mode >= MX_GLU ? 2 : 1;
+    for (uint part = 0; part < parts_of_row; part++) {
+        const ulong i = tile * parts_of_row + part;
+        __global const uchar *extras = base + extra + i * MX_TILE_EXTRA(K);
+        for (uint e = 0; e < n; e++)
+            y[part][e] = (mx_f)(0.0f);
+        for (uint g = 0; g < groups; g += MX_SEGMENT / MX_GROUP) {
+            const uint a = g * MX_ATOMS, groups_here = min(groups - g, MX_SEGMENT / MX_GROUP);
+            const uint atoms_here = min(atoms - a, MX_SEGMENT / 32), lines = atoms_here * (MX_ATOM / 64);
+            __global const uchar *here = base + data + i * MX_TILE_BYTES(K) + a * MX_ATOM;
+            mx_unpack(&u, here, (__global const mx_scale *)(base + scale) + i * MX_TILE_SCALES(K) + g * 16,
+                      extras + MX_TILE_EXTRA(g * MX_GROUP), atoms_here, groups_here);
+            for (uint e = 0; e < n; e += T) {
+                /* of the segment that follows, which lies behind this one, an equal part in each round */
+                for (uint line = lines * e / n; line < lines * (e + T) / n; line++)
+                    MX_PREFETCH(0, here + (lines + line) * 64);
+                __global const char *x_of[T];
+                __global const float *xs_of[T];
+                __global const int *xsum_of[T];
+                MX_EACH_T(const ulong row = rows[entry + e + t]; x_of[t] = x + (row * atoms + a) * 32;
+                          xs_of[t] = xs + row * groups + g; xsum_of[t] = xsum + row * groups + g)
+                mx_unpacked_segment(&u, atoms_here, groups_here, x_of, xs_of, xsum_of, &y[part][e]);
+            }
+        }
+    }
+    const uint columns = mx_columns(tile, rows_out, ldo, mode);
+    out += (ulong)entry * ldo + tile * 16;
+    for (uint e = 0; e < n; e++)
+        if (mode >= MX_GLU)
+            mx_put_row(out + e * ldo,
+                       mx_gate_f(mx_flush_f(y[0][e]), mode == MX_GLU_GELU) * mx_flush_f(y[1][e]), columns, mode);
+        else
+            mx_put_row(out + out_row + e * ldo, y[0][e], columns, mode);
+}
+#undef T
+#endif
