@@ -107,9 +107,24 @@ static bool quantise(struct mx_maker *m, uint32_t run) {
 
 enum { HEADS = 4, KV_HEADS = 2, DIM = 48, POOL = 4, BLOCKS = 3 };
 
+/* Integers, and a byte as the scale of each position: from 2^-7 to nearly 1. */
+static void cache_of_integers(struct mx_maker *m) {
+    enum { BLOCK = (DIM + 1) * 64 };
+    uint8_t *v = mx_make_zeros(m, (size_t)KV_HEADS * POOL * BLOCK);
+    for (size_t i = 0; i < (size_t)KV_HEADS * POOL * BLOCK; i++) {
+        const bool scale = i % BLOCK >= DIM * 64;
+        const uint32_t x = mx_make_random(m) >> 9;
+        v[i] = (uint8_t)(scale ? 128 + x % 56 : x % 255 - 127);
+    }
+}
+
 static void cache(struct mx_maker *m) {
     const size_t n = (size_t)KV_HEADS * POOL * DIM * 64;
     for (int part = 0; part < 2; part++) {
+        if (m->key->kv == MX_KF_KV_I8) {
+            cache_of_integers(m);
+            continue;
+        }
         if (m->key->kv != MX_KF_KV_F16) {
             mx_make_reals(m, n, 0);
             continue;

@@ -74,6 +74,9 @@ const struct mx_known_answer mx_known_answer_table[] = {
     {"mx_rope_kv", 0, 0, 0, 2, 0x9feb557edc9b354d},
     {"mx_kv_copy", 0, 0, 0, 2, 0xfc1f9cb4470e5a7b},
     {"mx_attention", 0, 0, 0, 2, 0xf0350725ef9fcd9b},
+    {"mx_rope_kv", 0, 0, 0, 3, 0x159eebfa97e11cbf},
+    {"mx_kv_copy", 0, 0, 0, 3, 0x590dfb8f0694e349},
+    {"mx_attention", 0, 0, 0, 3, 0x96e228e9a91dcc65},
     {NULL, 0, 0, 0, 0, 0},
 };
 /* clang-format on */

@@ -107,10 +107,18 @@ static uint64_t count_parameters(const struct pk_source *s) {
     return n;
 }
 
-static void set_model(const struct pk_layout_builder *b, struct mx_manifest *manifest, uint32_t kv_type) {
+static uint32_t kv_type_of(const struct pk_layout_builder *b) {
+    uint32_t kv_type = MX_KV_F32;
+    for (size_t i = 0; i < b->n_tensors; i++) {
+        kv_type = mx_format_is_integer(b->tensors[i].format) ? MX_KV_F16 : kv_type;
+    }
+    return b->o->kv_type ? b->o->kv_type : kv_type;
+}
+
+static void set_model(const struct pk_layout_builder *b, struct mx_manifest *manifest) {
     struct mx_model *m = &manifest->model;
     *m = b->s->model;
-    m->kv_type = kv_type;
+    m->kv_type = kv_type_of(b);
     if (m->max_positions > MX_POSITIONS_MAX) { // beyond, angles lose their exactness
         m->max_positions = MX_POSITIONS_MAX;
     }
@@ -145,11 +153,7 @@ bool pk_layout_assemble(struct pk_layout_builder *b, struct pk_layout *out) {
     m->bundle_bytes = bundle_bytes;
     m->security_counter = b->o->security_counter;
     m->weight_parameters = count_parameters(b->s);
-    uint32_t kv_type = MX_KV_F32;
-    for (size_t i = 0; i < b->n_tensors; i++) {
-        kv_type = mx_format_is_integer(b->tensors[i].format) ? MX_KV_F16 : kv_type;
-    }
-    set_model(b, m, kv_type);
+    set_model(b, m);
     const uint32_t at = (uint32_t)sizeof(*m);
     m->members_offset = at;
     m->members = (uint32_t)b->n_members;

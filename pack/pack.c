@@ -141,6 +141,9 @@ static bool check_options(const struct pk_pack_options *o, struct pk_error *e) {
     if (o->group != 0 && o->group != 32 && o->group != 64 && o->group != 128) {
         return pk_fail(e, MOXIE_ERROR_ARGUMENT, "group %u: expected 32, 64 or 128", o->group);
     }
+    if (o->kv_type > MX_KV_I8) {
+        return pk_fail(e, MOXIE_ERROR_ARGUMENT, "kv_type %u: expected 0 or one of enum mx_kv_type", o->kv_type);
+    }
     if (o->security_counter > MX_COUNTER_MAX) {
         return pk_fail(e, MOXIE_ERROR_ARGUMENT, "security counter %llu: at most %u",
                        (unsigned long long)o->security_counter, MX_COUNTER_MAX);

@@ -108,7 +108,7 @@ enum mx_segment_kind {
     MX_SEGMENT_DENSE = 5,     /* embedding, head, final norm, inv_freq */
 };
 
-enum mx_kv_type { MX_KV_F16 = 1, MX_KV_F32 = 2 };
+enum mx_kv_type { MX_KV_F16 = 1, MX_KV_F32 = 2, MX_KV_I8 = 3 };
 
 enum mx_chat_template {
     MX_CHAT_NONE = 0,           /* base model */

@@ -49,7 +49,7 @@ static enum moxie_error check_shape(const struct mx_bundle *b, struct moxie_fail
         {&m->head_dim, 2, MX_HEAD_DIM_MAX, "head dimension"},
         {&m->vocab, 1, MX_VOCAB_MAX, "vocabulary"},
         {&m->max_positions, 1, MX_POSITIONS_MAX, "number of positions"},
-        {&m->kv_type, MX_KV_F16, MX_KV_F32, "type of keys and values"},
+        {&m->kv_type, MX_KV_F16, MX_KV_I8, "type of keys and values"},
         {&m->tied, 0, 1, "flag of a tied head"},
         {&m->chat_template, 0, MX_CHAT_LAST, "chat template"},
         {&m->eos_count, 0, sizeof m->eos / sizeof m->eos[0], "number of end tokens"},

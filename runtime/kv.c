@@ -3,8 +3,16 @@
 
 #include <string.h>
 
+#include "runtime/bundle_format.h"
+
 static uint32_t blocks_for(uint32_t positions) {
     return positions / MX_KV_BLOCK + (positions % MX_KV_BLOCK != 0);
+}
+
+uint64_t mx_kv_position_bytes(uint32_t kv_type, uint32_t kv_heads, uint32_t head_dim) {
+    /* integers have a scale of one byte */
+    const uint32_t head = kv_type == MX_KV_I8 ? head_dim + 1 : head_dim * (kv_type == MX_KV_F16 ? 2 : 4);
+    return (uint64_t)kv_heads * head;
 }
 
 uint64_t mx_kv_bytes(uint32_t blocks, uint32_t sequences, uint32_t max_blocks) {

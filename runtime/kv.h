@@ -30,6 +30,9 @@ struct mx_kv {
     int32_t *table;      /* (sequences, max_blocks) */
 };
 
+/* Bytes of one position's keys, or of its values, in one layer. kv_type: enum mx_kv_type. */
+uint64_t mx_kv_position_bytes(uint32_t kv_type, uint32_t kv_heads, uint32_t head_dim);
+
 /* Bytes that mx_kv_init needs for its arrays; 4-byte alignment. */
 uint64_t mx_kv_bytes(uint32_t blocks, uint32_t sequences, uint32_t max_blocks);
 void mx_kv_init(struct mx_kv *kv, void *memory, uint32_t blocks, uint32_t sequences, uint32_t context);

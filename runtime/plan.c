@@ -345,8 +345,8 @@ enum moxie_error mx_plan(const struct mx_bundle *bundle, const struct moxie_devi
     e = mx_plan_windows(bundle, facts, window, &windows, failure);
     if (!e)
         e = check_spans(bundle, window, windows, failure);
-    const uint64_t element = m->kv_type == MX_KV_F16 ? 2 : 4;
-    p->kv_layer_bytes = align_up(element * m->kv_heads * m->head_dim * MX_KV_BLOCK * p->kv_blocks, MX_REGION_ALIGN);
+    const uint64_t position = mx_kv_position_bytes(m->kv_type, m->kv_heads, m->head_dim);
+    p->kv_layer_bytes = align_up(position * MX_KV_BLOCK * p->kv_blocks, MX_REGION_ALIGN);
     /* a list has SESSION as one buffer */
     p->lists = mx_sequence_device(facts, &tunables) && 2 * p->kv_layer_bytes * m->layers <= facts->max_alloc_bytes;
     struct tally tally = {.lists = p->lists, .window = window, .windows = windows};
@@ -368,7 +368,7 @@ enum moxie_error mx_plan(const struct mx_bundle *bundle, const struct moxie_devi
     for (uint32_t i = 0; i < windows; i++)
         f->weight_bytes += window[i].bytes;
     f->bytes_per_token = p->shape.bytes_per_token;
-    f->kv_bytes_per_token = 2 * element * m->kv_heads * m->head_dim * m->layers;
+    f->kv_bytes_per_token = 2 * position * m->layers;
     f->context = p->context;
     f->sequences = p->sequences;
     f->kv_blocks = p->kv_blocks;

@@ -36,7 +36,7 @@ static void reference_path(char *path, size_t size, const char *name) {
     snprintf(path, size, strchr(name, '/') ? "%s" : "tests/data/reference/%s", name);
 }
 
-void kit_open_limited(struct kit *kit, const char *name, enum pk_weights weights, uint64_t segment_max) {
+void kit_open_kv(struct kit *kit, const char *name, enum pk_weights weights, uint32_t kv_type) {
     char source[512], output[512];
     const char *folder = getenv("TMPDIR");
     const struct pk_key key = test_key();
@@ -48,7 +48,7 @@ void kit_open_limited(struct kit *kit, const char *name, enum pk_weights weights
     assert_true(fd >= 0);
     close(fd);
     const struct pk_pack_options options = {
-        .source = source, .output = output, .key = &key, .weights = weights, .threads = 1, .segment_max = segment_max};
+        .source = source, .output = output, .key = &key, .weights = weights, .threads = 1, .kv_type = kv_type};
     if (!pk_pack(&options, NULL, NULL, &summary, &error)) {
         unlink(output);
         fail_msg("packing %s: %s", source, error.text);
@@ -64,7 +64,7 @@ void kit_open_limited(struct kit *kit, const char *name, enum pk_weights weights
 }
 
 void kit_open(struct kit *kit, const char *name, enum pk_weights weights) {
-    kit_open_limited(kit, name, weights, 0);
+    kit_open_kv(kit, name, weights, 0);
 }
 
 struct moxie_config kit_config(void) {

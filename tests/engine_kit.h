@@ -27,8 +27,8 @@ void kit_open(struct kit *kit, const char *name, enum pk_weights weights);
 
 struct moxie_key kit_key(void); /* its public half */
 
-/* Also with limits on segments (0: none), so that a small model spreads over several. */
-void kit_open_limited(struct kit *kit, const char *name, enum pk_weights weights, uint64_t segment_max);
+/* Also with keys and values of enum mx_kv_type (0: pack's choice). */
+void kit_open_kv(struct kit *kit, const char *name, enum pk_weights weights, uint32_t kv_type);
 
 /* From now on, until fake_reset, the device says that it has memory of its own and small work-groups. */
 void kit_discrete(void);

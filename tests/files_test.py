@@ -42,7 +42,7 @@ class FilesTest(ToolTest):
         """The bundle's logits are those of the numbers in `held`, bit for bit. Returns the bundle."""
         read = self.pack(source, *options)
         direct = checkpoint.build(config, held)
-        direct.kv_half = read.config.kv_type == bundle.KV_F16
+        direct.kv = bundle.KV_TYPES[read.config.kv_type]
         expected = forward.logits(direct, self.TOKENS)
         ours = self.logits(self.packed, self.TOKENS)
         self.assertTrue(same_bits(ours, expected), f"largest difference {np.abs(ours - expected).max()}")

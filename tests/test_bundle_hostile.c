@@ -105,7 +105,7 @@ static const struct change changes[] = {
     {"positions 0", HEADER, 0, MODEL(max_positions), 0, MODEL_},
     {"positions 2^18 + 1", HEADER, 0, MODEL(max_positions), (1 << 18) + 1, MODEL_},
     {"kv type 0", HEADER, 0, MODEL(kv_type), 0, MODEL_},
-    {"kv type 3", HEADER, 0, MODEL(kv_type), 3, MODEL_},
+    {"kv type 4", HEADER, 0, MODEL(kv_type), 4, MODEL_},
     {"eps 0", HEADER, 0, MODEL(rms_eps), 0, MODEL_},
     {"eps NaN", HEADER, 0, MODEL(rms_eps), NAN_BITS, MODEL_},
     {"eps infinite", HEADER, 0, MODEL(rms_eps), INF_BITS, MODEL_},

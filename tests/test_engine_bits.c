@@ -19,14 +19,19 @@ struct world {
     float *want, *got; /* (KIT_TOKENS, vocab); want: the prompt whole */
 };
 
-static void open_world(struct world *w, const char *name, enum pk_weights weights, const struct moxie_config *config) {
+static void open_world_kv(struct world *w, const char *name, enum pk_weights weights, uint32_t kv_type,
+                          const struct moxie_config *config) {
     memset(w, 0, sizeof *w);
-    kit_open(&w->kit, name, weights);
+    kit_open_kv(&w->kit, name, weights, kv_type);
     kit_start(&w->kit, config);
     kit_tokens(name, w->tokens);
     w->want = kit_rows(&w->kit);
     w->got = kit_rows(&w->kit);
     kit_feed(&w->kit, 0, w->tokens, KIT_TOKENS, KIT_TOKENS, w->want);
+}
+
+static void open_world(struct world *w, const char *name, enum pk_weights weights, const struct moxie_config *config) {
+    open_world_kv(w, name, weights, 0, config);
 }
 
 static void close_world(struct world *w) {
@@ -80,10 +85,10 @@ static void check_prefill(struct world *w) {
     kit_same(&w->kit, "prefill", w->got, w->want + (size_t)(KIT_TOKENS - 1) * w->kit.model.vocab, 1);
 }
 
-static void check_every_way(const char *name, enum pk_weights weights) {
+static void check_every_way(const char *name, enum pk_weights weights, uint32_t kv_type) {
     struct world w;
     const struct moxie_config config = kit_config();
-    open_world(&w, name, weights, &config);
+    open_world_kv(&w, name, weights, kv_type, &config);
     check_chunk(&w, "the same again", KIT_TOKENS);
     check_chunk(&w, "chunks of 32", 32);
     check_chunk(&w, "chunks of 7", 7);
@@ -98,20 +103,27 @@ static void check_every_way(const char *name, enum pk_weights weights) {
 static void test_float_weights(void **state) {
     (void)state;
     for (int i = 0; i < KIT_MODELS; i++) {
-        check_every_way(kit_model[i], PK_WEIGHTS_KEEP);
+        check_every_way(kit_model[i], PK_WEIGHTS_KEEP, 0);
     }
 }
 
 static void test_int4_weights(void **state) {
     (void)state;
     for (int i = 0; i < KIT_MODELS; i++) {
-        check_every_way(kit_model[i], PK_WEIGHTS_INT4);
+        check_every_way(kit_model[i], PK_WEIGHTS_INT4, 0);
     }
 }
 
 static void test_int8_weights(void **state) {
     (void)state;
-    check_every_way("moe-norm-tied", PK_WEIGHTS_INT8);
+    check_every_way("moe-norm-tied", PK_WEIGHTS_INT8, 0);
+}
+
+/* Heads that share keys and values, and such that have their own. */
+static void test_int8_keys_and_values(void **state) {
+    (void)state;
+    check_every_way("moe-norm-tied", PK_WEIGHTS_INT4, MX_KV_I8);
+    check_every_way("qwen2", PK_WEIGHTS_KEEP, MX_KV_I8);
 }
 
 /* ---- Kernels ---- */
@@ -181,9 +193,9 @@ int main(int argc, char **argv) {
         return fputs(hex, stdout) < 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_float_weights), cmocka_unit_test(test_int4_weights),
-        cmocka_unit_test(test_int8_weights),  cmocka_unit_test(test_portable_kernels),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_float_weights),    cmocka_unit_test(test_int4_weights),
+        cmocka_unit_test(test_int8_weights),     cmocka_unit_test(test_int8_keys_and_values),
+        cmocka_unit_test(test_portable_kernels), cmocka_unit_test(test_threads),
     };
     return check_run(tests);
 }

@@ -41,10 +41,10 @@ static struct moxie_config config(void) {
     return c;
 }
 
-static void open_world(struct world *w, enum pk_weights weights) {
+static void open_world_kv(struct world *w, enum pk_weights weights, uint32_t kv_type) {
     const struct moxie_config c = config();
     memset(w, 0, sizeof *w);
-    kit_open(&w->kit, "moe-norm-tied", weights);
+    kit_open_kv(&w->kit, "moe-norm-tied", weights, kv_type);
     kit_start(&w->kit, &c);
     kit_tokens("moe-norm-tied", w->a);
     for (int i = 0; i < KIT_TOKENS; i++) {
@@ -57,6 +57,10 @@ static void open_world(struct world *w, enum pk_weights weights) {
     truncate_to(w, 0, 0);
     kit_feed(&w->kit, 0, w->b, KIT_TOKENS, 50, w->of_b);
     reset(w);
+}
+
+static void open_world(struct world *w, enum pk_weights weights) {
+    open_world_kv(w, weights, 0);
 }
 
 /* With another plan. */
@@ -82,10 +86,10 @@ static void append(struct world *w, const char *what, uint32_t sequence, const i
 
 /* ---- Truncate, reset ---- */
 
-static void truncate_and_append(enum pk_weights weights) {
+static void truncate_and_append(enum pk_weights weights, uint32_t kv_type) {
     static const uint32_t cuts[] = {149, 129, 128, 127, 100, 65, 64, 63, 1, 0};
     struct world w;
-    open_world(&w, weights);
+    open_world_kv(&w, weights, kv_type);
     kit_feed(&w.kit, 0, w.b, KIT_TOKENS, 64, NULL);
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
         uint32_t keep = cuts[i] < FORK ? cuts[i] : FORK;
@@ -103,15 +107,16 @@ static void truncate_and_append(enum pk_weights weights) {
 
 static void test_truncate(void **state) {
     (void)state;
-    truncate_and_append(PK_WEIGHTS_INT4); /* KV in half */
-    truncate_and_append(PK_WEIGHTS_KEEP); /* in float */
+    truncate_and_append(PK_WEIGHTS_INT4, 0); /* KV in half */
+    truncate_and_append(PK_WEIGHTS_KEEP, 0); /* in float */
+    truncate_and_append(PK_WEIGHTS_INT4, MX_KV_I8);
 }
 
 /* ---- Fork ---- */
 
-static void fork_and_append(enum pk_weights weights) {
+static void fork_and_append(enum pk_weights weights, uint32_t kv_type) {
     struct world w;
-    open_world(&w, weights);
+    open_world_kv(&w, weights, kv_type);
     struct moxie *e = w.kit.engine;
     append(&w, "the stem", 0, w.a, w.of_a, 0, FORK, 50);
     uint32_t free_blocks = e->kv.free_count;
@@ -158,8 +163,9 @@ static void fork_and_append(enum pk_weights weights) {
 
 static void test_fork(void **state) {
     (void)state;
-    fork_and_append(PK_WEIGHTS_INT4);
-    fork_and_append(PK_WEIGHTS_KEEP);
+    fork_and_append(PK_WEIGHTS_INT4, 0);
+    fork_and_append(PK_WEIGHTS_KEEP, 0);
+    fork_and_append(PK_WEIGHTS_INT4, MX_KV_I8);
 }
 
 /* ---- Cancel ---- */

@@ -132,7 +132,7 @@ static void test_norm(void **state) {
 static void test_rope(void **state) {
     (void)state;
     compare("rope", "mx_rope_table", 0);
-    for (uint32_t kv = 1; kv <= 2; kv++) {
+    for (uint32_t kv = 1; kv <= 3; kv++) {
         compare("rope", "mx_rope_kv", kv);
         compare("rope", "mx_kv_copy", kv);
     }
@@ -140,7 +140,7 @@ static void test_rope(void **state) {
 
 static void test_attention(void **state) {
     (void)state;
-    for (uint32_t kv = 1; kv <= (small ? 1 : 2); kv++)
+    for (uint32_t kv = 1; kv <= 3; kv += small ? 2 : 1)
         compare("attention", "mx_attention", kv);
 }
 
@@ -219,7 +219,7 @@ static uint32_t status_of(const char *kernel, const struct mx_program_key *key, 
 static void test_not_finite(void **state) {
     (void)state;
     static const uint32_t bad[] = {0x7f800000, 0xff800000, 0x7fc00000, 0xffffffff};
-    const struct mx_program_key norm = {.kernel_file = "norm"}, rope = {.kernel_file = "rope", .kv = 1};
+    const struct mx_program_key norm = {.kernel_file = "norm"};
     struct mx_case c;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_true(twin_case(&norm, "mx_norm", 7, image, &c));
@@ -228,9 +228,10 @@ static void test_not_finite(void **state) {
         assert_true(twin_case(&norm, "mx_quantise", 1, image, &c));
         memcpy(image + c.arg[0].offset + 4 * 79, &bad[i], 4);
         assert_int_equal(status_of("mx_quantise", &norm, &c, 4), 1);
-        for (uint32_t part = 0; part < 3; part++) { /* in q, k and v of 4 + 2 + 2 heads of 48 */
+        for (uint32_t part = 0; part < 6; part++) { /* in q, k and v of 4 + 2 + 2 heads of 48 */
+            const struct mx_program_key rope = {.kernel_file = "rope", .kv = part < 3 ? MX_KF_KV_F16 : MX_KF_KV_I8};
             assert_true(twin_case(&rope, "mx_rope_kv", 4, image, &c));
-            memcpy(image + c.arg[0].offset + 4 * 48 * (part == 0 ? 3 : part == 1 ? 4 : 7), &bad[i], 4);
+            memcpy(image + c.arg[0].offset + 4 * 48 * (part % 3 == 0 ? 3 : part % 3 == 1 ? 4 : 7), &bad[i], 4);
             assert_int_equal(status_of("mx_rope_kv", &rope, &c, 16), 1);
         }
     }
@@ -272,7 +273,7 @@ static void test_flushing(void **state) {
     static const char *const kernels[] = {"mx_norm",    "mx_quantise",  "mx_qk_norm", "mx_rope_table",
                                           "mx_rope_kv", "mx_attention", "mx_route",   "mx_combine"};
     for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++)
-        for (uint32_t kv = 1; kv <= 2; kv++)
+        for (uint32_t kv = 1; kv <= 3; kv++)
             flushed_twin(&(struct mx_program_key){.kv = kv}, kernels[i]);
     for (uint32_t format = MX_KF_I4; format <= MX_KF_F32; format++)
         for (uint32_t scale = 1; scale <= 2; scale++) {

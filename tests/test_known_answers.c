@@ -84,16 +84,18 @@ static void log_line(void *user, const char *text) {
 
 enum style { ALONE, IN_LANES, IN_LISTS };
 
-/* Two programs are enough: their parts are compiled from the same text as the kernels themselves. */
+/* One program for each kind of keys and values is enough: their parts are compiled from the same text as the kernels
+ * themselves. */
 static void check_in_list(struct mx_cl *cl, const struct twin_kernel *w) {
-    static const struct mx_program_key programs[2] = {
+    static const struct mx_program_key programs[3] = {
         {.kernel_file = "linear", .format = 1, .group = 32, .scale = 1, .kv = 1},
-        {.kernel_file = "linear", .format = 7, .kv = 2}};
-    for (int i = 0; i < 2; i++) {
+        {.kernel_file = "linear", .format = 7, .kv = 2},
+        {.kernel_file = "linear", .format = 1, .group = 32, .scale = 1, .kv = 3}};
+    for (int i = 0; i < 3; i++) {
         struct mx_program_key all = {.kernel_file = NULL};
         assert_true(mx_sequence_join(&all, &programs[i]));
         if (!mx_sequence_join(&all, &w->key) || strcmp(w->kernel, "mx_hash_leaves") == 0)
-            continue; /* in the other program, or no part of a step */
+            continue; /* in another program, or no part of a step */
         check_ok(mx_sequence_check(cl, &all, &w->key, w->kernel, &failure), failure);
         assert_string_equal(log_text, "");
         return;

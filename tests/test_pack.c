@@ -119,6 +119,7 @@ static void wrong_options_are_refused(void **state) {
         {.source = source, .output = out},
         {.source = source, .output = out, .key = &bundle_key, .group = 16},
         {.source = source, .output = out, .key = &bundle_key, .group = 256},
+        {.source = source, .output = out, .key = &bundle_key, .kv_type = 4},
         {.source = source, .output = out, .key = &bundle_key, .id = ""},
         {.source = source, .output = out, .key = &bundle_key, .id = long_id},
         {.source = source, .output = out, .key = &bundle_key, .security_counter = 1ull << 32},

@@ -53,7 +53,7 @@ def plain(model, eight=False):
     layers = [dataclasses.replace(layer, qkv=one(layer.qkv), attn_out=one(layer.attn_out),
                                   experts=[tuple(map(one, e)) for e in layer.experts]) for layer in model.layers]
     embedding = one(model.embedding)
-    return dataclasses.replace(model, layers=layers, embedding=embedding, kv_half=False,
+    return dataclasses.replace(model, layers=layers, embedding=embedding, kv="F32",
                                head=embedding if model.head is model.embedding else one(model.head))
 
 

@@ -63,6 +63,13 @@ static void test_defaults(void **state) {
     assert_int_equal(plan.kv_bytes_per_token, 2 * 2 * 5 * 16 * 4);
     assert_int_equal(plan.region_bytes[MOXIE_REGION_SESSION], 512 * plan.kv_bytes_per_token);
     assert_int_equal(plan.device_bytes, plan.region_bytes[MOXIE_REGION_SESSION] + plan.region_bytes[MOXIE_REGION_STEP]);
+    struct kit small = {.engine = NULL};
+    struct moxie_plan less;
+    kit_open_kv(&small, "qwen2", PK_WEIGHTS_KEEP, MX_KV_I8);
+    check_ok(moxie_plan(&small.bundle, &facts, &config, &less, &kit.failure), kit.failure);
+    assert_int_equal(less.kv_bytes_per_token, 2 * 2 * 5 * (16 + 1)); /* a scale of one byte for each head */
+    assert_int_equal(less.region_bytes[MOXIE_REGION_STEP], plan.region_bytes[MOXIE_REGION_STEP]);
+    kit_close(&small);
     facts.host_unified = 0;
     uint64_t shared = plan.device_bytes;
     check_ok(moxie_plan(&kit.bundle, &facts, &config, &plan, &kit.failure), kit.failure);

@@ -42,6 +42,14 @@ class SmolLM2(ToolTest):
         shown = self.must("run", packed, "-p", text, "-n", "1", "--temperature", "0", "--ids")
         self.assertEqual(shown.split(), [str(logits[-1].argmax())])
 
+    def test_int8_keys_and_values(self):
+        packed, out, tokens = self.folder / "smollm2.moxie", self.folder / "out.npy", DATA / "text600-tokens.txt"
+        self.must("pack", MODEL, "-o", packed, "--weights", "keep", "--kv", "int8")
+        self.must("logits", packed, "--tokens", tokens, "-o", out)
+        bound, top1 = kl.compare_with_summary(np.load(DATA / "text600-smollm2-top64.npz"), np.load(out))
+        print(f"# mean KL to fp32 >= {bound:.5f}, top-1 agreement {top1:.4f}")
+        self.assertLess(bound, 0.008)
+        self.assertGreater(top1, 0.95)
 
 
 if __name__ == "__main__":

@@ -124,6 +124,15 @@ class Bundles(ToolTest):
         for t in tensors.values():
             self.assertRegex(text, rf"(?m)^{re.escape(t['name'])} .* {t['offset']} +{t['bytes']}$")
 
+    def test_keys_and_values_are_as_asked_for(self):
+        out = self.folder / "kv.moxie"
+        for options, kind in ((["--weights", "int4"], "F16"), (["--kv", "f16"], "F16"), (["--kv", "int8"], "I8"),
+                              (["--weights", "int4", "--kv", "f32"], "F32"), (["--kv", "auto"], "F32")):
+            self.must("pack", self.source, "-o", out, *options)
+            self.assertEqual(json.loads(self.must("inspect", out, "--json"))["kv_type"], kind)
+            self.assertIn(f"KV {kind},", self.must("inspect", out))
+        self.fails(2, "--kv", "pack", self.source, "-o", out, "--kv", "int4")
+
     def test_verify_finds_any_flipped_bit(self):
         self.assertIn("every byte", self.must("verify", self.bundle))
         members = {}

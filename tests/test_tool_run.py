@@ -308,7 +308,8 @@ class Bench(ToolTest):
         self.must("bench", "--shape", "tiny", "--group", "128", "--keep", kept, "--prefill", "8", "--decode", "2")
         int4 = [t for t in json.loads(self.must("inspect", kept, "--json"))["tensors"] if t["type"] == "I4"]
         self.assertEqual({(t["group"], t["bytes"] / (t["shape"][0] * t["shape"][1])) for t in int4}, {(128, 1 / 2 + 2 / 128)})
-        self.fails(2, "--group is for --shape", "bench", self.bundle, "--group", "64")
+        self.fails(2, "--group and --kv are for --shape", "bench", self.bundle, "--group", "64")
+        self.fails(2, "--group and --kv are for --shape", "bench", self.bundle, "--kv", "int8")
 
     def test_several_sequences(self):
         result = json.loads(self.must("bench", self.bundle, "--prefill", "20", "--decode", "4", "--batch", "3", "--json",

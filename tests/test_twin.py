@@ -70,6 +70,22 @@ class Arithmetic(unittest.TestCase):
         z = rng.uniform(-40, 40, 100_000).astype(F)
         self.assertLess(np.abs(arith.sigmoid(z) - 1 / (1 + np.exp(-z.astype(np.float64)))).max(), 2e-7)
 
+    def test_integers_of_keys_and_values(self):
+        """Against double: the scale is the smallest that reaches, the integers are the nearest; saturated as halves are."""
+        rng = np.random.RandomState(7)
+        x = np.ldexp(rng.standard_normal((3000, 3, 10)), rng.randint(-30, 20, (3000, 3, 1))).astype(F)
+        x[0] = 0
+        q, scale = forward.cached(x, "I8")
+        steps = np.array([(1 + i % 8 / 8) * 2.0 ** (i // 8 - 23) for i in range(256)])
+        most = np.abs(x.astype(np.float64)).max(-1)
+        reaching = np.searchsorted(steps * 127 * (1 + 2.0 ** -23), most)
+        self.assertTrue((scale == steps[np.minimum(reaching, 255)]).all())
+        self.assertTrue((q[0] == 0).all() and (np.abs(q) <= 127).all() and (q == np.rint(q)).all())
+        error = np.abs(x - q * scale[..., None].astype(np.float64)) / scale[..., None]
+        self.assertLess(error[reaching < 256].max(), 0.5 + 1e-4)
+        self.assertTrue((reaching == 256).any() and (reaching == 0).any())
+        self.assertEqual(np.abs(q[reaching == 256]).max(), 127)
+
     def test_special_values(self):
         self.assertEqual(arith.exp(F(0)), 1)
         self.assertEqual(arith.exp(F(-np.inf)), 0)

@@ -21,11 +21,12 @@ static int on_progress(void *user, uint64_t done, uint64_t total) {
 }
 
 /* Packs the shape into `path`. */
-static int make(uint32_t shape, uint32_t group, const char *path, const char *gguf, const struct pk_key *key) {
+static int make(uint32_t shape, uint32_t group, uint32_t kv_type, const char *path, const char *gguf,
+                const struct pk_key *key) {
     struct pk_error e = {0};
     struct pk_summary summary;
     struct progress progress = {.bytes = true};
-    struct pk_pack_options options = {.output = path, .key = key, .weights = PK_WEIGHTS_KEEP};
+    struct pk_pack_options options = {.output = path, .key = key, .weights = PK_WEIGHTS_KEEP, .kv_type = kv_type};
     struct pk_source *source = synthetic_open(shape, group, &e);
     bool ok = source && (!gguf || synthetic_gguf(source, gguf, &e)) &&
               pk_pack_source(source, &options, on_progress, &progress, &summary, &e);
@@ -34,7 +35,8 @@ static int make(uint32_t shape, uint32_t group, const char *path, const char *gg
     return ok ? STATUS_OK : report_error(e.code, "%s", e.text);
 }
 
-int bench_bundle_open(struct engine *engine, uint32_t shape, uint32_t group, const char *keep, const char *gguf) {
+int bench_bundle_open(struct engine *engine, uint32_t shape, uint32_t group, uint32_t kv_type, const char *keep,
+                      const char *gguf) {
     struct pk_error e = {0};
     char path[PATH_BYTES];
     struct pk_key key = {{0}, {0}};
@@ -48,7 +50,7 @@ int bench_bundle_open(struct engine *engine, uint32_t shape, uint32_t group, con
         status = report_error(e.code, "%s", e.text);
     }
     if (status == STATUS_OK) {
-        status = make(shape, group, keep ? keep : path, gguf, &key);
+        status = make(shape, group, kv_type, keep ? keep : path, gguf, &key);
     }
     if (status == STATUS_OK) {
         status = engine_open_signed(engine, keep ? keep : path, key.xy);

@@ -259,7 +259,8 @@ int cmd_bench(int argc, char **argv) {
     struct bench b = {.prefill = 512, .decode = 64, .batch = 1, .repeat = 1};
     struct engine_options options = {0};
     static const char *const groups[] = {"32", "64", "128", NULL};
-    uint32_t shape = UINT32_MAX, group = 0;
+    static const char *const kv[] = {"auto", "f16", "f32", "int8", NULL}; // as enum mx_kv_type
+    uint32_t shape = UINT32_MAX, group = 0, kv_type = 0;
     const char *keep = NULL, *gguf = NULL;
     bool json = false;
     const struct arg table[] = {
@@ -268,6 +269,8 @@ int cmd_bench(int argc, char **argv) {
          .help = "a published shape with pseudo-random Int4 weights"},
         {"--group", .kind = ARG_CHOICE, .out = &group, .value = "N", .choices = groups,
          .help = "weights of --shape that share a scale: 32 (default), 64, 128"},
+        {"--kv", .kind = ARG_CHOICE, .out = &kv_type, .value = "TYPE", .choices = kv,
+         .help = "keys and values of --shape: auto (default: f16), f16, f32, int8"},
         {"--keep", .kind = ARG_TEXT, .out = &keep, .value = "FILE",
          .help = "keep the bundle of --shape there, signed with the store's key"},
         {"--keep-gguf", .kind = ARG_TEXT, .out = &gguf, .value = "FILE",
@@ -308,8 +311,8 @@ int cmd_bench(int argc, char **argv) {
     if (!options.bundle == (shape == UINT32_MAX)) {
         return usage_error("give a BUNDLE or --shape, one of the two");
     }
-    if (options.bundle && group) {
-        return usage_error("--group is for --shape: a BUNDLE has its own");
+    if (options.bundle && (group || kv_type)) {
+        return usage_error("--group and --kv are for --shape: a BUNDLE has its own");
     }
     if (gguf && (options.bundle || group)) {
         return usage_error("--keep-gguf is for --shape with groups of 32");
@@ -319,7 +322,7 @@ int cmd_bench(int argc, char **argv) {
     if (options.bundle) {
         status = engine_open_bundle(&b.engine, options.bundle, options.pub);
     } else {
-        status = bench_bundle_open(&b.engine, shape, 32u << group, keep, gguf);
+        status = bench_bundle_open(&b.engine, shape, 32u << group, kv_type, keep, gguf);
         options.bundle = synthetic_shapes[shape];
     }
     if (status == STATUS_OK) {

@@ -32,8 +32,8 @@ static void print_config(const struct inspection *s) {
     if (s->model.routed_experts) {
         printf("experts      %u, of which a token takes %u\n", s->model.routed_experts, s->model.experts_per_token);
     }
-    printf("vocabulary   %u, positions %u, KV %s, %s\n", c->vocab, c->max_positions,
-           c->kv_type == MX_KV_F16 ? "F16" : "F32", c->tied ? "head tied to the embedding" : "head of its own");
+    printf("vocabulary   %u, positions %u, KV %s, %s\n", c->vocab, c->max_positions, kv_name(c->kv_type),
+           c->tied ? "head tied to the embedding" : "head of its own");
     printf("chat         %s\n", c->chat_template ? chat_template_name(c->chat_template)
                                                  : "no template: moxie run continues texts, moxie chat does not work");
     printf("rms_eps      %g, rope_theta %g\n", (double)c->rms_eps, (double)c->rope_theta);
@@ -88,19 +88,18 @@ static json_t *config_json(const struct inspection *s) {
     for (uint32_t i = 0; i < c->eos_count; i++) {
         json_array_append_new(eos, json_integer(c->eos[i]));
     }
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:s, s:f, s:f, s:I, s:I, s:o, "
-                     "s:{s:I, s:I, s:I, s:I, s:I}}",
-                     "model", s->model.id, "architecture", s->model.architecture, "hidden", (json_int_t)c->hidden,
-                     "layers", (json_int_t)c->layers, "heads", (json_int_t)c->heads, "kv_heads",
-                     (json_int_t)c->kv_heads, "head_dim", (json_int_t)c->head_dim, "vocab", (json_int_t)c->vocab,
-                     "max_positions", (json_int_t)c->max_positions, "routed_experts",
-                     (json_int_t)s->model.routed_experts, "experts_per_token", (json_int_t)s->model.experts_per_token,
-                     "kv_type", c->kv_type == MX_KV_F16 ? "F16" : "F32", "tied", (int)c->tied, "chat_template",
-                     chat_template_name(c->chat_template), "rms_eps", (double)c->rms_eps, "rope_theta",
-                     (double)c->rope_theta, "parameters", (json_int_t)s->model.parameters, "weight_bytes",
-                     (json_int_t)s->model.weight_bytes, "eos", eos, "bundle", "major", (json_int_t)m->major, "minor",
-                     (json_int_t)m->minor, "arithmetic", (json_int_t)m->arithmetic, "bytes",
-                     (json_int_t)m->bundle_bytes, "security_counter", (json_int_t)m->security_counter);
+    return json_pack(
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:s, s:f, s:f, s:I, s:I, s:o, "
+        "s:{s:I, s:I, s:I, s:I, s:I}}",
+        "model", s->model.id, "architecture", s->model.architecture, "hidden", (json_int_t)c->hidden, "layers",
+        (json_int_t)c->layers, "heads", (json_int_t)c->heads, "kv_heads", (json_int_t)c->kv_heads, "head_dim",
+        (json_int_t)c->head_dim, "vocab", (json_int_t)c->vocab, "max_positions", (json_int_t)c->max_positions,
+        "routed_experts", (json_int_t)s->model.routed_experts, "experts_per_token",
+        (json_int_t)s->model.experts_per_token, "kv_type", kv_name(c->kv_type), "tied", (int)c->tied, "chat_template",
+        chat_template_name(c->chat_template), "rms_eps", (double)c->rms_eps, "rope_theta", (double)c->rope_theta,
+        "parameters", (json_int_t)s->model.parameters, "weight_bytes", (json_int_t)s->model.weight_bytes, "eos", eos,
+        "bundle", "major", (json_int_t)m->major, "minor", (json_int_t)m->minor, "arithmetic", (json_int_t)m->arithmetic,
+        "bytes", (json_int_t)m->bundle_bytes, "security_counter", (json_int_t)m->security_counter);
 }
 
 static json_t *tensor_json(const struct tables *t, const struct mx_tensor *tensor) {

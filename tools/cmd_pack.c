@@ -165,6 +165,7 @@ int cmd_pack(int argc, char **argv) {
     static const char *const weights[] = {"keep", "int4", "int8", "bf16", "f16", "f32", NULL}; // as enum pk_weights
     static const char *const groups[] = {"32", "64", "128", NULL};
     struct pk_pack_options options = {0};
+    static const char *const kv[] = {"auto", "f16", "f32", "int8", NULL}; // as enum mx_kv_type
     uint32_t kind = PK_WEIGHTS_KEEP, group = 0, threads = 0, counter = 0;
     const char *key = NULL;
     bool json = false;
@@ -181,6 +182,8 @@ int cmd_pack(int argc, char **argv) {
          .help = "weights that share a scale, where they are quantised: 32 (default), 64, 128"},
         {"--head-int4", .kind = ARG_FLAG, .out = &options.head_int4,
          .help = "with int4: embedding and head too, which cost most"},
+        {"--kv", .kind = ARG_CHOICE, .out = &options.kv_type, .value = "TYPE", .choices = kv,
+         .help = "keys and values of a session: auto (default: f16, f32 for float weights), f16, f32, int8"},
         {"--key", .kind = ARG_TEXT, .out = &key, .value = "FILE",
          .help = "sign with this private key instead of the store's"},
         {"--id", .kind = ARG_TEXT, .out = &options.id, .value = "NAME",

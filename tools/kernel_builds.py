@@ -59,9 +59,10 @@ def keys(groups):
         if name == "sequence":  # of parts that are listed by themselves
             yield Build(name, INTEGER_FORMATS[0], *groups[0], kv=1)
             yield Build(name, FLOAT_FORMATS[0], kv=2)
+            yield Build(name, INTEGER_FORMATS[0], *groups[0], kv=3)
             continue
         # rope.cl without a KV type is the program of the tables
-        for kv in (1, 2) if name == "attention" else (0, 1, 2) if name in KV else (0,):
+        for kv in (1, 2, 3) if name == "attention" else (0, 1, 2, 3) if name in KV else (0,):
             if name not in MATRIX:
                 yield Build(name, kv=kv)
 

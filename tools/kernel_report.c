@@ -17,7 +17,7 @@ void kernel_program_text(const struct twin_verdict *v, char text[80]) {
         used += (size_t)snprintf(text + used, 80 - used, ", group %u, scales %s", k->group, scale_name(k->scale));
     }
     if (k->kv) {
-        snprintf(text + used, 80 - used, "keys and values %s", scale_name(k->kv)); // the same two types
+        snprintf(text + used, 80 - used, "keys and values %s", kv_name(k->kv));
     }
 }
 

@@ -28,6 +28,11 @@ const char *scale_name(uint32_t scale_type) {
     return scale_type < sizeof(names) / sizeof(names[0]) ? names[scale_type] : "?";
 }
 
+const char *kv_name(uint32_t kv_type) {
+    static const char *const names[] = {"?", "F16", "F32", "I8"};
+    return kv_type < sizeof(names) / sizeof(names[0]) ? names[kv_type] : "?";
+}
+
 const char *chat_template_name(uint32_t chat_template) {
     static const char *const names[] = {"none",
                                         "ChatML",

@@ -22,6 +22,7 @@ struct tables tables_of(const void *bytes);
 const char *format_name(uint32_t format);
 const char *role_name(uint32_t role);
 const char *scale_name(uint32_t scale_type);
+const char *kv_name(uint32_t kv_type);
 const char *chat_template_name(uint32_t chat_template);
 
 /* "layers.3.experts.gate_up", "embedding.rows4096" (a later part of a matrix). */

@@ -65,10 +65,10 @@ static void places(struct mx_maker *m, const struct attention_shape *s) {
 
 /* A cache whose values end with the last position of each sequence: NaN behind it. `edge`: values at the edge. */
 static void cache(struct mx_maker *m, const struct attention_shape *s, bool values, bool key) {
-    const size_t n = (size_t)s->kv_heads * POOL * s->d * 64;
-    const bool half = m->key->kv == MX_KF_KV_F16;
-    uint8_t *v = mx_make_zeros(m, n * (half ? 2 : 4));
-    memset(v, 0xff, n * (half ? 2 : 4));
+    const bool half = m->key->kv == MX_KF_KV_F16, integers = m->key->kv == MX_KF_KV_I8;
+    const size_t block_bytes = 64 * (integers ? s->d + 1 : s->d * (half ? 2 : 4)), n = s->kv_heads * POOL * block_bytes;
+    uint8_t *v = mx_make_zeros(m, n);
+    memset(v, 0xff, n);
     uint32_t blocks[SEQUENCES * BLOCKS];
     for (uint32_t i = 0; i < SEQUENCES * BLOCKS; i++)
         blocks[i] = i * 5 % POOL;
@@ -76,11 +76,16 @@ static void cache(struct mx_maker *m, const struct attention_shape *s, bool valu
         for (uint32_t p = 0; p <= s->at[t].p; p++)
             for (size_t h = 0; h < s->kv_heads; h++)
                 for (uint32_t i = 0; i < s->d; i++) {
-                    size_t block = (h * POOL + blocks[s->at[t].s * BLOCKS + p / 64]) * s->d * 64;
-                    size_t at = block + (key ? (size_t)i * 64 + p % 64 : (size_t)(p % 64) * s->d + i);
+                    uint8_t *block = v + (h * POOL + blocks[s->at[t].s * BLOCKS + p / 64]) * block_bytes;
+                    size_t at = key ? (size_t)i * 64 + p % 64 : (size_t)(p % 64) * s->d + i;
                     float f = s->d == 48 ? twin_edge(m) : mx_make_real(m, 1);
                     uint16_t x = (uint16_t)(mx_make_random(m) & 0xbfff); /* below 2 */
-                    memcpy(v + at * (half ? 2 : 4), half ? (void *)&x : &f, half ? 2 : 4);
+                    if (integers) {
+                        block[at] = (uint8_t)(x % 255 - 127);
+                        block[s->d * 64 + p % 64] = (uint8_t)(s->d == 48 ? x >> 6 : 128 + x % 64); /* any, or below 2 */
+                    } else {
+                        memcpy(block + at * (half ? 2 : 4), half ? (void *)&x : &f, half ? 2 : 4);
+                    }
                 }
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "opencl/kernel_sources.h"
+#include "runtime/bundle_format.h"
 
 bool twin_kernel(size_t i, struct twin_kernel *k) {
     static const struct twin_kernel others[] = {
@@ -25,6 +26,9 @@ bool twin_kernel(size_t i, struct twin_kernel *k) {
         {{.kernel_file = "rope", .kv = 2}, "mx_rope_kv"},
         {{.kernel_file = "rope", .kv = 2}, "mx_kv_copy"},
         {{.kernel_file = "attention", .kv = 2}, "mx_attention"},
+        {{.kernel_file = "rope", .kv = 3}, "mx_rope_kv"},
+        {{.kernel_file = "rope", .kv = 3}, "mx_kv_copy"},
+        {{.kernel_file = "attention", .kv = 3}, "mx_attention"},
     };
     enum { INTEGER = 4 * 3 * 2, FLOAT = 3, MATRIX = INTEGER + FLOAT };
     if (i >= 2 * MATRIX) {
@@ -95,8 +99,8 @@ uint32_t twin_parameters(const struct twin_kernel *k, struct twin_parameter list
 }
 
 uint32_t twin_element_bytes(const struct twin_kernel *k, const struct twin_parameter *p) {
-    enum { HALF = 1 }; /* of the kinds of keys and values */
+    static const uint32_t kv_bytes[] = {[MX_KV_F16] = 2, [MX_KV_F32] = 4, [MX_KV_I8] = 1};
     if (strstr(p->name, "_cache"))
-        return k->key.kv == HALF ? 2 : 4;
+        return kv_bytes[k->key.kv];
     return strcmp(p->type, "char") == 0 || strcmp(p->type, "uchar") == 0 ? 1 : 4;
 }

@@ -4,15 +4,16 @@
  * runtime/ARITHMETIC.md). q, out (T, heads d); the cache as in rope.cl; blocks (sequences, max_blocks).
  * Grid: units are (token, head). */
 
-#if MX_KV == 1
+#if MX_KV == MX_KV_F16
 #define MX_KV_ONE(p, i) mx_half(p, i)
 #define MX_KV_16(p, i) mx_half16((p) + (i), 0)
+#elif MX_KV == MX_KV_I8
+#define MX_KV_ONE(p, i) convert_float((p)[i])
+#define MX_KV_16(p, i) convert_float16(vload16(0, (p) + (i)))
 #else
 #define MX_KV_ONE(p, i) ((p)[i])
 #define MX_KV_16(p, i) vload16(0, (p) + (i))
 #endif
-
-#define MX_HEAD_DIM_MAX 256u
 
 /* Sum of block results so far: largest score, sum of weights. */
 struct mx_running {
@@ -28,6 +29,15 @@ MX_FN float2 mx_merge(struct mx_running *r, float m, float l) {
 }
 
 #if MX_LANES
+/* x with the scale of position j of a block. */
+MX_FN float mx_scaled(float x, __global const mx_kv *block, uint d, uint j) {
+#if MX_KV == MX_KV_I8
+    return x * as_float((MX_KV_SCALES(block, d)[j] + MX_KV_SCALE_FIRST) << MX_KV_SCALE_SHIFT);
+#else
+    return x;
+#endif
+}
+
 MX_KERNEL(mx_attention, __global const float *restrict q, __global const uchar *restrict k_cache,
                            __global const uchar *restrict v_cache, __global const int *restrict position,
                            __global const int *restrict sequence, __global const int *restrict blocks,
@@ -41,7 +51,7 @@ MX_KERNEL(mx_attention, __global const float *restrict q, __global const uchar *
         query[i] = q[at + i];
     MX_SYNC();
     for (uint b = 0; b <= p / MX_KV_BLOCK; b++) {
-        const ulong block = (head + (uint)blocks[(uint)sequence[t] * max_blocks + b]) * d * MX_KV_BLOCK;
+        const ulong block = (head + (uint)blocks[(uint)sequence[t] * max_blocks + b]) * MX_KV_SIZE(d);
         __global const mx_kv *k = (__global const mx_kv *)k_cache + block;
         __global const mx_kv *v = (__global const mx_kv *)v_cache + block;
         const uint live = min(MX_KV_BLOCK, p + 1 - b * MX_KV_BLOCK);
@@ -49,7 +59,7 @@ MX_KERNEL(mx_attention, __global const float *restrict q, __global const uchar *
             float s = 0.0f;
             for (uint i = 0; i < d; i++)
                 s = fma(query[i], MX_KV_ONE(k, i * MX_KV_BLOCK + j), s);
-            score[j] = mx_flush(s * scale);
+            score[j] = mx_flush(mx_scaled(s, k, d, j) * scale);
         }
         MX_SYNC();
         float m = score[0], l;
@@ -65,6 +75,8 @@ MX_KERNEL(mx_attention, __global const float *restrict q, __global const uchar *
             if (MX_ITEM < n)
                 score[MX_ITEM] = score[MX_ITEM] + score[MX_ITEM + n];
         }
+        for (uint j = MX_ITEM; j < live; j += MX_ITEMS) /* their sum is under way without the scales */
+            e[j] = mx_scaled(e[j], v, d, j);
         MX_SYNC();
         l = score[0];
         float2 factor = (float2)(0.0f, 0.0f);
@@ -119,15 +131,27 @@ struct mx_query {
     float2 factor; /* for the old output and the new */
 };
 
-/* Sums e (64) of one block to weights: exp(score - m), 0 for masked positions (they hold whatever was there before). */
-MX_FN void mx_weigh(struct mx_query *y, uint b, float scale, float *e) {
+/* x of positions 16 i .. 16 i + 15 of a block with their scales, where there are any. */
+MX_FN float16 mx_scaled(float16 x, __global const mx_kv *block, uint d, uint i) {
+#if MX_KV == MX_KV_I8
+    const uint16 scale = convert_uint16(vload16(i, MX_KV_SCALES(block, d)));
+    return x * as_float16((scale + MX_KV_SCALE_FIRST) << MX_KV_SCALE_SHIFT);
+#else
+    return x;
+#endif
+}
+
+/* Sums e (64) of block b, which k and v are, to what its values are multiplied with: exp(score - m) with the scale, 0
+ * for masked positions (they hold whatever was there before). */
+MX_FN void mx_weigh(struct mx_query *y, __global const mx_kv *k, __global const mx_kv *v, uint d, uint b, float scale,
+                    float *e) {
     const int16 lane = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const int live = (int)y->p - (int)(b * MX_KV_BLOCK) + 1;
     const float16 none = -INFINITY;
-    float16 s0 = lane < live ? mx_flush16(vload16(0, e) * scale) : none;
-    float16 s1 = lane + 16 < live ? mx_flush16(vload16(1, e) * scale) : none;
-    float16 s2 = lane + 32 < live ? mx_flush16(vload16(2, e) * scale) : none;
-    float16 s3 = lane + 48 < live ? mx_flush16(vload16(3, e) * scale) : none;
+    float16 s0 = lane < live ? mx_flush16(mx_scaled(vload16(0, e), k, d, 0) * scale) : none;
+    float16 s1 = lane + 16 < live ? mx_flush16(mx_scaled(vload16(1, e), k, d, 1) * scale) : none;
+    float16 s2 = lane + 32 < live ? mx_flush16(mx_scaled(vload16(2, e), k, d, 2) * scale) : none;
+    float16 s3 = lane + 48 < live ? mx_flush16(mx_scaled(vload16(3, e), k, d, 3) * scale) : none;
     if (live <= 0) { /* a query whose sequence ends before this block, among others */
         vstore16((float16)(0.0f), 0, e);
         vstore16((float16)(0.0f), 1, e);
@@ -141,10 +165,10 @@ MX_FN void mx_weigh(struct mx_query *y, uint b, float scale, float *e) {
     s1 = mx_exp16(s1 - m);
     s2 = mx_exp16(s2 - m);
     s3 = mx_exp16(s3 - m);
-    vstore16(s0, 0, e);
-    vstore16(s1, 1, e);
-    vstore16(s2, 2, e);
-    vstore16(s3, 3, e);
+    vstore16(mx_scaled(s0, v, d, 0), 0, e);
+    vstore16(mx_scaled(s1, v, d, 1), 1, e);
+    vstore16(mx_scaled(s2, v, d, 2), 2, e);
+    vstore16(mx_scaled(s3, v, d, 3), 3, e);
     const float l = mx_add16(((s0 + s1) + s2) + s3);
     if (b > 0) {
         y->factor = mx_merge(&y->r, m, l);
@@ -202,13 +226,13 @@ MX_INLINE void mx_attend(const uint T, struct mx_query *y, __global const mx_kv 
     float16 o[MX_QUERIES][MX_CHUNKS], sum[MX_QUERIES * 4];
     MX_EACH_QUERY(for (uint i = 0; i < d; i++) q[t * MX_HEAD_DIM_MAX + i] = y[t].q[i])
     for (uint b = 0; b <= p / MX_KV_BLOCK; b++) {
-        const ulong block = (ulong)(uint)table[b] * d * MX_KV_BLOCK;
+        const ulong block = (uint)table[b] * MX_KV_SIZE(d);
         __global const mx_kv *k = k_head + block, *v = v_head + block;
         for (uint c = 0; c < MX_KV_BLOCK / 16; c += V) {
             mx_sums(T, V, q, MX_HEAD_DIM_MAX, d, k + 16 * c, MX_KV_BLOCK, sum);
             MX_EACH_QUERY(for (uint i = 0; i < V; i++) vstore16(MX_SUM(t, i), c + i, e + t * MX_KV_BLOCK))
         }
-        MX_EACH_QUERY(mx_weigh(&y[t], b, scale, e + t * MX_KV_BLOCK))
+        MX_EACH_QUERY(mx_weigh(&y[t], k, v, d, b, scale, e + t * MX_KV_BLOCK))
         const uint live = min(MX_KV_BLOCK, p + 1 - b * MX_KV_BLOCK);
         uint c = 0;
         for (; 16 * (c + V) <= d; c += V) {
@@ -250,7 +274,7 @@ MX_KERNEL(mx_attention, __global const float *restrict q, __global const uchar *
     const uint member = alone ? h0 % share : t0, members = alone ? share : tokens;
     if (member % 4 != 0)
         return;
-    const ulong head = (ulong)(h0 / share) * pool_blocks * d * MX_KV_BLOCK;
+    const ulong head = (ulong)(h0 / share) * pool_blocks * MX_KV_SIZE(d);
     __global const mx_kv *k = (__global const mx_kv *)k_cache + head, *v = (__global const mx_kv *)v_cache + head;
     for (uint done = 0, n = min(4u, members - member); done < n;) {
         struct mx_query y[MX_QUERIES];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Rotary positions and the KV cache. Cache of one layer: K [kv_head][pool block][d][64 positions],
- * V [kv_head][pool block][64 positions][d], half (MX_KV 1, saturated) or float (MX_KV 2). */
+ * V [kv_head][pool block][64 positions][d], half (MX_KV 1, saturated), float (MX_KV 2) or integers (MX_KV 3, saturated), of
+ * which a block ends with the scales of its positions. */
 
 /* What a work-item takes of a vector at a time: one element, or 16. n: elements that are left. */
 #if MX_LANES
@@ -9,11 +10,16 @@
 #define MX_NEXT MX_ITEMS
 #define mx_get(p, n) (*(p))
 #define mx_set(p, v, n) (*(p) = (v))
+#define mx_hold mx_set
+#define mx_held(p) (*(p))
 #define mx_worst(v) (as_int(v) & MX_MAGNITUDE)
 
-MX_FN void mx_put(__global mx_kv *to, uint stride, float v, uint n) {
-#if MX_KV == 1
+/* v into the cache, an integer when multiplied with r. */
+MX_FN void mx_put(__global mx_kv *to, uint stride, float v, float r, uint n) {
+#if MX_KV == MX_KV_F16
     vstore_half_rte(clamp(v, -65504.0f, 65504.0f), 0, (__global half *)to);
+#elif MX_KV == MX_KV_I8
+    *to = (char)mx_nearest(clamp(v * r, -127.0f, 127.0f));
 #else
     *to = v;
 #endif
@@ -28,12 +34,23 @@ MX_FN void mx_angles(__global const float2 *cs, uint n, float *c, float *s) {
 #define MX_NEXT 16
 #define mx_get mx_load
 #define mx_set mx_store
+#define mx_held(p) vload16(0, p)
 #define mx_worst(v) mx_max16(as_int16(v) & MX_MAGNITUDE)
 
-MX_FN void mx_put(__global mx_kv *to, uint stride, float16 v, uint n) {
+MX_FN void mx_hold(float *to, float16 v, uint n) {
+    float a[16];
+    vstore16(v, 0, a);
+    for (uint j = 0; j < min(n, 16u); j++)
+        to[j] = a[j];
+}
+
+/* v into the cache, integers when multiplied with r. */
+MX_FN void mx_put(__global mx_kv *to, uint stride, float16 v, float r, uint n) {
     mx_kv a[16];
-#if MX_KV == 1
+#if MX_KV == MX_KV_F16
     vstore_half16_rte(clamp(v, -65504.0f, 65504.0f), 0, (half *)a);
+#elif MX_KV == MX_KV_I8
+    vstore16(convert_char16(mx_nearest16(clamp(v * r, -127.0f, 127.0f))), 0, a);
 #else
     vstore16(v, 0, a);
 #endif
@@ -80,6 +97,14 @@ MX_FN mx_f mx_biased(__global const float *y, __global const float *bias, bool b
     return biased ? mx_flush_f(v + mx_get(bias, n)) : v;
 }
 
+/* The scale's byte of a vector whose largest magnitude has these bits: a 127th of it, rounded up, as far as there are
+ * bytes. */
+MX_FN uint mx_kv_scale(int largest) {
+    const uint part = (1u << MX_KV_SCALE_SHIFT) - 1;
+    const uint up = (as_uint(as_float(largest) * 0x1.020408p-7f) + part) >> MX_KV_SCALE_SHIFT;
+    return clamp(up, MX_KV_SCALE_FIRST, MX_KV_SCALE_FIRST + 255) - MX_KV_SCALE_FIRST;
+}
+
 /* qkv (T, (heads + 2 kv_heads) d) to q (T, heads d), rotated, and into the cache at the token's position, found through
  * blocks (sequences, max_blocks). No bias when `data` is MX_NONE. Grid: units are (token, head of q, k, v). */
 MX_KERNEL(mx_rope_kv, __global const float *restrict qkv, MX_WEIGHTS, __global const float2 *restrict cs,
@@ -87,8 +112,14 @@ MX_KERNEL(mx_rope_kv, __global const float *restrict qkv, MX_WEIGHTS, __global c
                          __global const int *restrict blocks, __global float *restrict q, __global uchar *restrict k_cache,
                          __global uchar *restrict v_cache, __global int *restrict status, uint heads, uint kv_heads,
                          uint d, uint pool_blocks, uint max_blocks) {
+#if MX_LANES
+    __local float row[MX_HEAD_DIM_MAX];
+    __local int largest;
+#else
+    float row[MX_HEAD_DIM_MAX + 16];
+#endif
     const uint t = MX_UNIT(0), h = MX_UNIT(1), all = heads + 2 * kv_heads, half_dim = d / 2;
-    const bool biased = data != MX_NONE, key = h >= heads && h < heads + kv_heads;
+    const bool biased = data != MX_NONE, rotated = h < heads + kv_heads, key = h >= heads && rotated;
     __global const float *y = qkv + ((ulong)t * all + h) * d;
     __global const float *bias = (__global const float *)(MX_BASE(segment) + (biased ? data + h * d * 4 : 0));
     const uint p = (uint)position[t], slot = p % MX_KV_BLOCK;
@@ -99,10 +130,8 @@ MX_KERNEL(mx_rope_kv, __global const float *restrict qkv, MX_WEIGHTS, __global c
         return;
     }
     int worst = 0;
-    if (h < heads + kv_heads) {
+    if (rotated) {
         __global float *to_q = q + ((ulong)t * heads + h) * d;
-        __global mx_kv *to_k =
-            (__global mx_kv *)k_cache + (((ulong)(h - heads) * pool_blocks + b) * d) * MX_KV_BLOCK + slot;
         for (uint i = MX_FIRST; i < half_dim; i += MX_NEXT) {
             const uint j = i + half_dim, n = half_dim - i;
             mx_f c, s;
@@ -111,21 +140,41 @@ MX_KERNEL(mx_rope_kv, __global const float *restrict qkv, MX_WEIGHTS, __global c
             const mx_f rotated_u = mx_flush_f(fma(u, c, -(v * s))), rotated_v = mx_flush_f(fma(v, c, u * s));
             worst = max(worst, max(mx_worst(rotated_u), mx_worst(rotated_v)));
             if (key) {
-                mx_put(to_k + i * MX_KV_BLOCK, MX_KV_BLOCK, rotated_u, n);
-                mx_put(to_k + j * MX_KV_BLOCK, MX_KV_BLOCK, rotated_v, n);
+                mx_hold(row + i, rotated_u, n);
+                mx_hold(row + j, rotated_v, n);
             } else {
                 mx_set(to_q + i, rotated_u, n);
                 mx_set(to_q + j, rotated_v, n);
             }
         }
     } else {
-        __global mx_kv *to_v =
-            (__global mx_kv *)v_cache + (((ulong)(h - heads - kv_heads) * pool_blocks + b) * MX_KV_BLOCK + slot) * d;
         for (uint i = MX_FIRST; i < d; i += MX_NEXT) {
             const mx_f v = mx_biased(y + i, bias + i, biased, d - i);
             worst = max(worst, mx_worst(v));
-            mx_put(to_v + i, 1, v, d - i);
+            mx_hold(row + i, v, d - i);
         }
+    }
+#if MX_LANES
+    if (MX_ITEM == 0)
+        largest = 0;
+    MX_SYNC();
+    atomic_max(&largest, worst);
+    MX_SYNC();
+    worst = largest;
+#endif
+    if (h >= heads) {
+        const uint kv_head = h - heads - (key ? 0 : kv_heads), stride = key ? MX_KV_BLOCK : 1;
+        const ulong block_at = ((ulong)kv_head * pool_blocks + b) * MX_KV_SIZE(d);
+        __global mx_kv *block = (__global mx_kv *)(key ? k_cache : v_cache) + block_at;
+        __global mx_kv *to = block + (key ? slot : slot * d);
+        const uint scale = mx_kv_scale(worst);
+        const float r = mx_recip(as_float((scale + MX_KV_SCALE_FIRST) << MX_KV_SCALE_SHIFT));
+        for (uint i = MX_FIRST; i < d; i += MX_NEXT)
+            mx_put(to + i * stride, stride, mx_held(row + i), r, d - i);
+#if MX_KV == MX_KV_I8
+        if (MX_ITEM == 0)
+            MX_KV_SCALES(block, d)[slot] = (uchar)scale;
+#endif
     }
     if (worst >= MX_INFINITE)
         atomic_or(status, MX_NOT_FINITE);
@@ -135,7 +184,7 @@ MX_KERNEL(mx_rope_kv, __global const float *restrict qkv, MX_WEIGHTS, __global c
 MX_KERNEL(mx_kv_copy, __global uchar *restrict k_cache, __global uchar *restrict v_cache,
                          __global const uint2 *restrict pairs, uint kv_heads, uint d, uint pool_blocks) {
     const uint2 pair = pairs[MX_UNIT(0)];
-    const ulong words = (ulong)d * MX_KV_BLOCK * sizeof(mx_kv) / 4, head = (ulong)MX_UNIT(1) * pool_blocks;
+    const ulong words = MX_KV_SIZE(d) * sizeof(mx_kv) / 4, head = (ulong)MX_UNIT(1) * pool_blocks;
     __global uint *k = (__global uint *)k_cache, *v = (__global uint *)v_cache;
     if (pair.x >= pool_blocks || pair.y >= pool_blocks)
         return;

@@ -15,12 +15,25 @@
 
 #define MX_NONE 0xffffffffu
 
+#define MX_HEAD_DIM_MAX 256u
+
 /* Elements of the KV cache. */
-#if MX_KV == 1
+#define MX_KV_F16 1
+#define MX_KV_I8 3
+#if MX_KV == MX_KV_F16
 typedef ushort mx_kv;
+#elif MX_KV == MX_KV_I8
+typedef char mx_kv;
 #else
 typedef float mx_kv;
 #endif
+
+/* A KV head's block of 64 positions: d elements for each, then its scale, a byte, where elements are integers. The byte is
+ * the middle of a float: exponents from 2^-23 on, and three bits of fraction. */
+#define MX_KV_SIZE(d) ((ulong)((d) + (MX_KV == MX_KV_I8 ? 1u : 0u)) * MX_KV_BLOCK) /* in elements */
+#define MX_KV_SCALES(block, d) ((__global uchar *)((block) + (d) * MX_KV_BLOCK))
+#define MX_KV_SCALE_SHIFT 20
+#define MX_KV_SCALE_FIRST (104u << 3)
 
 /* A tensor in one of two windows. An expert's segment is `segment` + its number. */
 #define MX_WEIGHTS                                                                                                     \

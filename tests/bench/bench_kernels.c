@@ -179,15 +179,16 @@ static void attention(uint32_t kv, uint32_t heads, uint32_t kv_heads, uint32_t d
     if (!wanted(line))
         return;
     const uint32_t blocks = position / 64 + 1;
-    const size_t values = (size_t)blocks * kv_heads * d * 64, bytes = values * (kv == 1 ? 2 : 4);
+    const size_t vectors = (size_t)blocks * kv_heads * 64;
+    const size_t bytes = vectors * (kv == 3 ? d + 2 : kv == 1 ? 2 * d : 4 * d);
     begin("attention", "mx_attention", (struct mx_program_key){.kv = kv});
     noise(array((size_t)tokens * heads * d * 4), (size_t)tokens * heads * d * 4, FLOATS);
     for (int part = 0; part < 2; part++) {
         void *cache = array(bytes);
-        if (kv == 1)
-            noise(cache, bytes, HALVES);
-        else
+        if (kv == 2)
             noise(cache, bytes, FLOATS);
+        else
+            noise(cache, bytes, HALVES); /* whose bytes are also integers and their scales */
     }
     uint32_t *p = array(4 * tokens);
     array(4 * tokens);
@@ -390,8 +391,11 @@ int main(int argc, char **argv) {
     linear("GEMM", MX_KF_BF16, 0, 4096, 2048, 64, 0, 64);
     attention(1, 16, 16, 128, 4095, 1);
     attention(1, 28, 4, 128, 4095, 1);
+    attention(3, 16, 16, 128, 4095, 1);
+    attention(3, 28, 4, 128, 4095, 1);
     attention(1, 16, 16, 128, 511, 128);
     attention(2, 16, 16, 128, 511, 128);
+    attention(3, 16, 16, 128, 511, 128);
     attention(1, 9, 3, 64, 511, 128);
     norm(2048, 32, 1);
     norm(2048, 32, 256);

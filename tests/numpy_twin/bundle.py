@@ -19,7 +19,8 @@ I4, I4Z, I4M, I8, BF16, F16, F32, VECTOR = range(1, 9)
 (EMBEDDING, FINAL_NORM, HEAD, INV_FREQ, ATTN_NORM, QKV, QKV_BIAS, QK_NORM, ATTN_OUT, FFN_NORM, ROUTER, ROUTER_MORE,
  CONSTANTS, GATE_UP, DOWN) = range(1, 16)
 NORM_TOPK, SHARED_GATE, GELU, TWO_LAYERS, CARRIED, ZERO_APART = 1, 2, 4, 8, 16, 32
-KV_F16 = 1
+KV_F16, KV_F32, KV_I8 = 1, 2, 3
+KV_TYPES = {KV_F16: "F16", KV_F32: "F32", KV_I8: "I8"}
 
 MANIFEST = "<8sIIIIQQQQ32s256sIIIIIIIIQ32s"
 MODEL = "<64s32sIIIIIIIIffffIIII32sf28sIfIfff8s"
@@ -272,5 +273,5 @@ class Bundle:
         return Model(
             heads=config.heads, kv_heads=config.kv_heads, head_dim=config.head_dim, eps=F(config.rms_eps),
             inv_hidden=F(config.inv_hidden), attn_scale=F(config.attn_scale), inv_freq=self._vector(INV_FREQ),
-            kv_half=config.kv_type == KV_F16, embedding=embedding, layers=layers, final_norm=self._vector(FINAL_NORM),
+            kv=KV_TYPES[config.kv_type], embedding=embedding, layers=layers, final_norm=self._vector(FINAL_NORM),
             head=embedding if config.tied else self._whole(HEAD), embedding_scale=F(config.embedding_scale))

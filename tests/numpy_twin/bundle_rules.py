@@ -36,7 +36,7 @@ def check_model(bundle):
     for field, name in ((m.id, "id"), (m.architecture, "architecture")):
         need(text(field) and field[-1] == 0, f"model: {name}")
     ranges = dict(hidden=(1, 65536), layers=(1, 1024), heads=(1, 1024), kv_heads=(1, m.heads), head_dim=(2, 256),
-                  vocab=(1, 1 << 22), max_positions=(1, 1 << 18), kv_type=(1, 2), rms_eps=(2.0 ** -40, 1),
+                  vocab=(1, 1 << 22), max_positions=(1, 1 << 18), kv_type=(1, 3), rms_eps=(2.0 ** -40, 1),
                   rope_theta=(1, 2.0 ** 100), tied=(0, 1), chat_template=(0, 10), eos_count=(0, 8), do_sample=(0, 1),
                   top_p=(0, 1), min_p=(0, 1))
     for name, (low, high) in ranges.items():

@@ -115,7 +115,7 @@ def build(config, tensors):
     return Model(
         heads=heads, kv_heads=config["num_key_value_heads"], head_dim=head_dim, eps=F(config["rms_norm_eps"]),
         inv_hidden=F(1 / hidden), attn_scale=F(head_dim ** -0.5),
-        inv_freq=flush(F(theta ** (-2 * np.arange(head_dim // 2) / head_dim))), kv_half=False, embedding=embedding,
+        inv_freq=flush(F(theta ** (-2 * np.arange(head_dim // 2) / head_dim))), kv="F32", embedding=embedding,
         layers=layers, final_norm=norm("model.norm.weight"),
         head=embedding if config.get("tie_word_embeddings", kind == "gemma") else tensors["lm_head.weight"],
         embedding_scale=F(hidden ** 0.5) if kind == "gemma" else F(0))

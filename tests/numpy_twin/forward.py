@@ -168,7 +168,7 @@ class Model:
     inv_hidden: np.float32
     attn_scale: np.float32
     inv_freq: np.ndarray
-    kv_half: bool
+    kv: str                     # of keys and values in the cache: "F16", "F32", "I8"
     embedding: object
     layers: list
     final_norm: np.ndarray
@@ -195,8 +195,19 @@ def rope(x, positions, model):
     return np.concatenate([flush(fma(low, cosine, -(high * sine))), flush(fma(high, cosine, low * sine))], axis=-1)
 
 
-def attention(q, k, v, positions, model):
-    """q (tokens, heads, d), k and v (tokens, kv_heads, d) with positions 0 … tokens-1; gives (tokens, heads, d)."""
+def cached(x, kind):
+    """Keys or values (tokens, kv_heads, d) as the cache has them, and the scales (tokens, kv_heads) of integers."""
+    if kind != "I8":
+        return to_half(x) if kind == "F16" else x, None
+    scales = (((np.arange(256) + 832) << 20).astype(np.int32)).view(F)
+    t = np.abs(x).max(-1) * F(float.fromhex("0x1.020408p-7"))
+    scale = scales[np.minimum(np.searchsorted(scales, t), 255)]  # the first that is not less
+    return np.clip(np.rint(x * recip(scale)[..., None]), F(-127), F(127)), scale
+
+
+def attention(q, keys, values, positions, model):
+    """q (tokens, heads, d), keys and values of `cached` with positions 0 … tokens-1; gives (tokens, heads, d)."""
+    (k, k_scale), (v, v_scale) = keys, values
     tokens = len(positions)
     result = np.zeros_like(q)
     for head in range(model.heads):
@@ -209,12 +220,16 @@ def attention(q, k, v, positions, model):
             score = np.zeros((tokens - first, use.stop - first), F)
             for i in range(model.head_dim):
                 score = fma(query[:, i, None], k[None, use, kv, i], score)
+            if k_scale is not None:
+                score = score * k_scale[None, use, kv]
             score = flush(score * model.attn_scale)
             seen = positions[live][:, None] >= np.arange(use.start, use.stop)[None, :]
             score = np.where(seen, score, F(-np.inf))
             m_b = score.max(-1)
             e = np.where(seen, exp(score - m_b[:, None]), F(0))
             l_b = lanesum(e)
+            if v_scale is not None:
+                e = e * v_scale[None, use, kv]
             o_b = np.zeros((tokens - first, model.head_dim), F)
             for j in range(use.stop - first):
                 o_b = np.where(seen[:, j, None], fma(e[:, j, None], v[None, first + j, kv], o_b), o_b)
@@ -337,9 +352,7 @@ def logits(model, tokens):
         q = rope(q.reshape(count, model.heads, model.head_dim), positions, model)
         k = rope(k.reshape(count, model.kv_heads, model.head_dim), positions, model)
         v = v.reshape(count, model.kv_heads, model.head_dim)
-        if model.kv_half:
-            k, v = to_half(k), to_half(v)
-        heads = attention(q, k, v, positions, model)
+        heads = attention(q, cached(k, model.kv), cached(v, model.kv), positions, model)
         x = flush(x + layer.attn_out.linear(Site(heads.reshape(count, q_rows))))
         y, before = feed_forward(Site(norm(x, layer.ffn_norm, model)), layer, before)
         x = flush(x + y)

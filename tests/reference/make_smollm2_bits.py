@@ -60,7 +60,7 @@ def main():
         tensors[smollm2.model_name(tensor.name)] = (
             flush(tensor.data) if tensor.data.ndim == 1 else integer_matrix(tensor, heads.get(part, 0)))
     model = checkpoint.build(config, tensors)
-    model.kv_half = True
+    model.kv = "F16"
     tokens = [int(t) for t in (DATA / "text600-tokens.txt").read_text().split()]
     logits = forward.logits(model, tokens)
     if arguments.out:
