@@ -23,11 +23,13 @@ struct synthetic_shape {
         .constants = 2, .copies = 1, .zeros = 1, .deviation = 1                                                        \
     }
 
-/* How its matrices are stored. Where more than a block's 32 weights share a scale it is that of their first block. */
+/* How its matrices are stored, and what its bundle is to say of keys and values. Where more than a block's 32 weights
+ * share a scale it is that of their first block. */
 struct synthetic_kind {
     enum pk_type type;
-    uint32_t group; /* 32, 64 or 128 for types of blocks */
-    bool wide;      /* weights near 1/10 and values at the edge of the formats, instead of 1/40 as trained ones have */
+    uint32_t group;   /* 32, 64 or 128 for types of blocks */
+    uint32_t kv_type; /* enum mx_kv_type; 0: pack's choice */
+    bool wide; /* weights near 1/10 and values at the edge of the formats, instead of 1/40 as trained ones have */
 };
 
 /* A source for pk_pack; the same bytes every time, others for another name. NULL: see `e`. */

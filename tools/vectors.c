@@ -74,7 +74,11 @@ static const struct synthetic_shape
 #define GROUPS(t, n)                                                                                                   \
     { .type = (t), .group = (n), .wide = true }
 
-/* Each architecture with a float format, Int4 and others; each format and group size with some architecture. */
+#define KV8(t, n)                                                                                                      \
+    { .type = (t), .group = (n), .kv_type = MX_KV_I8, .wide = true }
+
+/* Each architecture with a float format, Int4 and others; each format and group size with some architecture, and keys
+ * and values of int8 with the one whose heads are neither short nor whole vectors of 64. */
 const struct vector_model vector_models[] = {
     {"qwen2_moe-F32", &qwen2_moe, FLOAT(PK_F32), false},
     {"qwen2_moe-I4-32", &qwen2_moe, GROUPS(PK_Q4_0, 32), false},
@@ -102,6 +106,7 @@ const struct vector_model vector_models[] = {
     {"olmoe-I4M-128", &olmoe, GROUPS(PK_Q4_1, 128), false},
     {"gemma-F32", &gemma, FLOAT(PK_F32), false},
     {"gemma-I4-32", &gemma, GROUPS(PK_Q4_0, 32), false},
+    {"gemma-I4-32-KV8", &gemma, KV8(PK_Q4_0, 32), true},
     {"moe++-BF16", &moepp, FLOAT(PK_BF16), false},
     {"moe++-I4-32", &moepp, GROUPS(PK_Q4_0, 32), false},
     {.name = NULL},
@@ -166,7 +171,8 @@ static int pack(const struct vector_model *model, const char *path) {
     struct pk_error e = {0};
     struct pk_summary summary;
     struct pk_source *source = synthetic_make(model->name, model->shape, &model->kind, &e);
-    struct pk_pack_options options = {.output = path, .key = &key, .weights = PK_WEIGHTS_KEEP};
+    struct pk_pack_options options = {
+        .output = path, .key = &key, .weights = PK_WEIGHTS_KEEP, .kv_type = model->kind.kv_type};
     bool ok = source && pk_pack_source(source, &options, NULL, NULL, &summary, &e);
     pk_source_close(source);
     return ok ? STATUS_OK : report_error(e.code, "%s: %s", model->name, e.text);
