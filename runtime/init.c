@@ -35,7 +35,8 @@ static uint64_t lay_out(const struct mx_bundle *bundle, const struct mx_plan *p,
     struct carver c = {.base = (uint8_t *)e};
     uint64_t scratch = mx_sample_scratch(bundle->manifest->model.vocab);
     const uint64_t launches = p->facts.launches;
-    void *at = carve(&c, sizeof *e);
+    void *at;
+    carve(&c, sizeof *e);
 #define CARVE(field, bytes)                                                                                            \
     at = carve(&c, bytes);                                                                                             \
     if (e)                                                                                                             \
