@@ -203,6 +203,10 @@ static bool prepare(struct packer *p) {
         return false;
     }
     p->license_bytes = p->source->license ? strlen(p->source->license) : 0;
+    if (p->o->hollow && (p->tokenizer || p->license_bytes)) {
+        return pk_fail(p->e, MOXIE_ERROR_ARGUMENT, "%s: with a tokenizer or a licence a bundle cannot be hollow",
+                       p->source->path);
+    }
     if (!pk_layout_make(p->source, p->o, p->tokenizer ? p->tokenizer_bytes : 0, p->license_bytes, &p->layout, p->e)) {
         return false;
     }
@@ -214,6 +218,9 @@ static bool prepare(struct packer *p) {
         return pk_fail_memory(p->e) != NULL;
     }
     p->writer = pk_writer_open(p->o->output, p->leaves, p->o->threads, p->e);
+    if (p->writer && p->o->hollow) {
+        pk_writer_hollow(p->writer);
+    }
     return p->writer != NULL;
 }
 

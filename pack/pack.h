@@ -33,11 +33,13 @@ struct pk_pack_options {
     const char *output;       /* written beside it under a temporary name, then renamed over it */
     const struct pk_key *key; /* signs */
     enum pk_weights weights;
-    uint32_t group;            /* of what is quantised here: 32, 64 or 128; 0 = 32 */
-    bool head_int4;            /* with INT4: embedding and head too */
-    uint32_t kv_type;          /* enum mx_kv_type of keys and values; 0: F16, F32 when no matrix has integers */
-    bool dry_run;              /* nothing is written: output and key may be NULL, and the summary says what would be */
-    const char *id;            /* the model's name in the bundle; NULL: the checkpoint's */
+    uint32_t group;   /* of what is quantised here: 32, 64 or 128; 0 = 32 */
+    bool head_int4;   /* with INT4: embedding and head too */
+    uint32_t kv_type; /* enum mx_kv_type of keys and values; 0: F16, F32 when no matrix has integers */
+    bool dry_run;     /* nothing is written: output and key may be NULL, and the summary says what would be */
+    bool hollow;      /* weights are holes of zeros in the file and are not hashed: it can be planned, never run.
+                         For sources without tokenizer and licence */
+    const char *id;   /* the model's name in the bundle; NULL: the checkpoint's */
     uint64_t security_counter; /* a device that accepted a higher one refuses this bundle; at most 2^32 - 1 */
     unsigned threads;          /* 0 = one per CPU */
     uint64_t segment_max;      /* longest segment, in bytes; 0 = MX_SEGMENT_MAX. For devices with small buffers */

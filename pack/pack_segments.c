@@ -199,7 +199,7 @@ bool pk_put_segment(struct packer *p, uint32_t index) {
         const bool license = s->kind == MX_SEGMENT_LICENSE;
         ok = put_plane(p, &at, 0, license ? (const uint8_t *)p->source->license : p->tokenizer, s->used);
     }
-    for (uint32_t i = 0; ok && i < p->layout.manifest->tensors; i++) {
+    for (uint32_t i = 0; ok && !p->o->hollow && i < p->layout.manifest->tensors; i++) {
         const struct mx_tensor *t = &p->layout.tensors[i];
         if (index >= t->segment && index < t->segment + t->segments) {
             ok = put_tensor(p, t, s, &at);

@@ -33,6 +33,7 @@ struct pk_writer {
     uint8_t *chunk;  /* [CHUNK], what is at position % CHUNK bytes is not written yet */
     uint8_t *leaves; /* where the next digests go */
     unsigned threads;
+    bool hollow;
     uint8_t *buffer; /* [LEAVES * MX_LEAF_BYTES] of the segment, to be hashed and written */
     size_t filled;
     uint8_t *other;   /* likewise; what is hashed and written while `buffer` is filled */
@@ -55,6 +56,10 @@ static bool check(const struct pk_writer *w, bool ok, struct pk_error *e) {
 /* Writes the first `n` bytes of the chunk. */
 static void write_chunk(struct pk_writer *w, size_t n) {
     const uint8_t *p = w->chunk;
+    if (w->hollow && n > 0 && p[0] == 0 && memcmp(p, p + 1, n - 1) == 0) {
+        w->failed = lseek(w->fd, (off_t)n, SEEK_CUR) < 0 ? errno : w->failed;
+        n = 0;
+    }
     while (n > 0 && !w->failed) {
         ssize_t done = write(w->fd, p, n);
         if (done > 0) {
@@ -186,7 +191,11 @@ static bool hash_leaf(void *user, size_t i) {
 static void *write_other(void *user) {
     struct pk_writer *w = user;
     const size_t leaves = (w->to_write + MX_LEAF_BYTES - 1) / MX_LEAF_BYTES;
-    pk_parallel(leaves, w->threads, hash_leaf, w);
+    if (w->hollow) {
+        memset(w->leaves, 0, 32 * leaves);
+    } else {
+        pk_parallel(leaves, w->threads, hash_leaf, w);
+    }
     w->leaves += 32 * leaves;
     w->written = archive_write_data(w->archive, w->other, w->to_write) == (la_ssize_t)w->to_write;
     return NULL;
@@ -236,6 +245,10 @@ bool pk_writer_end_segment(struct pk_writer *w, struct pk_error *e) {
     return empty_buffer(w, e);
 }
 
+void pk_writer_hollow(struct pk_writer *w) {
+    w->hollow = true;
+}
+
 uint64_t pk_writer_position(const struct pk_writer *w) {
     return w->position;
 }
@@ -246,6 +259,9 @@ bool pk_writer_end(struct pk_writer *w, struct pk_error *e) {
     }
     bool ok = archive_write_close(w->archive) == ARCHIVE_OK;
     write_chunk(w, w->position % CHUNK);
+    if (w->hollow && ftruncate(w->fd, (off_t)w->position) != 0) { // it may end with a hole
+        w->failed = errno;
+    }
     return check(w, ok, e);
 }
 

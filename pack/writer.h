@@ -27,6 +27,10 @@ bool pk_writer_plain(struct pk_writer *w, const void *data, uint64_t n, struct p
 bool pk_writer_put(struct pk_writer *w, const void *data, uint64_t n, struct pk_error *e);
 bool pk_writer_end_segment(struct pk_writer *w, struct pk_error *e);
 
+/* From now on the writer leaves holes where there is nothing but zeros, and gives every leaf a digest of zeros: what it
+ * writes can be planned with, but not be run. Before the first segment. */
+void pk_writer_hollow(struct pk_writer *w);
+
 /* Bytes written so far, headers and all; what was put last may still be on its way until pk_writer_end. */
 uint64_t pk_writer_position(const struct pk_writer *w);
 

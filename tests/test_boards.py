@@ -105,15 +105,26 @@ class Boards(ToolTest):
             self.assertTrue(least <= found[name] <= most, f"{name}: {found[name]} is not in {least} .. {most}")
 
     def test_the_plan_keeps_every_board_s_budget_in_both_directions(self):
-        for board in NAMED:
-            with self.subTest(board):
-                regions = self.plan(board)["region_bytes"]
+        rows = json.loads(self.must("plan", "--shape", "qwen1.5-moe-a2.7b", "--boards", "--context", "4096", "--json"))
+        self.assertEqual([r["board"] for r in rows], sorted(map(str, BOARDS.glob("*/facts*"))))
+        readme = (BOARDS / "README.md").read_text()
+        for row in rows:
+            board = pathlib.Path(row["board"]).parent.name
+            with self.subTest(row["board"]):
                 bounds, library = self.budget(board)
-                self.keep({name.lower(): regions[name] for name in regions},
-                          {name: bounds[name] for name in bounds if name.upper() in regions})
-                self.assertEqual(set(bounds) - {name.lower() for name in regions},
-                                 {"text", "bss", "frame"} if library == board else set())
+                found = {name: row[name + "_bytes"] for name in ("host", "session", "step")}
+                self.keep(found, {name: bounds.get(name) for name in found})
+                self.assertEqual(set(bounds) - set(found), {"text", "bss", "frame"} if library == board else set())
                 self.assertEqual(self.budget(library)[1], library)
+                fits = row["fits_context"] or "-"
+                self.assertRegex(readme, rf"(?m)^\| `{row['board'].removeprefix('boards/')}` \|[^|]*\| {fits} \|")
+
+    def test_what_can_be_planned_of_a_shape_cannot_be_run(self):
+        text = self.must("plan", "--shape", "tiny", "--board", "host-pocl", "--summary")
+        self.assertIn("fits in the device's", text)
+        self.fails(2, "one of the two", "plan")
+        self.fails(2, "one of the two", "plan", self.bundle, "--shape", "tiny")
+        self.fails(2, "--boards is a table", "plan", self.bundle, "--boards", "--summary")
 
     def library_keeps(self, board, build):
         sizes = subprocess.run(["size", build / "moxie.o"], capture_output=True, text=True, check=True).stdout

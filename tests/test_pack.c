@@ -183,6 +183,23 @@ static void a_failure_leaves_nothing_behind(void **state) {
     check_pk_error(&e, MOXIE_ERROR_FILE, "/nowhere/at/all.moxie");
 }
 
+static void a_hollow_bundle_opens_and_never_verifies(void **state) {
+    (void)state;
+    struct moxie_failure f = {0};
+    struct mx_bundle bundle;
+    /* it has a tokenizer */
+    fails_and_leaves((struct pk_pack_options){.source = REFERENCE "moe-sparse-step", .hollow = true}, UINT64_MAX,
+                     MOXIE_ERROR_ARGUMENT, "hollow");
+    struct bundle_bytes whole = bundle_pack("qwen2", NULL);
+    struct bundle_bytes hollow = bundle_pack("qwen2", &(struct pk_pack_options){.hollow = true});
+    assert_int_equal(hollow.size, whole.size);
+    assert_int_equal(bundle_manifest(&hollow)->segments, bundle_manifest(&whole)->segments);
+    check_ok(bundle_open(&hollow, &bundle, &f), f);
+    check_error(bundle_check(&hollow, &f), MOXIE_ERROR_HASH);
+    bundle_free(&whole);
+    bundle_free(&hollow);
+}
+
 static void a_full_disk_is_an_error_wherever_it_strikes(void **state) {
     (void)state;
     /* a limit on the size of files stands for it: 0, in the headers, in a layer, in the last member */
@@ -213,6 +230,7 @@ int main(void) {
         cmocka_unit_test(names_and_counters_are_options),
         cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(a_failure_leaves_nothing_behind),
+        cmocka_unit_test(a_hollow_bundle_opens_and_never_verifies),
         cmocka_unit_test(a_full_disk_is_an_error_wherever_it_strikes),
     };
     return check_run(tests);

@@ -21,40 +21,39 @@ static int on_progress(void *user, uint64_t done, uint64_t total) {
 }
 
 /* Packs the shape into `path`. */
-static int make(uint32_t shape, uint32_t group, uint32_t kv_type, const char *path, const char *gguf,
-                const struct pk_key *key) {
+static int make(const struct bench_shape *shape, const char *path, const struct pk_key *key) {
     struct pk_error e = {0};
     struct pk_summary summary;
     struct progress progress = {.bytes = true};
-    struct pk_pack_options options = {.output = path, .key = key, .weights = PK_WEIGHTS_KEEP, .kv_type = kv_type};
-    struct pk_source *source = synthetic_open(shape, group, &e);
-    bool ok = source && (!gguf || synthetic_gguf(source, gguf, &e)) &&
+    struct pk_pack_options options = {
+        .output = path, .key = key, .weights = PK_WEIGHTS_KEEP, .kv_type = shape->kv_type, .hollow = shape->hollow};
+    struct pk_source *source = synthetic_open(shape->shape, shape->group, &e);
+    bool ok = source && (!shape->gguf || synthetic_gguf(source, shape->gguf, &e)) &&
               pk_pack_source(source, &options, on_progress, &progress, &summary, &e);
     progress_end(&progress);
     pk_source_close(source);
     return ok ? STATUS_OK : report_error(e.code, "%s", e.text);
 }
 
-int bench_bundle_open(struct engine *engine, uint32_t shape, uint32_t group, uint32_t kv_type, const char *keep,
-                      const char *gguf) {
+int bench_bundle_open(struct engine *engine, const struct bench_shape *shape) {
     struct pk_error e = {0};
     char path[PATH_BYTES];
     struct pk_key key = {{0}, {0}};
     int status = STATUS_OK;
-    if (keep) {
+    if (shape->keep) {
         status = signing_key_read(&key, NULL);
-    } else if (!path_scratch(path, "bench", synthetic_bytes(shape))) {
+    } else if (!path_scratch(path, "bench", shape->hollow ? 1 << 20 : synthetic_bytes(shape->shape))) {
         status = report_tool("there is no cache folder: %s", strerror(errno));
     }
-    if (status == STATUS_OK && !keep && !pk_key_generate(&key, &e)) {
+    if (status == STATUS_OK && !shape->keep && !pk_key_generate(&key, &e)) {
         status = report_error(e.code, "%s", e.text);
     }
     if (status == STATUS_OK) {
-        status = make(shape, group, kv_type, keep ? keep : path, gguf, &key);
+        status = make(shape, shape->keep ? shape->keep : path, &key);
     }
     if (status == STATUS_OK) {
-        status = engine_open_signed(engine, keep ? keep : path, key.xy);
-        if (!keep) {
+        status = engine_open_signed(engine, shape->keep ? shape->keep : path, key.xy);
+        if (!shape->keep) {
             unlink(path); // the mapping keeps the bytes
         }
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L // readlink
+#define _POSIX_C_SOURCE 200809L // readlink, scandir
 #include "tools/board.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -86,20 +87,12 @@ static bool is_file(const char *path) {
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* Finds the facts file that `board` means. */
-static bool find(const char *board, char path[PATH_BYTES]) {
+/* The folder of all boards, of the working directory or beside the tool. */
+static bool find_folder(char path[PATH_BYTES]) {
     char tool[PATH_BYTES / 2];
-    if (is_file(board)) {
-        return snprintf(path, PATH_BYTES, "%s", board) < PATH_BYTES;
-    }
-    if (path_join(path, board, "facts") && is_file(path)) {
-        return true;
-    }
-    if (strchr(board, '/')) {
-        return false;
-    }
-    if (snprintf(path, PATH_BYTES, "boards/%s/facts", board) < PATH_BYTES && is_file(path)) {
-        return true;
+    struct stat st;
+    if (stat("boards", &st) == 0 && S_ISDIR(st.st_mode)) {
+        return snprintf(path, PATH_BYTES, "boards") < PATH_BYTES;
     }
     ssize_t n = readlink("/proc/self/exe", tool, sizeof(tool) - 1);
     if (n <= 0) {
@@ -107,7 +100,65 @@ static bool find(const char *board, char path[PATH_BYTES]) {
     }
     tool[n] = '\0';
     *strrchr(tool, '/') = '\0';
-    return snprintf(path, PATH_BYTES, "%s/../boards/%s/facts", tool, board) < PATH_BYTES && is_file(path);
+    return snprintf(path, PATH_BYTES, "%s/../boards", tool) < PATH_BYTES;
+}
+
+/* Finds the facts file that `board` means. */
+static bool find(const char *board, char path[PATH_BYTES]) {
+    char folder[PATH_BYTES], whole[PATH_BYTES];
+    if (is_file(board)) {
+        return snprintf(path, PATH_BYTES, "%s", board) < PATH_BYTES;
+    }
+    if (path_join(path, board, "facts") && is_file(path)) {
+        return true;
+    }
+    return !strchr(board, '/') && find_folder(folder) && path_join(whole, folder, board) &&
+           path_join(path, whole, "facts") && is_file(path);
+}
+
+static int is_facts(const struct dirent *entry) {
+    return strncmp(entry->d_name, "facts", 5) == 0;
+}
+
+static int is_name(const struct dirent *entry) {
+    return entry->d_name[0] != '.';
+}
+
+/* The facts files of one folder. */
+static int each_facts(const char *folder, int (*visit)(void *user, const char *path), void *user) {
+    char path[PATH_BYTES];
+    struct dirent **files;
+    int status = STATUS_OK;
+    const int n = scandir(folder, &files, is_facts, alphasort);
+    for (int i = 0; i < n; i++) {
+        if (status == STATUS_OK && path_join(path, folder, files[i]->d_name)) {
+            status = visit(user, path);
+        }
+        free(files[i]);
+    }
+    if (n >= 0) {
+        free(files);
+    }
+    return status;
+}
+
+int board_each(int (*visit)(void *user, const char *path), void *user) {
+    char folder[PATH_BYTES] = "boards", path[PATH_BYTES];
+    struct dirent **boards;
+    int status = STATUS_OK;
+    const int n = find_folder(folder) ? scandir(folder, &boards, is_name, alphasort) : -1;
+    if (n < 0) {
+        return report_error(MOXIE_ERROR_FILE,
+                            "%s: there is no such folder, in the working directory or beside the tool", folder);
+    }
+    for (int i = 0; i < n; i++) {
+        if (status == STATUS_OK && path_join(path, folder, boards[i]->d_name)) {
+            status = each_facts(path, visit, user);
+        }
+        free(boards[i]);
+    }
+    free(boards);
+    return status;
 }
 
 static char *trim(char *text) {

@@ -12,6 +12,10 @@
  * the tool). Every key must be there. An exit status, reported with file and line. */
 int board_read(const char *board, struct moxie_device_facts *facts);
 
+/* Calls `visit` with the path of each facts file in boards/ (of the working directory, or beside the tool), in the
+ * order of names, until one call does not give STATUS_OK. An exit status, reported. */
+int board_each(int (*visit)(void *user, const char *path), void *user);
+
 /* The facts of OpenCL device `device` as such a file. */
 void board_print(uint32_t device, const struct moxie_device_facts *facts);
 

@@ -260,20 +260,20 @@ int cmd_bench(int argc, char **argv) {
     struct engine_options options = {0};
     static const char *const groups[] = {"32", "64", "128", NULL};
     static const char *const kv[] = {"auto", "f16", "f32", "int8", NULL}; // as enum mx_kv_type
-    uint32_t shape = UINT32_MAX, group = 0, kv_type = 0;
-    const char *keep = NULL, *gguf = NULL;
+    struct bench_shape shape = {.shape = UINT32_MAX};
+    uint32_t group = 0;
     bool json = false;
     const struct arg table[] = {
         {"BUNDLE", .kind = ARG_PLACE_OPTIONAL, .out = &options.bundle, .help = "a file made by moxie pack, or:"},
-        {"--shape", .kind = ARG_CHOICE, .out = &shape, .value = "SHAPE", .choices = synthetic_shapes,
+        {"--shape", .kind = ARG_CHOICE, .out = &shape.shape, .value = "SHAPE", .choices = synthetic_shapes,
          .help = "a published shape with pseudo-random Int4 weights"},
         {"--group", .kind = ARG_CHOICE, .out = &group, .value = "N", .choices = groups,
          .help = "weights of --shape that share a scale: 32 (default), 64, 128"},
-        {"--kv", .kind = ARG_CHOICE, .out = &kv_type, .value = "TYPE", .choices = kv,
+        {"--kv", .kind = ARG_CHOICE, .out = &shape.kv_type, .value = "TYPE", .choices = kv,
          .help = "keys and values of --shape: auto (default: f16), f16, f32, int8"},
-        {"--keep", .kind = ARG_TEXT, .out = &keep, .value = "FILE",
+        {"--keep", .kind = ARG_TEXT, .out = &shape.keep, .value = "FILE",
          .help = "keep the bundle of --shape there, signed with the store's key"},
-        {"--keep-gguf", .kind = ARG_TEXT, .out = &gguf, .value = "FILE",
+        {"--keep-gguf", .kind = ARG_TEXT, .out = &shape.gguf, .value = "FILE",
          .help = "write the weights of --shape there as a GGUF file too (groups of 32)"},
         {"--prefill", .kind = ARG_U32, .out = &b.prefill, .value = "N", .min = 1, .max = 1u << 20,
          .help = "tokens to read (default 512)"},
@@ -308,13 +308,13 @@ int cmd_bench(int argc, char **argv) {
     if (!args_parse(&args, argc, argv, &status)) {
         return status;
     }
-    if (!options.bundle == (shape == UINT32_MAX)) {
+    if (!options.bundle == (shape.shape == UINT32_MAX)) {
         return usage_error("give a BUNDLE or --shape, one of the two");
     }
-    if (options.bundle && (group || kv_type)) {
+    if (options.bundle && (group || shape.kv_type)) {
         return usage_error("--group and --kv are for --shape: a BUNDLE has its own");
     }
-    if (gguf && (options.bundle || group)) {
+    if (shape.gguf && (options.bundle || group)) {
         return usage_error("--keep-gguf is for --shape with groups of 32");
     }
     b.kernels = b.kernels || b.trace;
@@ -322,8 +322,9 @@ int cmd_bench(int argc, char **argv) {
     if (options.bundle) {
         status = engine_open_bundle(&b.engine, options.bundle, options.pub);
     } else {
-        status = bench_bundle_open(&b.engine, shape, 32u << group, kv_type, keep, gguf);
-        options.bundle = synthetic_shapes[shape];
+        shape.group = 32u << group;
+        status = bench_bundle_open(&b.engine, &shape);
+        options.bundle = synthetic_shapes[shape.shape];
     }
     if (status == STATUS_OK) {
         status = run(&b, &options, json);

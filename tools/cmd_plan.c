@@ -3,12 +3,15 @@
  * moxie plan: every byte and every launch of a run, before it starts. */
 #include <stdio.h>
 
+#include "tools/bench_bundle.h"
 #include "tools/board.h"
 #include "tools/commands.h"
 #include "tools/engine.h"
 #include "tools/json_out.h"
+#include "tools/plan_fit.h"
 #include "tools/report.h"
 #include "tools/svg.h"
+#include "tools/synthetic.h"
 
 static const char *const region_names[MOXIE_REGIONS] = {"HOST", "SESSION", "STEP"};
 static const char *const region_what[MOXIE_REGIONS] = {"engine, tokenizer and sampler scratch", "keys and values",
@@ -48,33 +51,6 @@ static void add_line(void *user, int region, const char *name, uint64_t offset, 
     }
     json_array_append_new(v->buffers[region], json_pack("{s:s, s:I, s:I}", "name", name, "offset", (json_int_t)offset,
                                                         "bytes", (json_int_t)bytes));
-}
-
-/* All of it, also weights that are only mapped: a device that has no room for them reads them from the file each time.
- */
-static bool fits(const struct engine *e, const struct moxie_device_facts *facts, struct moxie_config config,
-                 uint32_t context) {
-    struct moxie_failure failure = {0};
-    struct moxie_plan p;
-    config.context = context;
-    return moxie_plan(&e->bundle, facts, &config, &p, &failure) == MOXIE_OK &&
-           p.weight_bytes + p.region_bytes[MOXIE_REGION_SESSION] + p.region_bytes[MOXIE_REGION_STEP] +
-                   (facts->host_unified ? p.region_bytes[MOXIE_REGION_HOST] : 0) <=
-               facts->global_bytes;
-}
-
-static uint32_t largest_context(const struct engine *e, const struct moxie_device_facts *facts,
-                                const struct moxie_config *config) {
-    uint32_t low = 0, high = e->model.max_positions; // fits with low (if it is not 0)
-    while (low < high) {
-        const uint32_t middle = low + (high - low + 1) / 2;
-        if (fits(e, facts, *config, middle)) {
-            low = middle;
-        } else {
-            high = middle - 1;
-        }
-    }
-    return low;
 }
 
 static void print_tunable(void *user, const char *key, uint32_t value) {
@@ -193,7 +169,7 @@ struct how {
 static int show(struct view *v, const struct moxie_device_facts *facts, const struct moxie_config *config,
                 const struct how *how) {
     struct moxie_failure failure = {0};
-    v->fits_context = largest_context(&v->engine, facts, config);
+    v->fits_context = plan_largest_context(&v->engine, facts, config);
     if (moxie_plan(&v->engine.bundle, facts, config, &v->plan, &failure) != MOXIE_OK) {
         int status = report_failure(&failure);
         if (failure.code == MOXIE_ERROR_DEVICE_MEMORY && v->fits_context) {
@@ -237,11 +213,15 @@ int cmd_plan(int argc, char **argv) {
     struct moxie_config config = MOXIE_CONFIG;
     struct how how = {0};
     struct view view = {0};
-    bool experts = false;
+    struct bench_shape shape = {.shape = UINT32_MAX, .group = 32, .hollow = true};
+    bool experts = false, boards = false;
     const struct arg table[] = {
-        {"BUNDLE", .kind = ARG_PLACE, .out = &bundle, .help = "a file made by moxie pack"},
+        {"BUNDLE", .kind = ARG_PLACE_OPTIONAL, .out = &bundle, .help = "a file made by moxie pack, or:"},
+        {"--shape", .kind = ARG_CHOICE, .out = &shape.shape, .value = "SHAPE", .choices = synthetic_shapes,
+         .help = "a published shape in Int4, with a scale for 32 weights"},
         {"--board", .kind = ARG_TEXT, .out = &board, .value = "BOARD",
          .help = "facts file, folder, or name in boards/ (default: the device here)"},
+        {"--boards", .kind = ARG_FLAG, .out = &boards, .help = "a table of all boards: what fits where"},
         {"--device", .kind = ARG_U32, .out = &config.device, .value = "D", .max = UINT32_MAX,
          .help = "OpenCL device, as moxie devices counts (default 0)"},
         {"--context", .kind = ARG_U32, .out = &config.context, .value = "N", .min = 1, .max = 1u << 24,
@@ -260,12 +240,19 @@ int cmd_plan(int argc, char **argv) {
     };
     const struct args args = {
         .summary = "Shows every buffer of every region and every launch of a step, as a run will have them.",
-        .example = "    moxie plan smollm2.moxie --board host-pocl --context 2048 --batch 4",
+        .example = "    moxie plan --shape qwen2-57b-a14b --boards\n"
+                   "    moxie plan smollm2.moxie --board host-pocl --context 2048 --batch 4",
         .table = table,
     };
     int status;
     if (!args_parse(&args, argc, argv, &status)) {
         return status;
+    }
+    if (!bundle == (shape.shape == UINT32_MAX)) {
+        return usage_error("give a BUNDLE or --shape, one of the two");
+    }
+    if (boards && (board || how.summary || how.svg)) {
+        return usage_error("--boards is a table of its own: without --board, --summary and --svg");
     }
     status = tune_parse(&view.tune);
     if (status != STATUS_OK) {
@@ -274,11 +261,13 @@ int cmd_plan(int argc, char **argv) {
     config.experts = experts;
     config.tunables = &view.tune.tunables;
     struct moxie_device_facts facts = MOXIE_DEVICE_FACTS;
-    status = engine_open_bundle(&view.engine, bundle, pub);
-    if (status == STATUS_OK) {
+    status = bundle ? engine_open_bundle(&view.engine, bundle, pub) : bench_bundle_open(&view.engine, &shape);
+    if (status == STATUS_OK && boards) {
+        status = plan_boards(&view.engine, &config, how.json);
+    } else if (status == STATUS_OK) {
         status = find_facts(board, config.device, &facts);
     }
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK && !boards) {
         status = show(&view, &facts, &config, &how);
     }
     engine_close(&view.engine);
