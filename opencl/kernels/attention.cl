@@ -190,7 +190,8 @@ MX_FN void mx_take(const struct mx_query *y, float16 sum, uint b, float16 *o) {
 #define MX_QUERIES 4
 #define MX_EACH_QUERY(...) MX_JOIN(MX_EACH_, MX_QUERIES)(if (t < T) { __VA_ARGS__; }) /* T is an argument */
 
-/* Vectors of sums that registers hold, for T queries and V columns of 16. */
+/* Vectors of sums that registers hold, for T queries and V columns of 16. Up to two queries are what one token has, and
+ * read from memory: the rows of a block from end to end, whether or not registers hold the sums. */
 #ifdef __AVX512F__
 #define MX_SUMS 16u
 #else
@@ -221,7 +222,7 @@ MX_INLINE void mx_sums(const uint T, const uint V, const float *a, const uint ap
  * query sees changes nothing: fma(0, v, o) = o. */
 MX_INLINE void mx_attend(const uint T, struct mx_query *y, __global const mx_kv *k_head, __global const mx_kv *v_head,
                          __global const int *table, uint d, float scale) {
-    const uint V = min(4u, MX_SUMS / T), chunks = (d + 15) / 16, p = y[T - 1].p;
+    const uint V = T > 2 ? min(4u, MX_SUMS / T) : 4u, chunks = (d + 15) / 16, p = y[T - 1].p;
     float q[MX_QUERIES * MX_HEAD_DIM_MAX], e[MX_QUERIES * MX_KV_BLOCK];
     float16 o[MX_QUERIES][MX_CHUNKS], sum[MX_QUERIES * 4];
     MX_EACH_QUERY(for (uint i = 0; i < d; i++) q[t * MX_HEAD_DIM_MAX + i] = y[t].q[i])
