@@ -43,7 +43,7 @@ struct moxie_tunables {
                           * work-item computes a tile with vectors of 16, as processors want it */
     uint32_t no_lists;   /* 1: each kernel is launched by itself, also on a processor */
     uint32_t side_by_side; /* entries (rows of activations) that a product computes side by side, 4 to 8 */
-    uint32_t unit_entries; /* entries for which a unit of a product reads a tile of weights */
+    uint32_t unit_entries; /* entries for which a unit of a product reads a tile of weights, at most 256 */
     uint32_t core_units;   /* of a processor: units of a matrix for each core, */
     uint32_t job_units;    /* the same of each job where there are several (experts) */
     uint32_t ahead;        /* bytes that weights are prefetched ahead in a product for one entry, on x86-64 */

@@ -60,6 +60,8 @@ static uint32_t usual_work_group(const struct moxie_device_facts *facts) {
     return facts->max_work_group >= 128 ? 128 : 64;
 }
 
+enum { MOST_ENTRIES = 256 }; /* some products keep the sums of all of them in a work-item's memory */
+
 static bool can(uint32_t work_group, const struct moxie_device_facts *facts) {
     return work_group == 1 || (work_group % 64 == 0 && work_group <= facts->max_work_group);
 }
@@ -76,6 +78,9 @@ static enum moxie_error check(const struct moxie_tunables *t, const struct moxie
     if (t->side_by_side && (t->side_by_side < 4 || t->side_by_side > 8))
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "side_by_side %u is not from 4 to 8",
                        t->side_by_side);
+    if (t->unit_entries > MOST_ENTRIES)
+        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "unit_entries %u: at most %d", t->unit_entries,
+                       MOST_ENTRIES);
     return MOXIE_OK;
 }
 

@@ -79,7 +79,7 @@ class Boards(ToolTest):
         self.assertGreater(plan["enqueues"], self.plan("host-pocl")["enqueues"])  # no lists
         self.assertEqual(self.plan("host-pocl", "--portable")["tunables"]["without"], 2**32 - 1)
         for status, wrong, words in ((10, "work_group=72", "work_group 72"), (10, "work_group=8192", "at most 4096"),
-                                     (10, "side_by_side=9", "side_by_side 9"), (2, "group=1", "'group=1'"),
+                                     (10, "side_by_side=9", "side_by_side 9"), (10, "unit_entries=257", "unit_entries 257"), (2, "group=1", "'group=1'"),
                                      (2, "ahead", "'ahead'"), (2, "ahead=", "ahead="), (2, "ahead=-1", "ahead=-1"),
                                      (2, "ahead=99999999999", "ahead=99999999999"), (2, "ahead=64,", "''")):
             with self.subTest(wrong):
