@@ -65,12 +65,26 @@ static char *read_source(const char *name) {
     return text;
 }
 
+/* linear_parts.cl without vpdpbusd: the four unsigned bytes of each w times the four signed ones of *x. */
+static char *read_spelt_out(void) {
+    static const char instruction[] = "__asm__(\"vpdpbusd %2%{1to16%}, %1, %0\" : \"+v\"(sum) : \"v\"(w), \"m\"(*x));";
+    static const char meaning[] = "const char4 b = as_char4(*x);\n"
+                                  "sum += as_int16(w & 255u) * b.x + as_int16(w >> 8 & 255u) * b.y +"
+                                  " as_int16(w >> 16 & 255u) * b.z + as_int16(w >> 24) * b.w;";
+    char *text = read_source("linear_parts"), *at = strstr(text, instruction);
+    assert_non_null(at);
+    memmove(at + sizeof meaning - 1, at + sizeof instruction - 1, strlen(at + sizeof instruction - 1) + 1);
+    memcpy(at, meaning, sizeof meaning - 1);
+    assert_null(strstr(text, "vpdpbusd %"));
+    return text;
+}
+
 cl_program kernel_build(struct kernel_device *d, const struct mx_program_key *key, const struct kernel_style *style) {
     const bool linear = strcmp(key->kernel_file, "linear") == 0;
     char *text[9] = {read_source("arith"), read_source("weights")};
     cl_uint n = 2;
     if (linear)
-        text[n++] = read_source("linear_parts");
+        text[n++] = style->spelt_out ? read_spelt_out() : read_source("linear_parts");
     while (linear && n < 7)
         text[n++] = read_source("linear_tile");
     if (linear)
