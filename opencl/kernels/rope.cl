@@ -11,7 +11,7 @@
 #define mx_get(p, n) (*(p))
 #define mx_set(p, v, n) (*(p) = (v))
 #define mx_hold mx_set
-#define mx_held(p) (*(p))
+#define mx_held(p, n) (*(p))
 #define mx_worst(v) (as_int(v) & MX_MAGNITUDE)
 
 /* v into the cache, an integer when multiplied with r. */
@@ -34,7 +34,6 @@ MX_FN void mx_angles(__global const float2 *cs, uint n, float *c, float *s) {
 #define MX_NEXT 16
 #define mx_get mx_load
 #define mx_set mx_store
-#define mx_held(p) vload16(0, p)
 #define mx_worst(v) mx_max16(as_int16(v) & MX_MAGNITUDE)
 
 MX_FN void mx_hold(float *to, float16 v, uint n) {
@@ -42,6 +41,15 @@ MX_FN void mx_hold(float *to, float16 v, uint n) {
     vstore16(v, 0, a);
     for (uint j = 0; j < min(n, 16u); j++)
         to[j] = a[j];
+}
+
+MX_FN float16 mx_held(const float *p, uint n) {
+    float a[16];
+    if (n >= 16)
+        return vload16(0, p);
+    for (uint j = 0; j < 16; j++)
+        a[j] = j < n ? p[j] : 0.0f;
+    return vload16(0, a);
 }
 
 /* v into the cache, integers when multiplied with r. */
@@ -116,7 +124,7 @@ MX_KERNEL(mx_rope_kv, __global const float *restrict qkv, MX_WEIGHTS, __global c
     __local float row[MX_HEAD_DIM_MAX];
     __local int largest;
 #else
-    float row[MX_HEAD_DIM_MAX + 16];
+    float row[MX_HEAD_DIM_MAX];
 #endif
     const uint t = MX_UNIT(0), h = MX_UNIT(1), all = heads + 2 * kv_heads, half_dim = d / 2;
     const bool biased = data != MX_NONE, rotated = h < heads + kv_heads, key = h >= heads && rotated;
@@ -170,7 +178,7 @@ MX_KERNEL(mx_rope_kv, __global const float *restrict qkv, MX_WEIGHTS, __global c
         const uint scale = mx_kv_scale(worst);
         const float r = mx_recip(as_float((scale + MX_KV_SCALE_FIRST) << MX_KV_SCALE_SHIFT));
         for (uint i = MX_FIRST; i < d; i += MX_NEXT)
-            mx_put(to + i * stride, stride, mx_held(row + i), r, d - i);
+            mx_put(to + i * stride, stride, mx_held(row + i, d - i), r, d - i);
 #if MX_KV == MX_KV_I8
         if (MX_ITEM == 0)
             MX_KV_SCALES(block, d)[slot] = (uchar)scale;
