@@ -35,12 +35,13 @@ static uint64_t lay_out(const struct mx_bundle *bundle, const struct mx_plan *p,
     struct carver c = {.base = (uint8_t *)e};
     uint64_t scratch = mx_sample_scratch(bundle->manifest->model.vocab);
     const uint64_t launches = p->facts.launches;
-    void *at;
     carve(&c, sizeof *e);
 #define CARVE(field, bytes)                                                                                            \
-    at = carve(&c, bytes);                                                                                             \
-    if (e)                                                                                                             \
-    e->field = at
+    do {                                                                                                               \
+        void *at = carve(&c, bytes);                                                                                   \
+        if (e)                                                                                                         \
+            e->field = at;                                                                                             \
+    } while (0)
     CARVE(kv_memory, sizeof(cl_mem) * 2 * bundle->manifest->model.layers);
     CARVE(launch, sizeof *e->launch * launches);
     CARVE(event, sizeof(cl_event) * launches);
