@@ -124,6 +124,7 @@ struct mx_shape {
     uint32_t router_rows;     /* most router rows */
     uint32_t carried;         /* logits that a layer hands on, 0: none does */
     uint32_t light;           /* most factors of light experts */
+    bool down_of_floats;      /* a down projection reads MIDDLE unquantised */
     uint64_t middle;          /* floats of MIDDLE per token: most (experts per token * width) */
     uint64_t out;             /* floats of OUT per token */
     uint64_t quant_bytes;     /* bytes of QUANT per token over all sites */

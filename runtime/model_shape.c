@@ -38,8 +38,10 @@ enum moxie_error mx_model_shape(const struct mx_bundle *bundle, struct mx_shape 
                 (l->top_k < mx_layer_experts(l) - l->shared ? l->top_k : mx_layer_experts(l) - l->shared) + l->shared;
         if (t->role == MX_ROLE_ROUTER)
             shape->router_rows = (uint32_t)max64(shape->router_rows, t->rows);
-        if (t->role == MX_ROLE_DOWN)
+        if (t->role == MX_ROLE_DOWN) {
             rows = copies;
+            shape->down_of_floats |= !mx_format_is_integer(t->format);
+        }
         if (t->role != MX_ROLE_EMBEDDING || m->tied)
             shape->bytes_per_token += copies * mx_model_tensor_bytes(t);
         if (mx_format_is_integer(t->format)) {

@@ -9,48 +9,55 @@ static uint64_t align_up(uint64_t n, uint64_t to) {
     return (n + to - 1) / to * to;
 }
 
-/* ---- Buffers: name, and the phases between which each must keep its bytes ---- */
+/* ---- Buffers: name, and the phases in which each must keep its bytes ---- */
+
+/* Phases `first` .. `last`, as bits. */
+#define PHASES(first, last) ((2u << MX_PHASE_##last) - (1u << MX_PHASE_##first))
+#define ALWAYS PHASES(BEGIN, END)
+/* a site of the matrices, quantised: from what writes it to what multiplies it */
+#define SITES                                                                                                          \
+    (PHASES(ATTN_NORM, QKV) | PHASES(ATTN_QUANT, ATTN_OUT) | PHASES(FFN_NORM, DOWN) | PHASES(FINAL_NORM, HEAD))
 
 static const struct {
     const char *name;
-    enum mx_phase first, last;
+    uint32_t phases;
 } buffer_facts[MX_BUFFERS] = {
-    [MX_BUFFER_SEGMENTS] = {"segment table", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_IOTA] = {"row numbers", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_OPS] = {"list of launches", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_STATUS] = {"status", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_COUNTS] = {"counts", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_STEP_COUNTS] = {"counts of lists", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_PROGRESS] = {"progress of lists", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_JOBS_TOKENS] = {"job of all tokens", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_JOBS_LOGITS] = {"job of the logits", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_TOKEN] = {"token ids", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_POSITION] = {"positions", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_SEQUENCE] = {"sequences", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_LOGIT_ROWS] = {"logit rows", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_COPIES] = {"KV block copies", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_BLOCKS] = {"KV block table", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_X] = {"residual stream", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_ANGLES] = {"rotary angles", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_NORM] = {"normalised", MX_PHASE_ATTN_NORM, MX_PHASE_HEAD},
-    [MX_BUFFER_QUANT] = {"quantised site", MX_PHASE_ATTN_NORM, MX_PHASE_HEAD},
-    [MX_BUFFER_QUANT_SCALE] = {"its scales", MX_PHASE_ATTN_NORM, MX_PHASE_HEAD},
-    [MX_BUFFER_QUANT_SUM] = {"its group sums", MX_PHASE_ATTN_NORM, MX_PHASE_HEAD},
-    [MX_BUFFER_QKV] = {"q, k, v", MX_PHASE_QKV, MX_PHASE_ROPE},
-    [MX_BUFFER_Q] = {"rotated q", MX_PHASE_ROPE, MX_PHASE_ATTENTION},
-    [MX_BUFFER_ATTENTION] = {"attention output", MX_PHASE_ATTENTION, MX_PHASE_ATTN_OUT},
-    [MX_BUFFER_ROUTER] = {"router logits", MX_PHASE_ROUTER, MX_PHASE_ROUTE},
-    [MX_BUFFER_CARRIED] = {"carried logits", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_SELECTED] = {"selected experts", MX_PHASE_ROUTE, MX_PHASE_SORT},
-    [MX_BUFFER_KEPT] = {"experts of all layers", MX_PHASE_BEGIN, MX_PHASE_END},
-    [MX_BUFFER_WEIGHT] = {"routing weights", MX_PHASE_ROUTE, MX_PHASE_COMBINE},
-    [MX_BUFFER_LIGHT] = {"factors of light experts", MX_PHASE_ROUTE, MX_PHASE_COMBINE},
-    [MX_BUFFER_ENTRY] = {"entry numbers", MX_PHASE_SORT, MX_PHASE_COMBINE},
-    [MX_BUFFER_JOBS_EXPERTS] = {"expert jobs", MX_PHASE_SORT, MX_PHASE_DOWN},
-    [MX_BUFFER_ENTRY_ROWS] = {"entry rows", MX_PHASE_SORT, MX_PHASE_GATE_UP},
-    [MX_BUFFER_MIDDLE] = {"expert middle", MX_PHASE_GATE_UP, MX_PHASE_DOWN},
-    [MX_BUFFER_OUT] = {"expert output", MX_PHASE_DOWN, MX_PHASE_COMBINE},
-    [MX_BUFFER_LOGITS] = {"logits", MX_PHASE_HEAD, MX_PHASE_END},
+    [MX_BUFFER_SEGMENTS] = {"segment table", ALWAYS},
+    [MX_BUFFER_IOTA] = {"row numbers", ALWAYS},
+    [MX_BUFFER_OPS] = {"list of launches", ALWAYS},
+    [MX_BUFFER_STATUS] = {"status", ALWAYS},
+    [MX_BUFFER_COUNTS] = {"counts", ALWAYS},
+    [MX_BUFFER_STEP_COUNTS] = {"counts of lists", ALWAYS},
+    [MX_BUFFER_PROGRESS] = {"progress of lists", ALWAYS},
+    [MX_BUFFER_JOBS_TOKENS] = {"job of all tokens", ALWAYS},
+    [MX_BUFFER_JOBS_LOGITS] = {"job of the logits", ALWAYS},
+    [MX_BUFFER_TOKEN] = {"token ids", ALWAYS},
+    [MX_BUFFER_POSITION] = {"positions", ALWAYS},
+    [MX_BUFFER_SEQUENCE] = {"sequences", ALWAYS},
+    [MX_BUFFER_LOGIT_ROWS] = {"logit rows", ALWAYS},
+    [MX_BUFFER_COPIES] = {"KV block copies", ALWAYS},
+    [MX_BUFFER_BLOCKS] = {"KV block table", ALWAYS},
+    [MX_BUFFER_X] = {"residual stream", ALWAYS},
+    [MX_BUFFER_ANGLES] = {"rotary angles", ALWAYS},
+    [MX_BUFFER_NORM] = {"normalised", PHASES(ATTN_NORM, QKV) | PHASES(FFN_NORM, GATE_UP) | PHASES(FINAL_NORM, HEAD)},
+    [MX_BUFFER_QUANT] = {"quantised site", SITES},
+    [MX_BUFFER_QUANT_SCALE] = {"its scales", SITES},
+    [MX_BUFFER_QUANT_SUM] = {"its group sums", SITES},
+    [MX_BUFFER_QKV] = {"q, k, v", PHASES(QKV, ROPE)},
+    [MX_BUFFER_Q] = {"rotated q", PHASES(ROPE, ATTENTION)},
+    [MX_BUFFER_ATTENTION] = {"attention output", PHASES(ATTENTION, ATTN_OUT)},
+    [MX_BUFFER_ROUTER] = {"router logits", PHASES(ROUTER, ROUTE)},
+    [MX_BUFFER_CARRIED] = {"carried logits", ALWAYS},
+    [MX_BUFFER_SELECTED] = {"selected experts", PHASES(ROUTE, SORT)},
+    [MX_BUFFER_KEPT] = {"experts of all layers", ALWAYS},
+    [MX_BUFFER_WEIGHT] = {"routing weights", PHASES(ROUTE, COMBINE)},
+    [MX_BUFFER_LIGHT] = {"factors of light experts", PHASES(ROUTE, COMBINE)},
+    [MX_BUFFER_ENTRY] = {"entry numbers", PHASES(SORT, COMBINE)},
+    [MX_BUFFER_JOBS_EXPERTS] = {"expert jobs", PHASES(SORT, DOWN)},
+    [MX_BUFFER_ENTRY_ROWS] = {"entry rows", PHASES(SORT, GATE_UP)},
+    [MX_BUFFER_MIDDLE] = {"expert middle", PHASES(GATE_UP, MIDDLE_QUANT)},
+    [MX_BUFFER_OUT] = {"expert output", PHASES(DOWN, COMBINE)},
+    [MX_BUFFER_LOGITS] = {"logits", PHASES(HEAD, END)},
 };
 
 const char *mx_buffer_name(enum mx_buffer buffer) {
@@ -109,8 +116,14 @@ static void sizes(const struct mx_bundle *bundle, struct mx_plan *p) {
     }
 }
 
-static bool live_together(uint32_t a, uint32_t b) {
-    return buffer_facts[a].first <= buffer_facts[b].last && buffer_facts[b].first <= buffer_facts[a].last;
+/* The phases in which `buffer` must keep its bytes in this model. */
+static uint32_t phases(const struct mx_plan *p, uint32_t buffer) {
+    uint32_t of = buffer_facts[buffer].phases;
+    if (buffer == MX_BUFFER_MIDDLE && p->shape.down_of_floats)
+        of |= PHASES(GATE_UP, DOWN);
+    if (buffer == MX_BUFFER_NORM && p->shape.light) /* light experts hand on what they are given */
+        of |= PHASES(FFN_NORM, COMBINE);
+    return of;
 }
 
 /* Gives each buffer a place in STEP: parameters first and side by side, then the others, largest first, at the lowest
@@ -137,7 +150,7 @@ static uint64_t place(struct mx_plan *p) {
             moved = false;
             for (uint32_t i = 0; i < MX_BUFFERS; i++) {
                 const struct mx_place *other = &p->place[i];
-                if (placed[i] && live_together(i, next) && offset < other->offset + other->bytes &&
+                if (placed[i] && phases(p, i) & phases(p, next) && offset < other->offset + other->bytes &&
                     other->offset < offset + p->place[next].bytes) {
                     offset = align_up(other->offset + other->bytes, MX_REGION_ALIGN);
                     moved = true;
