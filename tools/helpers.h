@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 #define HELPERS_UNITS 256u
-#define HELPERS_MAX 3u /* a compiler takes some 300 MB */
+#define HELPERS_MAX 15u /* a compiler takes some 300 MB */
 
 struct helpers {
     struct helpers_row *row; /* shared; NULL: no helpers */
@@ -23,7 +23,7 @@ struct helpers {
 #define HELPERS_OPTION(to)                                                                                             \
     {                                                                                                                  \
         "--jobs", .kind = ARG_U32, .out = (to), .value = "N", .min = 1, .max = HELPERS_MAX + 1,                        \
-                  .help = "processes that compile (default: one for each processor, at most 4)"                        \
+                  .help = "processes that compile (default: one for each processor, at most 16)"                        \
     }
 
 /* Starts jobs - 1 helpers; jobs 0: one job for each processor. Each calls `work` and ends; what it says is not heard.
