@@ -37,21 +37,39 @@ static const struct attention_shape attention_shapes[] = {
     /* heads of the boards' models: SmolLM2, and one of the four KV heads of Qwen2-57B-A14B */
     {9, 3, 64, 2, {{100, 0}, {101, 0}}},
     {7, 1, 128, 1, {{150, 1}}},
+    /* a long context: as many blocks as plan allows where loops end after 65535 rounds (boards/host-rusticl) */
+    {1, 1, 64, 1, {{19775, 0}}},
 };
-enum { ATTENTION_SHAPES = sizeof attention_shapes / sizeof attention_shapes[0], SEQUENCES = 3, BLOCKS = 4, POOL = 13 };
+enum { ATTENTION_SHAPES = sizeof attention_shapes / sizeof attention_shapes[0], SEQUENCES = 3 };
 
-static void table(struct mx_maker *m) {
-    uint32_t *blocks = mx_make_zeros(m, 4 * SEQUENCES * BLOCKS);
-    for (uint32_t i = 0; i < SEQUENCES * BLOCKS; i++)
-        blocks[i] = i * 5 % POOL; /* block 8 is nobody's */
+/* Blocks of one sequence, and of all. */
+static uint32_t max_blocks(const struct attention_shape *s) {
+    const uint32_t n = s->at[0].p / 64 + 1;
+    return n > 4 ? n : 4;
+}
+
+static uint32_t pool_blocks(const struct attention_shape *s) {
+    return max_blocks(s) > 4 ? max_blocks(s) + 2 : SEQUENCES * 4 + 1; /* no multiple of 5 */
+}
+
+/* Where block i of `sequence` lies. Of a small pool block 8 is nobody's, a large one has one sequence. */
+static uint32_t block_of(const struct attention_shape *s, uint32_t sequence, uint32_t i) {
+    return (sequence * max_blocks(s) + i) * 5 % pool_blocks(s);
+}
+
+static void table(struct mx_maker *m, const struct attention_shape *s) {
+    const uint32_t n = max_blocks(s);
+    uint32_t *blocks = mx_make_zeros(m, (size_t)4 * SEQUENCES * n);
+    for (uint32_t i = 0; i < SEQUENCES * n; i++)
+        blocks[i] = block_of(s, i / n, i % n);
 }
 
 static void attention_sizes(struct mx_maker *m, const struct attention_shape *s) {
     mx_make_u32(m, s->heads);
     mx_make_u32(m, s->kv_heads);
     mx_make_u32(m, s->d);
-    mx_make_u32(m, POOL);
-    mx_make_u32(m, BLOCKS);
+    mx_make_u32(m, pool_blocks(s));
+    mx_make_u32(m, max_blocks(s));
 }
 
 static void places(struct mx_maker *m, const struct attention_shape *s) {
@@ -66,17 +84,15 @@ static void places(struct mx_maker *m, const struct attention_shape *s) {
 /* A cache whose values end with the last position of each sequence: NaN behind it. `edge`: values at the edge. */
 static void cache(struct mx_maker *m, const struct attention_shape *s, bool values, bool key) {
     const bool half = m->key->kv == MX_KF_KV_F16, integers = m->key->kv == MX_KF_KV_I8;
-    const size_t block_bytes = 64 * (integers ? s->d + 1 : s->d * (half ? 2 : 4)), n = s->kv_heads * POOL * block_bytes;
+    const size_t block_bytes = 64 * (integers ? s->d + 1 : s->d * (half ? 2 : 4)), pool = pool_blocks(s);
+    const size_t n = s->kv_heads * pool * block_bytes;
     uint8_t *v = mx_make_zeros(m, n);
     memset(v, 0xff, n);
-    uint32_t blocks[SEQUENCES * BLOCKS];
-    for (uint32_t i = 0; i < SEQUENCES * BLOCKS; i++)
-        blocks[i] = i * 5 % POOL;
     for (uint32_t t = 0; values && t < s->tokens; t++)
         for (uint32_t p = 0; p <= s->at[t].p; p++)
             for (size_t h = 0; h < s->kv_heads; h++)
                 for (uint32_t i = 0; i < s->d; i++) {
-                    uint8_t *block = v + (h * POOL + blocks[s->at[t].s * BLOCKS + p / 64]) * block_bytes;
+                    uint8_t *block = v + (h * pool + block_of(s, s->at[t].s, p / 64)) * block_bytes;
                     size_t at = key ? (size_t)i * 64 + p % 64 : (size_t)(p % 64) * s->d + i;
                     float f = s->d == 48 ? twin_edge(m) : mx_make_real(m, 1);
                     uint16_t x = (uint16_t)(mx_make_random(m) & 0xbfff); /* below 2 */
@@ -102,9 +118,9 @@ bool twin_case_rope_kv(struct mx_maker *m, uint32_t run) {
     if (run == 4)
         twin_edges(m, cs, s->tokens * (size_t)s->d);
     places(m, s);
-    table(m);
+    table(m, s);
     if (run == 5) /* a block that is not in the pool */
-        ((uint32_t *)twin_argument(m, 12))[0] = POOL;
+        ((uint32_t *)twin_argument(m, 12))[0] = pool_blocks(s);
     mx_make_output(m, s->tokens * (size_t)s->heads * s->d * 4);
     cache(m, s, false, true);
     cache(m, s, false, false);
@@ -124,7 +140,7 @@ bool twin_case_attention(struct mx_maker *m, uint32_t run) {
     cache(m, s, true, true);
     cache(m, s, true, false);
     places(m, s);
-    table(m);
+    table(m, s);
     mx_make_output(m, s->tokens * (size_t)s->heads * s->d * 4);
     attention_sizes(m, s);
     mx_make_f32(m, 0x1.8p-4f);
