@@ -49,7 +49,8 @@ struct moxie_tunables {
     uint32_t ahead;        /* bytes that weights are prefetched ahead in a product for one entry, on x86-64 */
     uint32_t row_ahead;    /* bytes that a row of activations is prefetched ahead in a product for several */
     uint32_t without;      /* bit n: variant n of the dot product is not used; 0xffffffff: portable kernels only */
-    uint32_t loop_rounds;  /* the driver leaves loops after so many rounds: longer contexts are refused */
+    uint32_t loop_rounds;  /* the driver leaves loops after so many rounds: plans that need more are refused. Of quirks
+                            * (no_lists, without, loop_rounds) the stricter is in force, what is asked or the board's */
 };
 #define MOXIE_TUNABLES                                                                                                 \
     { .size = sizeof(struct moxie_tunables) }

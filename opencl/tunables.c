@@ -53,6 +53,11 @@ static uint32_t first_of(uint32_t a, uint32_t b, uint32_t c) {
     return a ? a : b ? b : c;
 }
 
+/* The stricter of two limits, of which 0 is none. */
+static uint32_t stricter(uint32_t a, uint32_t b) {
+    return a && b ? (a < b ? a : b) : a | b;
+}
+
 /* The work-group that facts alone suggest. */
 static uint32_t usual_work_group(const struct moxie_device_facts *facts) {
     if ((facts->type & CL_DEVICE_TYPE_CPU) || facts->max_work_group < 64)
@@ -62,19 +67,19 @@ static uint32_t usual_work_group(const struct moxie_device_facts *facts) {
 
 enum { MOST_ENTRIES = 256 }; /* some products keep the sums of all of them in a work-item's memory */
 
-static bool can(uint32_t work_group, const struct moxie_device_facts *facts) {
-    return work_group == 1 || (work_group % 64 == 0 && work_group <= facts->max_work_group);
+static bool can(uint32_t work_group, uint32_t most) {
+    return work_group == 1 || (work_group % 64 == 0 && work_group <= most);
 }
 
-static enum moxie_error check(const struct moxie_tunables *t, const struct moxie_device_facts *facts,
-                              struct moxie_failure *failure) {
+enum moxie_error mx_tunables_check(const struct moxie_tunables *t, uint32_t max_work_group,
+                                   struct moxie_failure *failure) {
     if (t->size != sizeof *t)
         return mx_fail(failure, MOXIE_ERROR_VERSION, MX_NO_OFFSET, "moxie_tunables has size %u, this library knows %zu",
                        t->size, sizeof *t);
-    if (t->work_group && !can(t->work_group, facts))
+    if (t->work_group && !can(t->work_group, max_work_group))
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET,
                        "work_group %u: 1 or a multiple of 64, of which this device allows at most %u", t->work_group,
-                       facts->max_work_group);
+                       max_work_group);
     if (t->side_by_side && (t->side_by_side < 4 || t->side_by_side > 8))
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "side_by_side %u is not from 4 to 8",
                        t->side_by_side);
@@ -92,12 +97,12 @@ enum moxie_error moxie_device_tunables(const struct moxie_device_facts *facts, c
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "facts or tunables is NULL");
     const struct mx_board *known = board_of(facts);
     const struct moxie_tunables *a = asked ? asked : &nothing, *b = known ? &known->tunables : &nothing;
-    enum moxie_error e = check(a, facts, failure);
+    enum moxie_error e = mx_tunables_check(a, facts->max_work_group, failure);
     if (e)
         return e;
     /* of a card of the family that allows less than the board says, the facts are right */
     const uint32_t group =
-        first_of(a->work_group, can(b->work_group, facts) ? b->work_group : 0, usual_work_group(facts));
+        first_of(a->work_group, can(b->work_group, facts->max_work_group) ? b->work_group : 0, usual_work_group(facts));
     const bool processor = group == 1;
     *tunables = (struct moxie_tunables){
         .size = sizeof *tunables,
@@ -111,7 +116,7 @@ enum moxie_error moxie_device_tunables(const struct moxie_device_facts *facts, c
         .ahead = first_of(a->ahead, b->ahead, 0),
         .row_ahead = first_of(a->row_ahead, b->row_ahead, 0),
         .without = a->without | b->without,
-        .loop_rounds = first_of(a->loop_rounds, b->loop_rounds, 0),
+        .loop_rounds = stricter(a->loop_rounds, b->loop_rounds),
     };
     if (board)
         *board = known ? known->board : NULL;

@@ -18,6 +18,10 @@ struct mx_board {
 /* All of them in the order of their names; ends with one whose board is NULL. */
 extern const struct mx_board mx_boards[];
 
+/* Are these values that kernels can be built and launched with? max_work_group: of the device. Pure. */
+enum moxie_error mx_tunables_check(const struct moxie_tunables *tunables, uint32_t max_work_group,
+                                   struct moxie_failure *failure);
+
 /* Pure. */
 bool mx_pattern_fits(const char *pattern, const char *text);
 

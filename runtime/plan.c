@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "opencl/tunables.h"
+#include "opencl/device.h"
 #include "runtime/engine.h"
 
 static uint64_t align_up(uint64_t n, uint64_t to) {
@@ -327,38 +327,20 @@ static enum moxie_error check_spans(const struct mx_bundle *bundle, const struct
     return MOXIE_OK;
 }
 
-/* There are drivers that leave loops, without a word, when those of a work-item have gone round too often
- * (boards/host-rusticl). Two kernels do it most, as often as their text says: attention, for each block of keys and
- * values, and the sorting of a step's entries. */
-static enum moxie_error check_rounds(const struct mx_model *m, const struct mx_plan *p,
-                                     const struct moxie_tunables *tunables, struct moxie_failure *failure) {
-    const uint64_t most = tunables->loop_rounds, lanes = mx_in_lanes(tunables) ? tunables->work_group : UINT32_MAX;
-    const uint64_t of_block = m->head_dim + 148 + (m->head_dim - 1) / lanes * 66;
-    const uint64_t context = most / of_block * MX_KV_BLOCK, entries = (uint64_t)p->step_tokens * p->shape.selected;
-    if (most && p->context > context)
-        return mx_fail(
-            failure, MOXIE_ERROR_DEVICE_UNFIT, UINT64_MAX,
-            "a context of %u positions: this driver leaves loops after %llu rounds, which is enough for %llu",
-            p->context, (unsigned long long)most, (unsigned long long)context);
-    if (most && p->shape.router_rows && (2 + (p->shape.experts - 1) / lanes * 2) * (entries + p->shape.experts) > most)
-        return mx_fail(failure, MOXIE_ERROR_DEVICE_UNFIT, UINT64_MAX,
-                       "a step of %u tokens: this driver leaves loops after %llu rounds, too few to sort %llu entries",
-                       p->step_tokens, (unsigned long long)most, (unsigned long long)entries);
-    return MOXIE_OK;
-}
-
 enum moxie_error mx_plan(const struct mx_bundle *bundle, const struct moxie_device_facts *facts,
                          const struct moxie_config *config, struct mx_plan *p, struct moxie_failure *failure) {
     const struct mx_model *m = &bundle->manifest->model;
     *p = (struct mx_plan){.context = 0};
-    enum moxie_error e = mx_model_shape(bundle, &p->shape, failure);
+    enum moxie_error e = mx_device_accept(facts, failure);
+    if (!e)
+        e = mx_model_shape(bundle, &p->shape, failure);
     if (!e)
         e = settle(m, config, p, failure);
     struct moxie_tunables tunables;
     if (!e)
         e = moxie_device_tunables(facts, config->tunables, &tunables, NULL, failure);
     if (!e)
-        e = check_rounds(m, p, &tunables, failure);
+        e = mx_plan_rounds(bundle, p, &tunables, failure);
     if (e)
         return e;
 

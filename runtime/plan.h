@@ -44,6 +44,10 @@ enum moxie_error mx_plan(const struct mx_bundle *bundle, const struct moxie_devi
 enum moxie_error mx_plan_windows(const struct mx_bundle *bundle, const struct moxie_device_facts *facts,
                                  struct mx_window *window, uint32_t *windows, struct moxie_failure *failure);
 
+/* Do the loops of the kernels stay below tunables->loop_rounds? MOXIE_ERROR_DEVICE_UNFIT when not. */
+enum moxie_error mx_plan_rounds(const struct mx_bundle *bundle, const struct mx_plan *plan,
+                                const struct moxie_tunables *tunables, struct moxie_failure *failure);
+
 /* Number of the window that holds `segment`, or would. */
 uint32_t mx_window_of(const struct mx_window *window, uint32_t windows, uint32_t segment);
 

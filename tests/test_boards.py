@@ -73,6 +73,16 @@ class Boards(ToolTest):
         small = re.sub(r"(?m)^(max_work_group) = .*", r"\1 = 64", (BOARDS / "adreno-7xx/facts").read_text())
         self.assertEqual(self.plan(self.file("board.txt", small))["tunables"]["work_group"], 64)
 
+    def test_a_device_that_would_be_refused_has_no_plan(self):
+        text = (BOARDS / "host-pocl/facts").read_text()
+        for change, words in (("little_endian = 0", "big-endian"), ("version = OpenCL 1.1 old", "OpenCL 1.2 is needed"),
+                              ("compute_units = 0", "no compute unit")):
+            facts = self.file("board.txt", re.sub(rf"(?m)^{change.split()[0]} = .*", change, text))
+            self.fails(51, words, "plan", self.bundle, "--board", facts)
+        path = self.folder / "board.txt"
+        path.write_bytes(re.sub(r"(?m)^name = .*", "name = \udcff", text).encode(errors="surrogateescape"))
+        self.fails(10, ["board.txt:3", "not UTF-8"], "plan", self.bundle, "--board", path)
+
     def test_tunables_on_the_command_line(self):
         plan = self.plan("host-pocl", "--tune", "work_group=64,ahead=2048")
         self.assertEqual((plan["tunables"]["work_group"], plan["tunables"]["ahead"]), (64, 2048))
@@ -88,10 +98,18 @@ class Boards(ToolTest):
     def test_a_driver_that_leaves_loops_gets_no_context_that_is_too_long(self):
         config = json.loads((self.source / "config.json").read_text())
         head = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-        enough = "--tune", f"loop_rounds={2 * (head + 148)}"  # for two blocks of 64 positions
-        self.assertEqual(self.plan("host-pocl", *enough)["fits_context"], 128)
-        self.fails(51, ["leaves loops", "enough for 128"], "plan", self.bundle, "--board", "host-pocl", "--context", "129", *enough)
-        self.fails(51, ["leaves loops", "sort 120000 entries"], "plan", "--shape", "moe++-7b", "--board", "host-rusticl", "--context", "64", "--chunk", "60000")
+        def rusticl(rounds, *options):
+            return "plan", self.bundle, "--board", "host-rusticl", "--tune", f"loop_rounds={rounds}", *options
+        enough = 2 * (head + 148)  # for two blocks of 64 positions
+        self.assertEqual(json.loads(self.must(*rusticl(enough, "--chunk", "1", "--context", "128", "--json")))["fits_context"], 128)
+        self.fails(51, ["leaves loops", "enough for 128"], *rusticl(enough, "--chunk", "1", "--context", "129"))
+        # what the board says cannot be taken back
+        self.assertEqual(json.loads(self.must(*rusticl(10**6, "--json")))["tunables"]["loop_rounds"], 65535)
+        # mx_sort on llvmpipe was wrong from 32608 entries of 64 experts on, mx_linear at 64 * 2 * 4864 floats
+        shape = "plan", "--shape", "moe++-7b", "--board", "host-rusticl", "--context", "64"
+        self.fails(51, ["leaves loops", "sort 32640 entries"], *shape, "--chunk", "16320")
+        self.fails(51, ["leaves loops", "a matrix of"], *shape, "--chunk", "256", "--tune", "work_group=64,unit_entries=256,loop_rounds=30000")
+        self.fails(51, ["work_group 64"], *shape, "--tune", "work_group=1")
 
     def budget(self, board):
         """({key: (least, most)}, the board whose library it has)"""
@@ -108,6 +126,7 @@ class Boards(ToolTest):
     def test_the_plan_keeps_every_board_s_budget_in_both_directions(self):
         rows = json.loads(self.must("plan", "--shape", "qwen1.5-moe-a2.7b", "--boards", "--context", "4096", "--json"))
         self.assertEqual([r["board"] for r in rows], sorted(map(str, BOARDS.glob("*/facts*"))))
+        self.fails(10, "the model has 1024", "plan", "--shape", "tiny", "--boards", "--context", "999999")
         readme = (BOARDS / "README.md").read_text()
         for row in rows:
             board = pathlib.Path(row["board"]).parent.name

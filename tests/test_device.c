@@ -177,6 +177,8 @@ static void test_tunables(void **state) {
     assert_string_equal(board, "host-rusticl");
     assert_int_equal(t.work_group, 128);
     assert_int_equal(t.loop_rounds, 65535);
+    for (const struct mx_board *b = mx_boards; b->board; b++)
+        check_ok(mx_tunables_check(&b->tunables, 256, &failure), failure);
     asked.work_group = 256;
     asked.unit_entries = 32;
     check_ok(moxie_device_tunables(&facts, &asked, &t, &board, &failure), failure);

@@ -46,4 +46,21 @@ if ls opencl/kernels/*.cl >/dev/null 2>&1; then
         ok "$kernel is the same" same "$kernel"
     done
 fi
+
+# boards: a number is a number, a text has no blanks at its ends, and nothing ends the string of C that it becomes
+mkdir "$work/board"
+board() {
+    printf '%s\n' "$1" >"$work/board/tunables"
+    tools/embed_boards.sh "$work/board/tunables" >"$work/boards.c" 2>"$work/err" &&
+        gcc -std=c11 -Wall -Wextra -Werror -I. -c "$work/boards.c" -o "$work/boards.o"
+}
+refused() {
+    ! board "$1" 2>/dev/null
+}
+for right in 'name = a*|b c' 'work_group = 128' '# a comment' 'without = 4294967295'; do
+    ok "$right" board "$right"
+done
+for wrong in 'work_group = -1' 'work_group = 010' 'work_group =' 'work_group = a' 'platform = x ' 'name = "' 'name = \' 'no_such = 1'; do
+    ok "refused: $wrong" refused "$wrong"
+done
 finish

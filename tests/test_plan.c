@@ -21,6 +21,9 @@ static struct moxie_device_facts some_facts(void) {
     facts.global_bytes = 1u << 30;
     facts.max_alloc_bytes = 1u << 28;
     facts.host_unified = 1;
+    memcpy(facts.version, "OpenCL 1.2", sizeof "OpenCL 1.2");
+    facts.little_endian = facts.compute_units = facts.max_work_group = 1;
+    facts.fp_config = CL_FP_ROUND_TO_NEAREST | CL_FP_INF_NAN;
     return facts;
 }
 
@@ -57,7 +60,7 @@ static void test_defaults(void **state) {
     assert_int_equal(plan.context, 512); /* the model's own limit */
     assert_int_equal(plan.sequences, 1);
     assert_int_equal(plan.kv_blocks, 512 / 64);
-    assert_int_equal(plan.step_tokens, 512);
+    assert_int_equal(plan.step_tokens, 256);
     assert_int_equal(plan.step_logits, 1);
     /* config.json: 2 layers, 5 KV heads of 16, fp32 */
     assert_int_equal(plan.kv_bytes_per_token, 2 * 2 * 5 * 16 * 4);
@@ -302,6 +305,7 @@ static void test_overlaps_save(void **state) {
     struct moxie_config config = MOXIE_CONFIG;
     const struct moxie_device_facts facts = some_facts();
     (void)state;
+    config.step_tokens = 512;
     kit_open(&kit, "moe-sparse-step", PK_WEIGHTS_INT4);
     check_ok(mx_plan(mx_bundle_of(&kit.bundle), &facts, &config, &plan, &kit.failure), kit.failure);
     uint64_t sum = 0;

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,8 +117,10 @@ static bool find(const char *board, char path[PATH_BYTES]) {
            path_join(path, whole, "facts") && is_file(path);
 }
 
+/* "facts" or "facts-…", and nothing that an editor left beside them. */
 static int is_facts(const struct dirent *entry) {
-    return strncmp(entry->d_name, "facts", 5) == 0;
+    const char *rest = entry->d_name + 5;
+    return strncmp(entry->d_name, "facts", 5) == 0 && (!*rest || (*rest == '-' && !strpbrk(rest, "~.#")));
 }
 
 static int is_name(const struct dirent *entry) {
@@ -170,6 +173,12 @@ static char *trim(char *text) {
     return text;
 }
 
+static bool is_utf8(const char *text) {
+    json_t *string = json_string(text); // NULL when it is not
+    json_decref(string);
+    return string != NULL;
+}
+
 static bool set_fact(const struct fact *f, struct moxie_device_facts *facts, const char *text) {
     char *at = (char *)facts + f->offset;
     uint64_t v;
@@ -193,6 +202,9 @@ static int read_line(const char *path, int number, char *line, struct moxie_devi
     line = trim(line);
     if (!*line || *line == '#') {
         return STATUS_OK;
+    }
+    if (!is_utf8(line)) {
+        return report_error(MOXIE_ERROR_ARGUMENT, "%s:%d: this line is not UTF-8", path, number);
     }
     char *value = strchr(line, '=');
     if (!value) {

@@ -10,8 +10,8 @@ for file in "$@"; do
     LC_ALL=C awk -v file="$file" -v board="$(basename "$(dirname "$file")")" '
         BEGIN { printf "    {.board = \"%s\", .tunables.size = sizeof(struct moxie_tunables),\n", board }
         /^[ \t]*(#.*)?$/ { next }
-        !/^[a-z_]+ = ([0-9]+|[^"\\]*)$/ {
-            printf "%s:%d: expected \"key = value\"\n", file, NR > "/dev/stderr"
+        !/^(platform|name|version) = [^"\\ ]([^"\\]*[^"\\ ])?$/ && !/^[a-z_]+ = (0|[1-9][0-9]*)$/ {
+            printf "%s:%d: expected \"key = value\", a number or (platform, name, version) a text\n", file, NR > "/dev/stderr"
             failed = 1
             exit 1
         }

@@ -51,6 +51,9 @@ static int add_board(void *user, const char *path) {
     }
     const uint32_t fit = plan_largest_context(b->engine, &facts, b->config);
     const bool planned = moxie_plan(&b->engine->bundle, &facts, b->config, &p, &failure) == MOXIE_OK;
+    if (failure.code == MOXIE_ERROR_ARGUMENT) { // what was asked for is wrong, whatever the board
+        return report_failure(&failure);
+    }
     if (b->list) {
         json_t *row =
             json_pack("{s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:s?}", "board", path, "device", facts.name,
@@ -61,7 +64,9 @@ static int add_board(void *user, const char *path) {
         return json_array_append_new(b->list, row) ? report_error(MOXIE_ERROR_MEMORY, "out of memory") : STATUS_OK;
     }
     printf("%-40s %8.1f GB  ", path, (double)facts.global_bytes / 1e9);
-    if (fit) {
+    if (fit && fit < b->config->context) {
+        printf("no: fits up to %u positions only\n", fit);
+    } else if (fit) {
         printf("fits up to %u positions\n", fit);
     } else if (planned) {
         printf("does not fit: weights would be read from the file again and again\n");
