@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _DEFAULT_SOURCE // MAP_ANONYMOUS, sysconf
+#define _GNU_SOURCE // MAP_ANONYMOUS, sched_getaffinity
 #include "tools/helpers.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -26,8 +27,17 @@ static void be_helper(struct helpers *h, void (*work)(void *user), void *user) {
     _exit(0); // nothing of the parent's is flushed or removed
 }
 
+/* One for each processor that this process may use, as far as a quarter of the memory has room for compilers. */
+static long usual_jobs(void) {
+    cpu_set_t set;
+    const long room = sysconf(_SC_PHYS_PAGES) / 4 / (HELPER_BYTES / sysconf(_SC_PAGESIZE));
+    const long processors =
+        sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
+    return processors < room ? processors : room;
+}
+
 void helpers_start(struct helpers *h, uint32_t jobs, void (*work)(void *user), void *user) {
-    const long wanted = jobs ? (long)jobs : sysconf(_SC_NPROCESSORS_ONLN);
+    const long wanted = jobs ? (long)jobs : usual_jobs();
     void *row = mmap(NULL, sizeof(struct helpers_row), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     *h = (struct helpers){.row = row == MAP_FAILED ? NULL : row, .hand = -1, .parent = getpid()};
     for (uint32_t i = 0; h->row && i < HELPERS_MAX && i + 1 < wanted; i++) {

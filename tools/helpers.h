@@ -11,7 +11,8 @@
 #include <sys/types.h>
 
 #define HELPERS_UNITS 256u
-#define HELPERS_MAX 15u /* a compiler takes some 300 MB */
+#define HELPERS_MAX 15u
+#define HELPER_BYTES (300l << 20) /* about what a compiler takes */
 
 struct helpers {
     struct helpers_row *row; /* shared; NULL: no helpers */
@@ -23,11 +24,11 @@ struct helpers {
 #define HELPERS_OPTION(to)                                                                                             \
     {                                                                                                                  \
         "--jobs", .kind = ARG_U32, .out = (to), .value = "N", .min = 1, .max = HELPERS_MAX + 1,                        \
-                  .help = "processes that compile (default: one for each processor, at most 16)"                        \
+                  .help = "processes that compile (default: one for each processor, at most 16)"                       \
     }
 
-/* Starts jobs - 1 helpers; jobs 0: one job for each processor. Each calls `work` and ends; what it says is not heard.
- * Before the first call of OpenCL: a driver's threads do not come along. */
+/* Starts jobs - 1 helpers; jobs 0: one job for each processor, as memory allows. Each calls `work` and ends; what it
+ * says is not heard. Before the first call of OpenCL: a driver's threads do not come along. */
 void helpers_start(struct helpers *h, uint32_t jobs, void (*work)(void *user), void *user);
 
 /* The unit in hand is done, `unit` is next. A helper: false when another has it. This process waits for who has it. */
