@@ -4,14 +4,18 @@
  * compared (conform_compare.c):
  *
  *   moxie_conform   1: the version of this layout
- *   moxie, date, host, small, portable, tune (what was asked for, or null), threads; model: the only one that was run,
- * or null for all environment     what the driver says, by the names of OpenCL facts           what the library reads
- * of it, as in a board file refused         null, or why the library does not take the device kernels         moxie
- * selftest --json; null when a model was named vectors         [{model, bundle_sha256, expected: {"33": …}, result:
- * "ok" | "differs" | an error's name, replaced: [what is not used in the fastest form: kernel, was, is, why], runs:
- * [{tokens, batch, chunk, sha256, seconds}], rows: digests of the longest prompt's rows}] bundles         the same of
- * bundles that were named; without expected fingerprint, expected_fingerprint, result: "conforms" | "differs" |
- * "refused", seconds */
+ *   moxie, date, host, small, portable, threads
+ *   tune            what was asked for, or null
+ *   model           the only one that was run, or null for all
+ *   environment     what the driver says, by the names of OpenCL
+ *   facts           what the library reads of it, as in a board file
+ *   refused         null, or why the library does not take the device
+ *   kernels         moxie selftest --json; null when a model was named
+ *   vectors         [{model, bundle_sha256, expected: {"33": …}, result: "ok" | "differs" | an error's name,
+ *                     replaced: [what is not used in the fastest form: kernel, was, is, why],
+ *                     runs: [{tokens, batch, chunk, sha256, seconds}], rows: digests of the longest prompt's rows}]
+ *   bundles         the same of bundles that were named; without expected
+ *   fingerprint, expected_fingerprint, result: "conforms" | "differs" | "refused", seconds */
 #ifndef TOOL_CONFORM_H
 #define TOOL_CONFORM_H
 

@@ -21,16 +21,23 @@ static const char *text(const json_t *object, const char *name) {
 
 /* ---- What was run ---- */
 
+/* In front of the model of a report that has only one. */
+static const char *only(const char *model) {
+    return model ? "only " : "all models";
+}
+
 /* False when the two reports are not about the same thing. */
 static bool comparable(const struct pair *p) {
     const bool small[2] = {json_is_true(json_object_get(p->report[0], "small")),
                            json_is_true(json_object_get(p->report[1], "small"))};
-    const char *const model[2] = {text(p->report[0], "model"), text(p->report[1], "model")};
-    const bool same = small[0] == small[1] && strcmp(model[0], model[1]) == 0;
+    const char *const model[2] = {json_string_value(json_object_get(p->report[0], "model")),
+                                  json_string_value(json_object_get(p->report[1], "model"))};
+    const bool same = small[0] == small[1] && strcmp(model[0] ? model[0] : "", model[1] ? model[1] : "") == 0;
     if (small[0] != small[1]) {
         printf("Cannot be compared: %s is a small run, the other is not.\n", p->name[small[0] ? 0 : 1]);
     } else if (!same) {
-        printf("Cannot be compared: the only model was %s in one, %s in the other.\n", model[0], model[1]);
+        printf("Cannot be compared: %s ran %s%s, the other %s%s.\n", p->name[0], only(model[0]),
+               model[0] ? model[0] : "", only(model[1]), model[1] ? model[1] : "");
     } else if (strcmp(text(p->report[0], "moxie"), text(p->report[1], "moxie")) != 0) {
         printf("Made by different versions of Moxie (%s and %s): models and cases may be others.\n",
                text(p->report[0], "moxie"), text(p->report[1], "moxie"));

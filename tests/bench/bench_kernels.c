@@ -180,7 +180,7 @@ static void attention(uint32_t kv, uint32_t heads, uint32_t kv_heads, uint32_t d
         return;
     const uint32_t blocks = position / 64 + 1;
     const size_t vectors = (size_t)blocks * kv_heads * 64;
-    const size_t bytes = vectors * (kv == 3 ? d + 2 : kv == 1 ? 2 * d : 4 * d);
+    const size_t bytes = vectors * (kv == 3 ? d + 1 : kv == 1 ? 2 * d : 4 * d);
     begin("attention", "mx_attention", (struct mx_program_key){.kv = kv});
     noise(array((size_t)tokens * heads * d * 4), (size_t)tokens * heads * d * 4, FLOATS);
     for (int part = 0; part < 2; part++) {
