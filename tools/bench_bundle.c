@@ -15,6 +15,19 @@
 #include "tools/synthetic.h"
 #include "tools/synthetic_gguf.h"
 
+const char *const bench_groups[] = {"32", "64", "128", NULL};
+const char *const bench_kv[] = {"auto", "f16", "f32", "int8", NULL};
+
+int bench_shape_check(const struct bench_shape *shape, const char *bundle) {
+    if (!bundle == (shape->shape == UINT32_MAX)) {
+        return usage_error("give a BUNDLE or --shape, one of the two");
+    }
+    if (bundle && (shape->group_choice || shape->kv_type)) {
+        return usage_error("--group and --kv are for --shape: a BUNDLE has its own");
+    }
+    return STATUS_OK;
+}
+
 static int on_progress(void *user, uint64_t done, uint64_t total) {
     progress_update(user, "making weights", done, total);
     return interrupt_pending();
@@ -27,7 +40,7 @@ static int make(const struct bench_shape *shape, const char *path, const struct 
     struct progress progress = {.bytes = true};
     struct pk_pack_options options = {
         .output = path, .key = key, .weights = PK_WEIGHTS_KEEP, .kv_type = shape->kv_type, .hollow = shape->hollow};
-    struct pk_source *source = synthetic_open(shape->shape, shape->group, &e);
+    struct pk_source *source = synthetic_open(shape->shape, 32u << shape->group_choice, &e);
     bool ok = source && (!shape->gguf || synthetic_gguf(source, shape->gguf, &e)) &&
               pk_pack_source(source, &options, on_progress, &progress, &summary, &e);
     progress_end(&progress);

@@ -258,19 +258,13 @@ static int run(struct bench *b, const struct engine_options *options, bool json)
 int cmd_bench(int argc, char **argv) {
     struct bench b = {.prefill = 512, .decode = 64, .batch = 1, .repeat = 1};
     struct engine_options options = {0};
-    static const char *const groups[] = {"32", "64", "128", NULL};
-    static const char *const kv[] = {"auto", "f16", "f32", "int8", NULL}; // as enum mx_kv_type
     struct bench_shape shape = {.shape = UINT32_MAX};
-    uint32_t group = 0;
     bool json = false;
     const struct arg table[] = {
         {"BUNDLE", .kind = ARG_PLACE_OPTIONAL, .out = &options.bundle, .help = "a file made by moxie pack, or:"},
         {"--shape", .kind = ARG_CHOICE, .out = &shape.shape, .value = "SHAPE", .choices = synthetic_shapes,
          .help = "a published shape with pseudo-random Int4 weights"},
-        {"--group", .kind = ARG_CHOICE, .out = &group, .value = "N", .choices = groups,
-         .help = "weights of --shape that share a scale: 32 (default), 64, 128"},
-        {"--kv", .kind = ARG_CHOICE, .out = &shape.kv_type, .value = "TYPE", .choices = kv,
-         .help = "keys and values of --shape: auto (default: f16), f16, f32, int8"},
+        BENCH_SHAPE_OPTIONS(&shape),
         {"--keep", .kind = ARG_TEXT, .out = &shape.keep, .value = "FILE",
          .help = "keep the bundle of --shape there, signed with the store's key"},
         {"--keep-gguf", .kind = ARG_TEXT, .out = &shape.gguf, .value = "FILE",
@@ -282,7 +276,7 @@ int cmd_bench(int argc, char **argv) {
         {"--batch", .kind = ARG_U32, .out = &b.batch, .value = "N", .min = 1, .max = 256,
          .help = "sequences at once (default 1)"},
         {"--chunk", .kind = ARG_U32, .out = &b.chunk, .value = "N", .min = 1, .max = 1u << 20,
-         .help = "tokens of one step (default: 512 or the context)"},
+         .help = "tokens of one step (default: 256 or the context)"},
         {"--repeat", .kind = ARG_U32, .out = &b.repeat, .value = "N", .min = 1, .max = 1000,
          .help = "measure N times and tell the best (default 1)"},
         {"--kernels", .kind = ARG_FLAG, .out = &b.kernels,
@@ -308,13 +302,11 @@ int cmd_bench(int argc, char **argv) {
     if (!args_parse(&args, argc, argv, &status)) {
         return status;
     }
-    if (!options.bundle == (shape.shape == UINT32_MAX)) {
-        return usage_error("give a BUNDLE or --shape, one of the two");
+    status = bench_shape_check(&shape, options.bundle);
+    if (status != STATUS_OK) {
+        return status;
     }
-    if (options.bundle && (group || shape.kv_type)) {
-        return usage_error("--group and --kv are for --shape: a BUNDLE has its own");
-    }
-    if (shape.gguf && (options.bundle || group)) {
+    if (shape.gguf && (options.bundle || shape.group_choice)) {
         return usage_error("--keep-gguf is for --shape with groups of 32");
     }
     b.kernels = b.kernels || b.trace;
@@ -322,7 +314,6 @@ int cmd_bench(int argc, char **argv) {
     if (options.bundle) {
         status = engine_open_bundle(&b.engine, options.bundle, options.pub);
     } else {
-        shape.group = 32u << group;
         status = bench_bundle_open(&b.engine, &shape);
         options.bundle = synthetic_shapes[shape.shape];
     }

@@ -213,12 +213,13 @@ int cmd_plan(int argc, char **argv) {
     struct moxie_config config = MOXIE_CONFIG;
     struct how how = {0};
     struct view view = {0};
-    struct bench_shape shape = {.shape = UINT32_MAX, .group = 32, .hollow = true};
+    struct bench_shape shape = {.shape = UINT32_MAX, .hollow = true};
     bool experts = false, boards = false;
     const struct arg table[] = {
         {"BUNDLE", .kind = ARG_PLACE_OPTIONAL, .out = &bundle, .help = "a file made by moxie pack, or:"},
         {"--shape", .kind = ARG_CHOICE, .out = &shape.shape, .value = "SHAPE", .choices = synthetic_shapes,
-         .help = "a published shape in Int4, with a scale for 32 weights"},
+         .help = "a published shape in Int4"},
+        BENCH_SHAPE_OPTIONS(&shape),
         {"--board", .kind = ARG_TEXT, .out = &board, .value = "BOARD",
          .help = "facts file, folder, or name in boards/ (default: the device here)"},
         {"--boards", .kind = ARG_FLAG, .out = &boards, .help = "a table of all boards: what fits where"},
@@ -229,7 +230,7 @@ int cmd_plan(int argc, char **argv) {
         {"--batch", .kind = ARG_U32, .out = &config.sequences, .value = "N", .min = 1, .max = 256,
          .help = "sequences at once (default 1)"},
         {"--chunk", .kind = ARG_U32, .out = &config.step_tokens, .value = "N", .min = 1, .max = 1u << 20,
-         .help = "tokens of one step (default: 512 or the context)"},
+         .help = "tokens of one step (default: 256 or the context)"},
         TUNE_OPTIONS(&view.tune),
         {"--experts", .kind = ARG_FLAG, .out = &experts, .help = "with room to keep which experts a step takes"},
         {"--pub", .kind = ARG_TEXT, .out = &pub, .value = "FILE", .help = "trust only this public key, not the store"},
@@ -248,8 +249,9 @@ int cmd_plan(int argc, char **argv) {
     if (!args_parse(&args, argc, argv, &status)) {
         return status;
     }
-    if (!bundle == (shape.shape == UINT32_MAX)) {
-        return usage_error("give a BUNDLE or --shape, one of the two");
+    status = bench_shape_check(&shape, bundle);
+    if (status != STATUS_OK) {
+        return status;
     }
     if (boards && (board || how.summary || how.svg)) {
         return usage_error("--boards is a table of its own: without --board, --summary and --svg");
