@@ -113,7 +113,7 @@ struct moxie_config {
     uint32_t context;      /* positions of one sequence; default min(4096, the model's) */
     uint32_t sequences;    /* sequences at once; default 1, at most 256 */
     uint32_t kv_positions; /* KV pool for all sequences; default context * sequences, rounded up to 64 */
-    uint32_t step_tokens; /* most tokens in one step (prefill chunk); default min(512, context), at least `sequences` */
+    uint32_t step_tokens; /* most tokens in one step (prefill chunk); default min(256, context), at least `sequences` */
     uint32_t step_logits; /* most rows of logits of one step; default `sequences` */
     uint32_t device;      /* index for moxie_init; default 0 */
     uint32_t experts;     /* 1: the experts of the last step are kept for moxie_experts */

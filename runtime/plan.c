@@ -300,7 +300,7 @@ static enum moxie_error settle(const struct mx_model *m, const struct moxie_conf
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, UINT64_MAX, "%llu KV blocks, at most %u",
                        (unsigned long long)blocks, 1u << 22);
     p->kv_blocks = (uint32_t)blocks;
-    p->step_tokens = or_default(c->step_tokens, p->context < 512 ? p->context : 512);
+    p->step_tokens = or_default(c->step_tokens, p->context < 256 ? p->context : 256);
     if (p->step_tokens < p->sequences)
         p->step_tokens = p->sequences;
     if (p->step_tokens > 65536)
