@@ -188,7 +188,7 @@ static void test_stacked_experts(void **state) {
     float rows[101 * 48];
     for (size_t i = 0; i < s->n_tensors; i++) {
         const struct pk_tensor *t = &s->tensors[i];
-        unsigned l, j;
+        unsigned l = 0, j;
         bool stacked = sscanf(t->name, "model.layers.%u.mlp.experts.%u", &l, &j) == 2;
         if (stacked && !(j == 0 && strstr(t->name, "up_proj"))) {
             continue;
