@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import time
+import unittest
 
 import numpy as np
 
@@ -327,6 +328,7 @@ class Bench(ToolTest):
         self.assertTrue(planned - (4 << 20) < held <= planned, (planned, held))
         return planned, held, result["memory_of_process_bytes"] - held
 
+    @unittest.skipIf("/san" in str(MOXIE), "a sanitizer takes memory beside the plan")
     def test_memory_is_what_was_planned(self):
         for _ in "cold", "warm":  # at first the driver's compiler may be in the process too
             (_, _, beside_one), (planned, held, beside) = self.memory(1), self.memory(256)
@@ -386,5 +388,4 @@ class Bench(ToolTest):
 
 
 if __name__ == "__main__":
-    import unittest
     unittest.main()
