@@ -127,7 +127,13 @@ class Boards(ToolTest):
         rows = json.loads(self.must("plan", "--shape", "qwen1.5-moe-a2.7b", "--boards", "--context", "4096", "--json"))
         self.assertEqual([r["board"] for r in rows], sorted(map(str, BOARDS.glob("*/facts*"))))
         self.fails(10, "the model has 1024", "plan", "--shape", "tiny", "--boards", "--context", "999999")
+        table = self.must("plan", "--shape", "qwen1.5-7b", "--boards", "--context", "4096")
+        self.assertRegex(table, r"(?m)^boards/adreno-7xx/facts .* no: fits up to 2560 positions only$")
+        fits_7b = re.findall(r"(?m)^boards/(\S+) +[0-9.]+ GB  (?:no: )?fits up to (\d+) positions", table)
+        self.assertGreater(len(fits_7b), 10)
         readme = (BOARDS / "README.md").read_text()
+        for facts, fits in fits_7b:
+            self.assertRegex(readme, rf"(?m)^\| `{facts}` (\|[^|]*){{4}}\| {fits} \|")
         for row in rows:
             board = pathlib.Path(row["board"]).parent.name
             with self.subTest(row["board"]):
