@@ -61,6 +61,8 @@ static struct options options_of(const struct mx_cl *cl, const struct mx_program
     define(&o, "MX_SCALE", p->key.scale);
     define(&o, "MX_KV", p->key.kv);
     define(&o, "MX_DOT", p->dot);
+    if (strcmp(p->key.kernel_file, "hash") == 0 && mx_device_sha256(&cl->facts, p->dot))
+        define(&o, "MX_SHA256", 1);
     if (is_sequence(&p->key))
         add(&o, " -DMX_SEQUENCE");
     if (p->half_by_integer)

@@ -16,6 +16,12 @@ static uint64_t saved_registers(void) {
     return (uint64_t)high << 32 | low;
 }
 
+static bool processor_sha256(void) {
+    enum { SHA = 1 << 29 }; /* leaf 7 ebx */
+    uint32_t a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & SHA);
+}
+
 static uint32_t processor_variants(void) {
     enum {
         OSXSAVE = 1 << 27, /* leaf 1 ecx */
@@ -39,6 +45,10 @@ static uint32_t processor_variants(void) {
 static uint32_t processor_variants(void) {
     return 0;
 }
+
+static bool processor_sha256(void) {
+    return false;
+}
 #endif
 
 /* Bit n: variant n runs there. */
@@ -56,6 +66,10 @@ enum mx_dot mx_device_dot(const struct moxie_device_facts *facts, uint32_t witho
         if (left >> dot & 1)
             return (enum mx_dot)dot;
     return MX_DOT_PORTABLE;
+}
+
+bool mx_device_sha256(const struct moxie_device_facts *facts, uint32_t dot) {
+    return dot == MX_DOT_AVX2 && (variants_of(facts) >> dot & 1) && processor_sha256();
 }
 
 const char *mx_dot_name(uint32_t dot) {

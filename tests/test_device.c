@@ -106,8 +106,10 @@ static void test_variant_choice(void **state) {
 #else
     assert_int_equal(best, MX_DOT_PORTABLE);
 #endif
+    assert_false(mx_device_sha256(&facts, MX_DOT_PORTABLE) || mx_device_sha256(&facts, MX_DOT_VNNI512));
     facts.type = CL_DEVICE_TYPE_GPU;
     assert_int_equal(mx_device_dot(&facts, 0), MX_DOT_PORTABLE);
+    assert_false(mx_device_sha256(&facts, MX_DOT_AVX2));
     facts = (struct moxie_device_facts){.type = CL_DEVICE_TYPE_CPU, .platform = "rusticl"};
     assert_int_equal(mx_device_dot(&facts, 0), MX_DOT_PORTABLE);
     static const struct {

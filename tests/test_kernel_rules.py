@@ -26,6 +26,7 @@ INTRINSICS = re.compile(r"llvm\.(dbg|lifetime|mem(cpy|set|move)|[su](min|max)|ab
 # integer, exact: opencl/kernels/linear_parts.cl says when
 MNEMONICS = set("""
     vpdpbusd vpmaddubsw vpmaddwd vpabsb vpsignb vpaddw vpaddd vpbroadcastd prefetcht0 prefetcht1 dp4a.u32.s32
+    sha256rnds2 sha256msg1 sha256msg2
     mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32""".split())
 OPTIONS = {"-cl-std=CL1.2", "-w"}
 
@@ -176,6 +177,7 @@ def builds():
     for dot in X86_DOTS + NVIDIA_DOTS:
         yield Build("linear", 1, 64, 1, dot=dot, lanes=int(dot in NVIDIA_DOTS))
         yield Build("linear", 4, 64, 1, dot=dot, lanes=int(dot in NVIDIA_DOTS))
+    yield Build("hash", dot=1, sha256=True)
 
 
 PLANTED = {  # rule: (name of it, statements of a kernel with float *p, half *h, int *n)

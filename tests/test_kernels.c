@@ -23,6 +23,7 @@ static bool small;
 /* The forms of the kernels that this device can run. */
 static struct kernel_style styles[6];
 static int n_styles;
+static bool sha256; /* it has the instructions */
 
 static void style(const char *name, uint32_t dot, uint32_t local, uint32_t shrink, const char *more) {
     styles[n_styles++] =
@@ -36,6 +37,7 @@ static int open_device(void **state) {
     kernel_device_open(&device);
     check_ok(mx_device_read(device.platform, device.device, &facts, &failure), failure);
     const enum mx_dot best = mx_device_dot(&facts, 0);
+    sha256 = mx_device_sha256(&facts, MX_DOT_AVX2);
     /* PoCL 3.1 shares local memory between its threads; rusticl takes minutes to compile vectors */
     const bool rusticl = strcmp(facts.platform, "rusticl") == 0;
     if (!rusticl)
@@ -73,21 +75,24 @@ static void compare_case(cl_program program, const struct mx_program_key *key, c
     ++*compared;
 }
 
-/* All cases of one kernel in one program, in the forms whose bit is set. */
+/* All cases of one kernel in one program. */
+static void compare_as(const struct mx_program_key *key, const char *kernel, const struct kernel_style *form) {
+    struct mx_case c;
+    uint32_t compared = 0;
+    cl_program program = kernel_build(&device, key, form);
+    for (uint32_t run = 0; twin_case(key, kernel, run, image, &c); run++)
+        compare_case(program, key, kernel, form, &c, &compared);
+    for (uint32_t run = 0; mx_case_make(key, kernel, run, image, &c); run++)
+        compare_case(program, key, kernel, form, &c, &compared);
+    clReleaseProgram(program);
+    assert_true(compared > 0);
+}
+
+/* In the forms whose bit is set. */
 static void compare_in(const struct mx_program_key *key, const char *kernel, uint32_t forms) {
-    for (int s = 0; s < n_styles; s++) {
-        struct mx_case c;
-        uint32_t compared = 0;
-        if (!(forms >> s & 1))
-            continue;
-        cl_program program = kernel_build(&device, key, &styles[s]);
-        for (uint32_t run = 0; twin_case(key, kernel, run, image, &c); run++)
-            compare_case(program, key, kernel, &styles[s], &c, &compared);
-        for (uint32_t run = 0; mx_case_make(key, kernel, run, image, &c); run++)
-            compare_case(program, key, kernel, &styles[s], &c, &compared);
-        clReleaseProgram(program);
-        assert_true(compared > 0);
-    }
+    for (int s = 0; s < n_styles; s++)
+        if (forms >> s & 1)
+            compare_as(key, kernel, &styles[s]);
 }
 
 /* Kernels without a dot product: only the sums of norm.cl differ between its variants. */
@@ -159,6 +164,14 @@ static void test_experts(void **state) {
 static void test_hash(void **state) {
     (void)state;
     compare("hash", "mx_hash_leaves", 0);
+}
+
+static void test_hash_by_instructions(void **state) {
+    (void)state;
+    const struct kernel_style form = {.name = "SHA instructions", .dot = MX_DOT_AVX2, .more = "-DMX_SHA256=1"};
+    if (!sha256)
+        skip(); /* not this device, or not this processor */
+    compare_as(&(struct mx_program_key){.kernel_file = "hash"}, "mx_hash_leaves", &form);
 }
 
 /* ---- Halves ---- */
@@ -295,9 +308,11 @@ static void test_flushing(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear),   cmocka_unit_test(test_embed),     cmocka_unit_test(test_norm),
-        cmocka_unit_test(test_rope),     cmocka_unit_test(test_attention), cmocka_unit_test(test_experts),
-        cmocka_unit_test(test_hash),     cmocka_unit_test(test_halves),    cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_linear),    cmocka_unit_test(test_embed),
+        cmocka_unit_test(test_norm),      cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_attention), cmocka_unit_test(test_experts),
+        cmocka_unit_test(test_hash),      cmocka_unit_test(test_hash_by_instructions),
+        cmocka_unit_test(test_halves),    cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_flushing),
     };
     if (argc > 1)

@@ -28,6 +28,7 @@ class Build(typing.NamedTuple):
     dot: int = 0
     lanes: int = 0
     half_by_integer: bool = False
+    sha256: bool = False  # by the processor's instructions
 
     def files(self):
         return *SHARED, *{"sequence": PARTS, "linear": LINEAR}.get(self.file, ()), self.file
@@ -36,11 +37,12 @@ class Build(typing.NamedTuple):
         values = {"FORMAT": self.format, "GROUP": self.group, "SCALE": self.scale, "KV": self.kv, "DOT": self.dot,
                   "LANES": self.lanes, "LOCAL": 128}
         return [f"-DMX_{k}={v}" for k, v in values.items()] + ["-DMX_HALF_BY_INTEGER"] * self.half_by_integer + \
-            ["-DMX_SEQUENCE"] * (self.file == "sequence")
+            ["-DMX_SHA256=1"] * self.sha256 + ["-DMX_SEQUENCE"] * (self.file == "sequence")
 
     def __str__(self):
         parts = [f"{k} {getattr(self, k)}" for k in ("format", "group", "scale", "kv") if getattr(self, k)]
-        parts += [DOT_NAMES[self.dot]] * bool(self.dot) + ["halves by integers"] * self.half_by_integer
+        parts += [DOT_NAMES[self.dot]] * bool(self.dot) + ["halves by integers"] * self.half_by_integer + \
+            ["SHA instructions"] * self.sha256
         return f"{self.file}.cl ({', '.join(parts + ['lanes' if self.lanes else 'vectors'])})"
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-from kernel_builds import ALL_GROUPS, DOT_FLAGS, FEW_GROUPS, NVIDIA_DOTS, compile_build, keys, source
+from kernel_builds import ALL_GROUPS, Build, DOT_FLAGS, FEW_GROUPS, NVIDIA_DOTS, compile_build, keys, source
 
 LIBCLC = pathlib.Path("/usr/lib/clc/nvptx64--nvidiacl.bc")  # the built-in functions, for code that ptxas can take
 PTXAS = shutil.which("ptxas") or next(
@@ -55,6 +55,8 @@ class Target:
                         continue  # for processors
                     if not dot or build.file == "linear" and build.format in (1, 2, 3, 4):
                         yield build._replace(lanes=lanes, dot=dot)
+        if 1 in self.dots:  # enum mx_dot: AVX2
+            yield Build("hash", dot=1, sha256=True)
         if self.name == "spir64":
             for lanes in self.styles:
                 for build in keys(FEW_GROUPS[:1]):

@@ -2,7 +2,13 @@
  *
  * SHA-256 of Merkle leaves, 16 at a time: H(64-byte domain block || bytes), where bytes is a multiple of 64.
  * leaves (N): {offset in the window / 4096, bytes}; digests (N, 8): words as SHA-256 counts them.
- * Grid: units are sets of 16 leaves. */
+ * Grid: units are sets of 16 leaves.
+ *
+ * MX_SHA256: by the SHA instructions of x86, which take two leaves at a time. */
+
+#ifndef MX_SHA256
+#define MX_SHA256 0
+#endif
 
 __constant uint mx_sha_k[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -18,29 +24,6 @@ __constant uint mx_sha_start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53
                                    0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 
 __constant uint mx_leaf_domain[4] = {0x6d6f7869, 0x65206c65, 0x61662076, 0x31000000}; /* "moxie leaf v1" */
-
-MX_FN mx_u mx_big_endian(mx_u w) {
-    return (rotate(w, (mx_u)(8u)) & 0x00ff00ffu) | (rotate(w, (mx_u)(24u)) & 0xff00ff00u);
-}
-
-#if !MX_LANES
-/* Row i becomes column i: four rounds of a perfect shuffle. */
-MX_FN void mx_transpose(uint16 *a) {
-    for (int round = 0; round < 4; round++) {
-        uint16 b[16];
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            b[2 * i] = shuffle2(a[i], a[i + 8], (uint16)(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
-            b[2 * i + 1] = shuffle2(a[i], a[i + 8], (uint16)(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
-        }
-#pragma unroll
-        for (int i = 0; i < 16; i++)
-            a[i] = b[i];
-    }
-}
-#endif
-
-#define MX_ROTATE(x, n) rotate(x, (mx_u)(32u - (n)))
 
 /* Statements for j = 0 .. 15, written out: indices are constants from the start, and a leaf takes few rounds of loops
  * (Mesa's llvmpipe ends a work-item's loops without a word after 65535 rounds in all). */
@@ -66,6 +49,102 @@ MX_FN void mx_transpose(uint16 *a) {
     MX_ROUND(13, __VA_ARGS__)                                                                                          \
     MX_ROUND(14, __VA_ARGS__)                                                                                          \
     MX_ROUND(15, __VA_ARGS__)
+
+#if MX_SHA256
+struct mx_sha_state { /* as the instructions want it, A and C highest */
+    int4 abef, cdgh;
+};
+
+MX_FN int4 mx_sha_two_rounds(int4 cdgh, int4 abef, int4 wk) {
+    __asm__("sha256rnds2 %1, %0" : "+x"(cdgh) : "x"(abef), "Yz"(wk));
+    return cdgh;
+}
+
+MX_FN void mx_sha_four_rounds(struct mx_sha_state *s, int4 wk) {
+    s->cdgh = mx_sha_two_rounds(s->cdgh, s->abef, wk);
+    s->abef = mx_sha_two_rounds(s->abef, s->cdgh, wk.zwzw);
+}
+
+/* The next four words of the message schedule take the place of the oldest of 16, w[j & 3]. */
+MX_FN void mx_sha_schedule(int4 *w, uint j) {
+    int4 sum = w[j & 3];
+    __asm__("sha256msg1 %1, %0" : "+x"(sum) : "x"(w[(j + 1) & 3]));
+    sum += (int4)(w[(j + 2) & 3].yzw, w[(j + 3) & 3].x);
+    __asm__("sha256msg2 %1, %0" : "+x"(sum) : "x"(w[(j + 3) & 3]));
+    w[j & 3] = sum;
+}
+
+/* States after blocks v and w, which are used up. Two side by side, because a round waits for the one before it. */
+MX_FN void mx_sha_compress(struct mx_sha_state *s, struct mx_sha_state *t, int4 *v, int4 *w) {
+    MX_ROUNDS(const int4 k = as_int4(vload4(j, mx_sha_k));
+              if (j >= 4) { mx_sha_schedule(v, j); mx_sha_schedule(w, j); }
+              mx_sha_four_rounds(s, v[j & 3] + k); mx_sha_four_rounds(t, w[j & 3] + k);)
+}
+
+/* Digests of n leaves, 1 or 2. */
+MX_FN void mx_sha_hash(__global const uchar *window, __global const uint2 *leaves, __global uint *digests, uint n) {
+    const uint4 begin = vload4(0, mx_sha_start), end = vload4(1, mx_sha_start);
+    struct mx_sha_state state[2];
+    __global const uchar *from[2];
+    uint blocks[2];
+    for (uint i = 0; i < 2; i++) {
+        const uint2 leaf = i < n ? leaves[i] : (uint2)(0);
+        from[i] = window + (ulong)leaf.x * 4096;
+        blocks[i] = leaf.y / 64;
+        state[i].abef = as_int4((uint4)(end.yx, begin.yx));
+        state[i].cdgh = as_int4((uint4)(end.wz, begin.wz));
+    }
+    for (uint b = 0; b < max(blocks[0], blocks[1]) + 2; b++) { /* the domain, the blocks, the length */
+        struct mx_sha_state next[2] = {state[0], state[1]};
+        int4 w[2][4];
+        for (uint i = 0; i < 2; i++) {
+            for (uint j = 0; j < 4; j++)
+                w[i][j] = 0;
+            if (b == 0) {
+                w[i][0] = as_int4(vload4(0, mx_leaf_domain));
+            } else if (b <= blocks[i]) {
+                for (uint j = 0; j < 4; j++)
+                    w[i][j] = as_int4(vload16(j, from[i] + (ulong)(b - 1) * 64).s32107654ba98fedc);
+            } else {
+                w[i][0].x = (int)0x80000000u;
+                w[i][3].w = (int)((blocks[i] + 1) * 512);
+            }
+        }
+        mx_sha_compress(&next[0], &next[1], w[0], w[1]);
+        for (uint i = 0; i < 2; i++) {
+            const int4 live = -(b <= blocks[i] + 1);
+            state[i].abef += next[i].abef & live;
+            state[i].cdgh += next[i].cdgh & live;
+        }
+    }
+    for (uint i = 0; i < n; i++) {
+        vstore4(as_uint4((int4)(state[i].abef.wz, state[i].cdgh.wz)), 2 * i, digests);
+        vstore4(as_uint4((int4)(state[i].abef.yx, state[i].cdgh.yx)), 2 * i + 1, digests);
+    }
+}
+#else
+MX_FN mx_u mx_big_endian(mx_u w) {
+    return (rotate(w, (mx_u)(8u)) & 0x00ff00ffu) | (rotate(w, (mx_u)(24u)) & 0xff00ff00u);
+}
+
+#if !MX_LANES
+/* Row i becomes column i: four rounds of a perfect shuffle. */
+MX_FN void mx_transpose(uint16 *a) {
+    for (int round = 0; round < 4; round++) {
+        uint16 b[16];
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            b[2 * i] = shuffle2(a[i], a[i + 8], (uint16)(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+            b[2 * i + 1] = shuffle2(a[i], a[i + 8], (uint16)(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
+        }
+#pragma unroll
+        for (int i = 0; i < 16; i++)
+            a[i] = b[i];
+    }
+}
+#endif
+
+#define MX_ROTATE(x, n) rotate(x, (mx_u)(32u - (n)))
 
 /* state after the block w, which is used up. */
 MX_FN void mx_compress(mx_u *state, mx_u *w) {
@@ -131,12 +210,17 @@ MX_FN void mx_hash(__global const uchar *window, const struct mx_leaves *l, mx_u
             state[i] = live ? next[i] : state[i];
     }
 }
+#endif
 
 MX_ENTRY void mx_hash_leaves(__global const uchar *restrict window, __global const uint2 *restrict leaves,
                              __global uint *restrict digests, uint N) {
+#if MX_SHA256
+    const uint first = MX_UNIT(0) * 16;
+    for (uint leaf = first; leaf < min(first + 16, N); leaf += 2)
+        mx_sha_hash(window, leaves + leaf, digests + 8 * leaf, min(N - leaf, 2u));
+#elif MX_LANES
     struct mx_leaves l;
     mx_u state[8];
-#if MX_LANES
     for (uint leaf = get_global_id(0); leaf < N; leaf += get_global_size(0)) {
         l.from[0] = (ulong)leaves[leaf].x * 4096;
         l.blocks[0] = leaves[leaf].y / 64;
@@ -145,6 +229,8 @@ MX_ENTRY void mx_hash_leaves(__global const uchar *restrict window, __global con
             digests[8 * leaf + i] = state[i];
     }
 #else
+    struct mx_leaves l;
+    mx_u state[8];
     const uint first = MX_UNIT(0) * 16;
     uint longest = 0;
     for (uint i = 0; i < 16; i++) {
