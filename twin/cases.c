@@ -306,9 +306,17 @@ static bool route(struct mx_maker *m, uint32_t run) {
 }
 
 static bool sort(struct mx_maker *m, uint32_t run) {
-    static const uint32_t shapes[][4] = {/* the last: how many have no matrices */
-                                         {1, 8, 64, 0}, {130, 3, 7, 0}, {2, 2, 1088, 0},
-                                         {40, 1, 5, 0}, {33, 2, 20, 4}, {3, 2, 2, 2}};
+    static const uint32_t shapes[][4] = {
+        /* the last: how many have no matrices */
+        {1, 8, 64, 0},
+        {130, 3, 7, 0},
+        {2, 2, 1088, 0},
+        {40, 1, 5, 0},
+        {33, 2, 20, 4},
+        {3, 2, 2, 2},
+        /* as many as plan allows where loops end after 65535 rounds (boards/host-rusticl) */
+        {8141, 4, 64, 0},
+    };
     if (run >= sizeof shapes / sizeof shapes[0])
         return false;
     const uint32_t tokens = shapes[run][0], n = shapes[run][1], experts = shapes[run][2];
