@@ -34,20 +34,17 @@ MX_INLINE void mx_unpack(struct mx_unpacked *u, __global const uchar *data, __gl
     }
 }
 
-/* What is taken off a sum for S, the sum of a group's x. */
 #if MX_FORMAT == MX_I4
-#define MX_TAKEN_OFF(u, g, S) ((S) << 3)
-#elif MX_FORMAT == MX_I4Z
-#define MX_TAKEN_OFF(u, g, S) ((S) * (u)->zero[g])
-#else
-#define MX_TAKEN_OFF(u, g, S) ((mx_i)(0))
-#endif
-
-MX_INLINE mx_i mx_everywhere(__global const int *p) {
-    int8 v;
-    __asm__("vpbroadcastd %1, %0" : "=x"(v) : "m"(*p));
-    return (mx_i)(v, v);
+/* sum less the 8 that was added to weights; S: the sum of the group's x. A block of instructions, because a compiler
+ * reads S before the products, finds no register for it and puts it away. */
+MX_INLINE mx_i mx_less_added(mx_i sum, __global const int *S) {
+    int8 low = sum.lo, high = sum.hi, added;
+    __asm__("vpbroadcastd %3, %2\n\tvpslld $3, %2, %2\n\tvpsubd %2, %0, %0\n\tvpsubd %2, %1, %1"
+            : "+x"(low), "+x"(high), "=&x"(added)
+            : "m"(*S));
+    return (mx_i)(low, high);
 }
+#endif
 
 /* As mx_add_pairs to sums that are 0. */
 MX_INLINE void mx_pairs(short16 *low, short16 *high, mx_u w, __global const int *x) {
@@ -56,14 +53,18 @@ MX_INLINE void mx_pairs(short16 *low, short16 *high, mx_u w, __global const int 
             : "m"(*x), "x"(w.lo), "x"(w.hi));
 }
 
-/* y[t] += the terms of the segment u. */
+/* y[t] += the terms of the segment u. Asks for the memory at `next` meanwhile, `step` bytes in each group. */
 MX_INLINE void mx_unpacked_segment(const struct mx_unpacked *u, uint atoms, uint groups, __global const char *const *x,
-                                   __global const float *const *xs, __global const int *const *xsum, mx_f *y) {
+                                   __global const float *const *xs, __global const int *const *xsum, mx_f *y,
+                                   __global const uchar *next, uint step) {
     mx_f acc[T];
     MX_EACH_T(acc[t] = (mx_f)(0.0f))
     for (uint g = 0; g < groups; g++) {
+        for (uint at = 0; at < step; at += 64)
+            MX_PREFETCH(0, next + at);
+        next += step;
         mx_i sum[T];
-        MX_EACH_T(sum[t] = -MX_TAKEN_OFF(u, g, mx_everywhere(xsum[t] + g)))
+        MX_EACH_T(sum[t] = (mx_i)(0))
         uint a = g * MX_ATOMS;
         do {
             short16 low[T], high[T];
@@ -75,6 +76,11 @@ MX_INLINE void mx_unpacked_segment(const struct mx_unpacked *u, uint atoms, uint
             }
             MX_EACH_T(sum[t] += (mx_i)(mx_sum_pairs(low[t]), mx_sum_pairs(high[t])))
         } while (MX_ATOMS > 1 && ++a < min(atoms, (g + 1) * MX_ATOMS));
+#if MX_FORMAT == MX_I4
+        MX_EACH_T(sum[t] = mx_less_added(sum[t], xsum[t] + g))
+#elif MX_FORMAT == MX_I4Z
+        MX_EACH_T(sum[t] -= (mx_i)(xsum[t][g]) * u->zero[g])
+#endif
         const mx_f scale = u->scale[g];
         MX_EACH_T(acc[t] = fma(scale * xs[t][g], MX_TO_F(sum[t]), acc[t]))
 #if MX_FORMAT == MX_I4M
@@ -97,20 +103,20 @@ MX_APART void MX_OF(mx_unpacked_entries, T)(uint n, uint entry, uint tile, MX_AR
             y[part][e] = (mx_f)(0.0f);
         for (uint g = 0; g < groups; g += MX_SEGMENT / MX_GROUP) {
             const uint a = g * MX_ATOMS, groups_here = min(groups - g, MX_SEGMENT / MX_GROUP);
-            const uint atoms_here = min(atoms - a, MX_SEGMENT / 32), lines = atoms_here * (MX_ATOM / 64);
+            const uint atoms_here = min(atoms - a, MX_SEGMENT / 32);
+            const uint step = atoms_here * MX_ATOM * T / (groups_here * n);
             __global const uchar *here = base + data + i * MX_TILE_BYTES(K) + a * MX_ATOM;
             mx_unpack(&u, here, (__global const mx_scale *)(base + scale) + i * MX_TILE_SCALES(K) + g * 16,
                       extras + MX_TILE_EXTRA(g * MX_GROUP), atoms_here, groups_here);
             for (uint e = 0; e < n; e += T) {
-                /* of the segment that follows, which lies behind this one, an equal part in each round */
-                for (uint line = lines * e / n; line < lines * (e + T) / n; line++)
-                    MX_PREFETCH(0, here + (lines + line) * 64);
                 __global const char *x_of[T];
                 __global const float *xs_of[T];
                 __global const int *xsum_of[T];
                 MX_EACH_T(const ulong row = rows[entry + e + t]; x_of[t] = x + (row * atoms + a) * 32;
                           xs_of[t] = xs + row * groups + g; xsum_of[t] = xsum + row * groups + g)
-                mx_unpacked_segment(&u, atoms_here, groups_here, x_of, xs_of, xsum_of, &y[part][e]);
+                /* of the segment after the next, an equal part in each group of each round */
+                mx_unpacked_segment(&u, atoms_here, groups_here, x_of, xs_of, xsum_of, &y[part][e],
+                                    here + 2 * atoms_here * MX_ATOM + e / T * groups_here * step, step);
             }
         }
     }
