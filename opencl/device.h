@@ -38,7 +38,7 @@ enum moxie_error mx_device_accept(const struct moxie_device_facts *facts, struct
 enum mx_dot mx_device_dot(const struct moxie_device_facts *facts, uint32_t without);
 
 /* Whether hash.cl takes the SHA instructions of x86 in programs of this variant. Only AVX2's: vectors of 64 bytes are
- * as fast, and a portable program has taken the place of one that was wrong. */
+ * fast enough without, and a portable program has taken the place of one that was wrong. */
 bool mx_device_sha256(const struct moxie_device_facts *facts, uint32_t dot);
 
 /* "AVX2"; "portable" for a number that is none. Static memory. */
