@@ -10,6 +10,7 @@
 #include "opencl/cl_host.h"
 #include "opencl/device.h"
 #include "opencl/tunables.h"
+#include "runtime/sha256_blocks.h"
 #include "tests/fake_opencl.h"
 
 enum { OBJECTS = 256, SCRATCH = 1 << 20, REGION = 1 << 20 };
@@ -103,6 +104,7 @@ static void test_variant_choice(void **state) {
                            : __builtin_cpu_supports("avx2")                                           ? MX_DOT_AVX2
                                                                                                       : MX_DOT_PORTABLE;
     assert_int_equal(best, expected);
+    assert_int_equal(mx_device_sha256(&facts, MX_DOT_AVX2), __builtin_cpu_supports("avx2") && mx_sha256_x86_usable());
 #else
     assert_int_equal(best, MX_DOT_PORTABLE);
 #endif
