@@ -49,6 +49,7 @@ TOOL_C    := $(wildcard tools/*.c)
 TEST_C    := $(wildcard tests/test_*.c)
 HELPER_C  := $(filter-out $(TEST_C),$(wildcard tests/*.c))
 SCRIPTS   := $(wildcard tests/test_*.py tests/test_*.sh)
+LONGEST   := $(addprefix tests/test_,oclgrind.sh conformance.sh logits.py)
 HEADERS   := $(wildcard platform/moxie*.h opencl/moxie*.h runtime/moxie*.h)
 TUNABLES  := $(sort $(wildcard boards/*/tunables))
 KERNELS   := $(sort $(wildcard opencl/kernels/*.cl))
@@ -207,7 +208,7 @@ build-tests: $(TESTS) $(SCRIPTS_USE)
 
 test: setup-test ## build and run every test; the last line counts them
 	@$(MAKE) --no-print-directory -s $(JOBS) build-tests
-	@PYTHON=$(PYTHON) tests/run_tests.sh $(B) $(TESTS) $(SCRIPTS)
+	@PYTHON=$(PYTHON) tests/run_tests.sh $(B) $(LONGEST) $(TESTS) $(filter-out $(LONGEST),$(SCRIPTS))
 
 T :=
 test-one: $(or $(filter %/$(T),$(TESTS)),$(SCRIPTS_USE)) ## build and run one test: make test-one T=test_crypto
