@@ -46,6 +46,9 @@ MX_INLINE mx_i mx_less_added(mx_i sum, __global const int *S) {
 }
 #endif
 
+/* Asks for the line at p, to be written. */
+#define MX_PREFETCH_WRITE(p) __asm__ volatile("prefetchw %0" : : "m"(*(p)))
+
 /* As mx_add_pairs to sums that are 0. */
 MX_INLINE void mx_pairs(short16 *low, short16 *high, mx_u w, __global const int *x) {
     __asm__("vpbroadcastd %2, %1\n\tvpmaddubsw %1, %3, %0\n\tvpmaddubsw %1, %4, %1"
@@ -96,6 +99,7 @@ MX_APART void MX_OF(mx_unpacked_entries, T)(uint n, uint entry, uint tile, MX_AR
     struct mx_unpacked u;
     mx_f y[2][MX_TOKENS_PER_ITEM];
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, atoms = (K + 31) / 32, parts_of_row = mode >= MX_GLU ? 2 : 1;
+    out += (ulong)entry * ldo + tile * 16 + (mode >= MX_GLU ? 0 : out_row);
     for (uint part = 0; part < parts_of_row; part++) {
         const ulong i = tile * parts_of_row + part;
         __global const uchar *extras = base + extra + i * MX_TILE_EXTRA(K);
@@ -114,6 +118,9 @@ MX_APART void MX_OF(mx_unpacked_entries, T)(uint n, uint entry, uint tile, MX_AR
                 __global const int *xsum_of[T];
                 MX_EACH_T(const ulong row = rows[entry + e + t]; x_of[t] = x + (row * atoms + a) * 32;
                           xs_of[t] = xs + row * groups + g; xsum_of[t] = xsum + row * groups + g)
+                if (g == 0 && part == 0) {
+                    MX_EACH_T(MX_PREFETCH_WRITE(out + (e + t) * ldo))
+                }
                 /* of the segment after the next, an equal part in each group of each round */
                 mx_unpacked_segment(&u, atoms_here, groups_here, x_of, xs_of, xsum_of, &y[part][e],
                                     here + 2 * atoms_here * MX_ATOM + e / T * groups_here * step, step);
@@ -121,13 +128,12 @@ MX_APART void MX_OF(mx_unpacked_entries, T)(uint n, uint entry, uint tile, MX_AR
         }
     }
     const uint columns = mx_columns(tile, rows_out, ldo, mode);
-    out += (ulong)entry * ldo + tile * 16;
     for (uint e = 0; e < n; e++)
         if (mode >= MX_GLU)
             mx_put_row(out + e * ldo,
                        mx_gate_f(mx_flush_f(y[0][e]), mode == MX_GLU_GELU) * mx_flush_f(y[1][e]), columns, mode);
         else
-            mx_put_row(out + out_row + e * ldo, y[0][e], columns, mode);
+            mx_put_row(out + e * ldo, y[0][e], columns, mode);
 }
 #undef T
 #endif
