@@ -183,7 +183,7 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(call obj,$(HELPER_C)) $(B)/libtwin.a $(B)/lib
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
-$(B)/tests/bench/bench_kernels: $(call obj,tools/bandwidth.c tools/progress.c)
+$(B)/tests/bench/bench_kernels: $(call obj,tests/bench/timed.c tools/bandwidth.c tools/progress.c)
 $(B)/tests/test_helpers: $(call obj,tools/helpers.c)
 
 # as many compilers as CPUs, unless make was told a number
