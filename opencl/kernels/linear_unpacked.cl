@@ -63,7 +63,8 @@ MX_INLINE void mx_unpacked_segment(const struct mx_unpacked *u, uint atoms, uint
     mx_f acc[T];
     MX_EACH_T(acc[t] = (mx_f)(0.0f))
     for (uint g = 0; g < groups; g++) {
-        for (uint at = 0; at < step; at += 64)
+        MX_PREFETCH(0, next); /* of few entries more than one line */
+        for (uint at = 64; at < step; at += 64)
             MX_PREFETCH(0, next + at);
         next += step;
         mx_i sum[T];
