@@ -13,8 +13,8 @@
 
 static struct kernel_device device;
 static struct kernel_style style = {.name = "bench"};
-static const char *before;
-static unsigned pairs;
+static const char *other;
+static unsigned turns;
 
 static double now(clockid_t clock) {
     struct timespec t;
@@ -41,10 +41,10 @@ static cl_kernel build(const struct mx_program_key *key, const char *name) {
 void timed_begin(const char *file, const char *name, struct mx_program_key key) {
     key.kernel_file = file;
     kernel[0] = build(&key, name);
-    if (before) { /* kernel_build reads what lies under this folder */
+    if (other) { /* kernel_build reads what lies under this folder */
         char *here = getcwd(NULL, 0);
         assert_non_null(here);
-        assert_int_equal(chdir(before), 0);
+        assert_int_equal(chdir(other), 0);
         kernel[1] = build(&key, name);
         assert_int_equal(chdir(here), 0);
         free(here);
@@ -53,7 +53,7 @@ void timed_begin(const char *file, const char *name, struct mx_program_key key) 
 }
 
 static void set(size_t bytes, const void *value) {
-    for (int i = 0; i < (before ? 2 : 1); i++)
+    for (int i = 0; i < (other ? 2 : 1); i++)
         assert_int_equal(clSetKernelArg(kernel[i], n_args, bytes, value), CL_SUCCESS);
     n_args++;
 }
@@ -113,22 +113,22 @@ static int ascending(const void *a, const void *b) {
 }
 
 static void compare(cl_uint dims, const size_t *global, const size_t *local) {
-    double *ratio = calloc(pairs, sizeof *ratio);
+    double *ratio = calloc(turns, sizeof *ratio);
     assert_non_null(ratio);
     run(kernel[1], dims, global, local); /* drivers compile at the first */
-    for (unsigned i = 0; i < pairs; i++) {
+    for (unsigned i = 0; i < turns; i++) {
         double first = run(kernel[i % 2], dims, global, local), second = run(kernel[1 - i % 2], dims, global, local);
         ratio[i] = i % 2 ? first / second : second / first;
     }
-    qsort(ratio, pairs, sizeof *ratio, ascending);
-    printf("%.3f times as fast as before (quartiles %.3f %.3f): ", ratio[pairs / 2], ratio[pairs / 4],
-           ratio[pairs * 3 / 4]);
+    qsort(ratio, turns, sizeof *ratio, ascending);
+    printf("%.3f times as fast as before (quartiles %.3f %.3f): ", ratio[turns / 2], ratio[turns / 4],
+           ratio[turns * 3 / 4]);
     free(ratio);
 }
 
 double timed_best(int runs, cl_uint dims, size_t a, size_t b, size_t c) {
     const size_t local[3] = {style.local ? style.local : 1, 1, 1}, global[3] = {a * local[0], b, c};
-    if (before)
+    if (other)
         compare(dims, global, local);
     double least = 1e9;
     timed_spent = 1e9;
@@ -141,15 +141,15 @@ double timed_best(int runs, cl_uint dims, size_t a, size_t b, size_t c) {
             clReleaseMemObject(made[i]);
             free(memory[i]);
         }
-    for (int i = 0; i < (before ? 2 : 1); i++)
+    for (int i = 0; i < (other ? 2 : 1); i++)
         clReleaseKernel(kernel[i]);
     return least;
 }
 
-void timed_open(const char *other, unsigned runs) {
+void timed_open(const char *before, unsigned pairs) {
     const char *dot = getenv("MX_BENCH_DOT");
-    before = other;
-    pairs = runs;
+    other = before;
+    turns = pairs;
     kernel_device_open(&device);
     style.dot = dot ? (uint32_t)atoi(dot) : 0;
     style.more = getenv("MX_BENCH_OPTIONS");
