@@ -49,6 +49,7 @@ TOOL_C    := $(wildcard tools/*.c)
 TEST_C    := $(wildcard tests/test_*.c)
 HELPER_C  := $(filter-out $(TEST_C),$(wildcard tests/*.c))
 SCRIPTS   := $(wildcard tests/test_*.py tests/test_*.sh)
+# begun first, so that no processor waits for one of them at the end
 LONGEST   := $(addprefix tests/test_,oclgrind.sh conformance.sh logits.py)
 HEADERS   := $(wildcard platform/moxie*.h opencl/moxie*.h runtime/moxie*.h)
 TUNABLES  := $(sort $(wildcard boards/*/tunables))

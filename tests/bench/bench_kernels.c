@@ -28,6 +28,19 @@ static bool wanted(const char *line) {
 #define HALVES 0x83ff83ffu, 0x38003800u
 #define BYTES 0xffffffffu, 0u
 
+/* The arguments of MX_WEIGHTS (opencl/kernels/weights.cl) after the first, which is number `at`: both windows are that
+ * one. Returns the places of `segments` segments, all at its start. */
+static uint32_t *rest_of_weights(uint32_t at, uint32_t segments, uint32_t scale, uint32_t extra) {
+    timed_again(at);
+    timed_u32(0); /* the first window's number */
+    uint32_t *segment = timed_array((size_t)8 * segments);
+    timed_u32(0); /* the first segment */
+    timed_u32(0); /* data */
+    timed_u32(scale);
+    timed_u32(extra);
+    return segment;
+}
+
 /* count[e] of `tokens` go through expert e. At most `units` sets of tiles of each. */
 static void products(const char *line, uint32_t format, uint32_t group, uint32_t rows, uint32_t K, uint32_t tokens,
                      const uint32_t *count, uint32_t experts, uint32_t mode, size_t units) {
@@ -56,15 +69,9 @@ static void products(const char *line, uint32_t format, uint32_t group, uint32_t
         timed_noise(weights + data, scales, HALVES);
         timed_noise(weights + data + scales, extra, 0x03030303, 0);
     }
-    timed_again(0);
-    timed_u32(0);
-    uint32_t *segment = timed_array((size_t)8 * experts);
+    uint32_t *segment = rest_of_weights(0, experts, (uint32_t)data, (uint32_t)(data + scales));
     for (uint32_t e = 0; e < experts; e++)
         segment[2 * e + 1] = (uint32_t)(e * each / 256);
-    timed_u32(0);
-    timed_u32(0);
-    timed_u32((uint32_t)data);
-    timed_u32((uint32_t)(data + scales));
     uint32_t *job = timed_array((size_t)16 * experts);
     for (uint32_t e = 0; e < experts; e++)
         if (count[e]) {
@@ -163,13 +170,7 @@ static void norm(uint32_t H, uint32_t group, uint32_t rows) {
         return;
     timed_begin("norm", "mx_norm", (struct mx_program_key){0});
     timed_noise(timed_array(H * 4), H * 4, FLOATS);
-    timed_again(0);
-    timed_u32(0);
-    timed_array(64);
-    timed_u32(0);
-    timed_u32(0);
-    timed_u32(0);
-    timed_u32(0);
+    rest_of_weights(0, 1, 0, 0);
     uint32_t *row = timed_array(4 * rows);
     for (uint32_t i = 0; i < rows; i++)
         row[i] = i;
@@ -215,13 +216,7 @@ static void rope(uint32_t heads, uint32_t kv_heads, uint32_t d, uint32_t tokens)
     timed_begin("rope", "mx_rope_kv", (struct mx_program_key){.kv = 1});
     timed_noise(timed_array((size_t)tokens * all * d * 4), (size_t)tokens * all * d * 4, FLOATS);
     timed_noise(timed_array(all * d * 4), all * d * 4, FLOATS);
-    timed_again(1);
-    timed_u32(0);
-    timed_array(64);
-    timed_u32(0);
-    timed_u32(0);
-    timed_u32(0);
-    timed_u32(0);
+    rest_of_weights(1, 1, 0, 0);
     timed_noise(timed_array((size_t)tokens * d * 4), (size_t)tokens * d * 4, FLOATS);
     uint32_t *p = timed_array(4 * tokens);
     timed_array(4 * tokens);
