@@ -66,7 +66,7 @@ static void side(struct mx_launch *launch, uint32_t base, enum mx_count count, u
     launch->divide[i] = divide;
 }
 
-enum { ENTRIES_OF_UNIT = 64 }; /* MX_TOKENS_PER_ITEM of linear_parts.cl, unless a tunable says another */
+enum { ENTRIES_OF_UNIT = 64 }; /* MX_TOKENS_PER_ITEM of linear_results.cl, unless a tunable says another */
 
 /* Units for the tiles of a matrix: on a processor each takes several tiles that lie side by side. mx_linear is right
  * with any number of units. */

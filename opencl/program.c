@@ -87,9 +87,9 @@ enum { SOURCES_MAX = MX_PROGRAM_SOURCES };
 /* The strings that make up a program: what all share, then its own file; a sequence has all that it may run. */
 static enum moxie_error sources_of(const struct mx_program *p, const struct mx_kernel_source *source[SOURCES_MAX],
                                    uint32_t *n, struct moxie_failure *failure) {
-    static const char *const linear[] = {LINEAR, NULL};
-    static const char *const sequence[] = {"norm",   "rope",    "attention", "route",  "embed", LINEAR,
-                                           "linear", "float32", LINEAR,      "linear", NULL};
+    static const char *const linear[] = {"linear_results", LINEAR, NULL};
+    static const char *const sequence[] = {"norm", "rope",   "attention", "route", "embed",  "linear_results",
+                                           LINEAR, "linear", "float32",   LINEAR,  "linear", NULL};
     static const char *const none[] = {NULL};
     const char *name[SOURCES_MAX] = {"arith", "weights"};
     *n = 2;

@@ -10,8 +10,9 @@ SHARED = "arith", "weights"  # the first strings of every program
 MATRIX = "linear", "embed"
 KV = "rope", "attention"
 LINEAR = "linear_parts", *["linear_tile"] * 4, "linear_unpacked"  # before linear.cl
-PARTS = "norm", "rope", "attention", "route", "embed", *LINEAR, "linear", "float32", *LINEAR, "linear"  # what sequence.cl runs
-NO_PROGRAMS = *SHARED, *LINEAR, "float32"
+PARTS = "norm", "rope", "attention", "route", "embed", "linear_results", *LINEAR, "linear", "float32", *LINEAR, \
+    "linear"  # what sequence.cl runs
+NO_PROGRAMS = *SHARED, "linear_results", *LINEAR, "float32"
 INTEGER_FORMATS, FLOAT_FORMATS = (1, 2, 3, 4), (5, 6, 7)
 DOT_NAMES = "portable", "avx2", "vnni512", "dp4a", "mma"  # enum mx_dot
 DOT_FLAGS = [], ["-mavx2"], ["-mavx2", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"], \
@@ -31,7 +32,7 @@ class Build(typing.NamedTuple):
     sha256: bool = False  # by the processor's instructions
 
     def files(self):
-        return *SHARED, *{"sequence": PARTS, "linear": LINEAR}.get(self.file, ()), self.file
+        return *SHARED, *{"sequence": PARTS, "linear": ("linear_results", *LINEAR)}.get(self.file, ()), self.file
 
     def defines(self):
         values = {"FORMAT": self.format, "GROUP": self.group, "SCALE": self.scale, "KV": self.kv, "DOT": self.dot,

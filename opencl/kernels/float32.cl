@@ -16,6 +16,4 @@
 #define mx_x mx_x_f32
 #undef MX_OTHER
 #define MX_OTHER _f32
-#define mx_put_row mx_put_row_f32
-#define mx_columns mx_columns_f32
 #define mx_linear mx_linear_f32

@@ -14,7 +14,7 @@
  * In the lane style a unit is a work-group whose sets of 16 lanes take the segments of one tile in turn; where NVIDIA's
  * tensor cores compute 8 entries at once, a set is a warp of 32.
  *
- * In front of this text stand linear_parts.cl, several times linear_tile.cl, and linear_unpacked.cl. */
+ * In front of this text stand linear_results.cl, linear_parts.cl, several times linear_tile.cl, and linear_unpacked.cl. */
 
 MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global const uint *restrict rows,
                         __global const mx_x *restrict x, __global const float *restrict xs,
@@ -25,6 +25,7 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
 #else
     mx_f *parts = 0;
 #endif
+    mx_f y[MX_OWN], gate[MX_OWN];
     const uint4 job = jobs[MX_UNIT(0)];
     const uint tiles = mode >= MX_GLU ? rows_out / 32 : (rows_out + 15) / 16;
     const uint share = (tiles + MX_UNITS(1) - 1) / MX_UNITS(1), first = MX_UNIT(1) * share;
@@ -32,19 +33,19 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
         __global const uchar *base = MX_BASE(segment + job.x);
         const uint end = min(job.z, start + MX_TOKENS_PER_ITEM);
         for (uint tile = first; tile < min(tiles, first + share); tile++)
-            for (uint i = start; i < end;) {
-#define MX_RUN(n)                                                                                                      \
-    MX_OF(mx_entries, n)                                                                                               \
-    (i == start, job.y + i, tile, base, data, scale, extra, rows, x, xs, xsum, out, K, rows_out, ldo, out_row, mode,   \
-     parts);                                                                                                           \
-    i += n
+            for (uint i = start, n; i < end; i += n) {
+                __global float *to = out + (ulong)(job.y + i) * ldo;
+#define MX_THESE job.y + i, tile, base, data, scale, extra, rows, x, xs, xsum, K, mode, parts, y, gate
+#define MX_RUN(count)                                                                                                  \
+    n = count;                                                                                                         \
+    MX_OF(mx_entries, count)(i == start, MX_THESE)
 #if MX_INTEGER && MX_DOT == MX_MMA
                 if (end - i > 4) {
-                    const uint n = min(end - i, MX_MMA_T);
-                    mx_mma_entries(job.y + i, n, tile, base, data, scale, extra, rows, x, xs, xsum, out, K, rows_out,
-                                   ldo, out_row, mode, parts);
-                    i += n;
-                } else
+                    n = min(end - i, MX_MMA_T);
+                    mx_mma_entries(n, MX_THESE);
+                    mx_results(32, n, tile, y, gate, to, rows_out, ldo, out_row, mode);
+                    continue;
+                }
 #elif MX_T > 4 && !MX_UNPACKED
                 if (end - i >= MX_T) {
                     MX_RUN(MX_T);
@@ -52,11 +53,8 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
 #endif
                 if (end - i >= 4) {
 #if MX_UNPACKED
-                    const uint n = (end - i) / 4 * 4;
-                    MX_OF(mx_unpacked_entries, 4)
-                    (n, job.y + i, tile, base, data, scale, extra, rows, x, xs, xsum, out, K, rows_out, ldo, out_row,
-                     mode, parts);
-                    i += n;
+                    n = (end - i) / 4 * 4;
+                    MX_OF(mx_unpacked_entries, 4)(n, MX_THESE, to + tile * 16 + (mode >= MX_GLU ? 0 : out_row), ldo);
 #else
                     MX_RUN(4);
 #endif
@@ -65,6 +63,7 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
                 } else {
                     MX_RUN(1);
                 }
+                mx_results(16, n, tile, y, gate, to, rows_out, ldo, out_row, mode);
             }
     }
 }

@@ -1,29 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What linear.cl is made of, whatever the number of entries computed side by side: the products of weights and
- * activations, what lies where, and writing results. */
-
-#ifndef MX_TOKENS_PER_ITEM
-#define MX_TOKENS_PER_ITEM 64u /* entries for which one unit reads a tile: they share it in the cache */
-#endif
-#define MX_AVX2 1 /* MX_DOT: enum mx_dot of opencl/device.h */
-#define MX_VNNI512 2
-#define MX_DP4A 3
-#define MX_MMA 4 /* and dp4a where there are few entries */
-
-#ifndef MX_T /* entries computed side by side, as registers allow; 4 to 8 */
-#if MX_LANES || MX_DOT == MX_AVX2
-#define MX_T 4
-#else
-#define MX_T 8
-#endif
-#endif
+ * activations, and what lies where. */
 
 #define MX_UNPACKED (MX_DOT == MX_AVX2 && MX_INTEGER && MX_FORMAT != MX_I8) /* four entries: linear_unpacked.cl */
-
-#define MX_RESIDUAL 1u
-#define MX_GLU 2u /* and above */
-#define MX_GLU_GELU 3u
 
 #if MX_INTEGER
 typedef char mx_x;
@@ -141,37 +121,10 @@ MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
 #define MX_TILE_EXTRA(K) 0
 #endif
 
-#if MX_LANES
-/* One result. */
-MX_INLINE void mx_put(__global float *out, float y, uint mode) {
-    y = mx_flush(y);
-    *out = mode == MX_RESIDUAL ? mx_flush(*out + y) : y;
-}
-#endif
-
-/* Row of results: the first n of 16 columns. */
-MX_INLINE void mx_put_row(__global float *out, mx_f y, uint n, uint mode) {
-#if MX_LANES
-    if (MX_SLOT == 0 && MX_LANE < n)
-        mx_put(out + MX_LANE, y, mode);
-#else
-    y = mx_flush_f(y);
-    if (mode == MX_RESIDUAL)
-        y = mx_flush_f(mx_load(out, n) + y);
-    mx_store(out, y, n);
-#endif
-}
-
 #define MX_ARGUMENTS                                                                                                   \
     __global const uchar *base, uint data, uint scale, uint extra, __global const uint *rows, __global const mx_x *x,  \
-        __global const float *xs, __global const int *xsum, __global float *out, uint K, uint rows_out, uint ldo,      \
-        uint out_row, uint mode, MX_SHARED mx_f *parts
-
-/* Columns of the output from those of `tile` on. */
-MX_INLINE uint mx_columns(uint tile, uint rows_out, uint ldo, uint mode) {
-    const uint all = mode >= MX_GLU ? ldo : rows_out;
-    return all - min(all, tile * 16);
-}
+        __global const float *xs, __global const int *xsum, uint K, uint mode, MX_SHARED mx_f *parts, mx_f *y,         \
+        mx_f *gate
 
 /* linear_tile.cl follows four times: what depends on the number T of entries computed side by side, for T = 1, 2, 4 (but
  * MX_UNPACKED) and, if that is more, MX_T. Its functions and types have T in their names, and MX_OTHER: a list has linear.cl twice. */

@@ -89,8 +89,6 @@ MX_INLINE void mx_segment(const struct mx_operands *o, uint s, mx_f *acc) {
  * 4 q .. and 16 + 4 q .., B of entry g at the same k, and the sums of rows g, g + 8 and entries 2 q, 2 q + 1 (PTX ISA,
  * matrix fragments of mma.m16n8k32): the words of an atom as they lie. */
 #define MX_MMA_T 8u
-#define MX_MMA_ROW(thread, v) (((thread) >> 2 & 7u) + 8u * ((v) >> 1)) /* of sum v = 0 .. 3 */
-#define MX_MMA_ENTRY(thread, v) (((thread) & 3u) * 2u + ((v) & 1u))
 
 /* Word i = 0 .. 3 of a thread's share of A, unsigned bytes. */
 MX_INLINE uint mx_mma_a(__global const uchar *data, uint thread, uint i) {
@@ -150,13 +148,13 @@ MX_INLINE void mx_segment(const struct mx_operands *o, uint s, mx_f *acc) {
 }
 #endif
 
-/* y[t] = rows of one tile times the activations. In the lane style `set` lanes share a segment, and only the first set
- * has the result. */
+/* y[own] = rows of one tile times the activations. In the lane style `set` lanes share a segment. */
 MX_INLINE void mx_tile(const uint set, const struct mx_operands *o, MX_SHARED mx_f *parts, mx_f *y) {
     const uint segments = (o->K + MX_SEGMENT - 1) / MX_SEGMENT;
-    MX_EACH_T(y[t] = (mx_f)(0.0f))
 #if MX_LANES
-    const uint slot = get_local_id(0) / set, slots = get_local_size(0) / set, lane = get_local_id(0) % set;
+    const uint slot = get_local_id(0) / set, slots = MX_LOCAL / set, lane = get_local_id(0) % set;
+    for (uint own = 0; own < MX_OWN; own++)
+        y[own] = 0.0f;
     for (uint s0 = 0; s0 < segments; s0 += slots) {
         mx_f acc[T];
         MX_EACH_T(acc[t] = 0.0f)
@@ -168,15 +166,15 @@ MX_INLINE void mx_tile(const uint set, const struct mx_operands *o, MX_SHARED mx
 #endif
                 mx_segment(o, s0 + slot, acc);
         }
-        MX_EACH_T(parts[t * get_local_size(0) + get_local_id(0)] = acc[t])
+        MX_EACH_T(parts[t * MX_LOCAL + get_local_id(0)] = acc[t])
         MX_SYNC();
-        if (slot == 0)
-            for (uint s = 0; s < slots && s0 + s < segments; s++) {
-                MX_EACH_T(y[t] = y[t] + parts[t * get_local_size(0) + set * s + lane])
-            }
+        for (uint own = 0; own < MX_OWN; own++)
+            for (uint s = 0; MX_OWN_T(set) < T && s < slots && s0 + s < segments; s++)
+                y[own] = y[own] + parts[MX_OWN_T(set) * MX_LOCAL + set * s + lane];
         MX_SYNC();
     }
 #else
+    MX_EACH_T(y[t] = (mx_f)(0.0f))
     for (uint s = 0; s < segments; s++) {
         mx_f acc[T];
         MX_EACH_T(acc[t] = (mx_f)(0.0f))
@@ -187,25 +185,27 @@ MX_INLINE void mx_tile(const uint set, const struct mx_operands *o, MX_SHARED mx
 }
 
 /* Tile `tile` times the activations in o: results in y; with MX_GLU and above a pair of tiles, the first one's in gate. */
-MX_INLINE void mx_tiles(const uint set, struct mx_operands *o, uint tile, __global const uchar *base,
-                        uint data, uint scale, uint extra, uint mode, MX_SHARED mx_f *parts, mx_f *y,
-                        mx_f *gate) {
+MX_INLINE void mx_tiles(const uint set, struct mx_operands *o, uint tile, __global const uchar *base, uint data,
+                        uint scale, uint extra, uint mode, MX_SHARED mx_f *parts, mx_f *y, mx_f *gate) {
     const uint parts_of_row = mode >= MX_GLU ? 2 : 1;
-    MX_EACH_T(y[t] = (mx_f)(0.0f))
     for (uint part = 0; part < parts_of_row; part++) {
         const ulong i = tile * parts_of_row + part;
         o->data = base + data + i * MX_TILE_BYTES(o->K);
         o->scale = (__global const mx_scale *)(base + scale) + i * MX_TILE_SCALES(o->K);
         o->extra = base + extra + i * MX_TILE_EXTRA(o->K);
-        MX_EACH_T(gate[t] = y[t])
+#if MX_LANES /* registers: there is no choosing between arrays of them */
+        for (uint own = 0; part && own < MX_OWN; own++)
+            gate[own] = y[own];
         mx_tile(set, o, parts, y);
+#else
+        mx_tile(set, o, parts, part + 1 == parts_of_row ? y : gate);
+#endif
     }
 }
 
 /* T entries from `entry` on. `first`: no others have used the tile just before. */
 MX_APART void MX_OF(mx_entries, T)(bool first, uint entry, uint tile, MX_ARGUMENTS) {
     struct mx_operands o;
-    mx_f y[T], gate[T];
     o.K = K;
 #if MX_INTEGER
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, stride = (K + 31) / 32 * 32;
@@ -219,22 +219,13 @@ MX_APART void MX_OF(mx_entries, T)(bool first, uint entry, uint tile, MX_ARGUMEN
     MX_EACH_T(o.x[t] = x + (ulong)rows[entry + t] * K)
 #endif
     mx_tiles(16, &o, tile, base, data, scale, extra, mode, parts, y, gate);
-    const uint n = mx_columns(tile, rows_out, ldo, mode);
-    out += (ulong)entry * ldo + tile * 16;
-    if (mode >= MX_GLU) {
-        const int gelu = mode == MX_GLU_GELU;
-        MX_EACH_T(mx_put_row(out + t * ldo, mx_gate_f(mx_flush_f(gate[t]), gelu) * mx_flush_f(y[t]), n, mode))
-    } else {
-        MX_EACH_T(mx_put_row(out + out_row + t * ldo, y[t], n, mode))
-    }
 }
 
 #if MX_INTEGER && MX_DOT == MX_MMA && T == 4
 /* n entries, at most 8, from `entry` on; behind the last it stands in for others, whose results are left out. */
-MX_INLINE void mx_mma_entries(uint entry, uint n, uint tile, MX_ARGUMENTS) {
+MX_INLINE void mx_mma_entries(uint n, uint entry, uint tile, MX_ARGUMENTS) {
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, stride = (K + 31) / 32 * 32, thread = get_local_id(0);
     struct mx_operands o;
-    float y[T], gate[T];
     o.K = K;
     o.x[0] = x + (ulong)rows[entry + min(n - 1, thread >> 2 & 7u)] * stride;
     for (uint i = 0; i < 2; i++) {
@@ -243,15 +234,6 @@ MX_INLINE void mx_mma_entries(uint entry, uint n, uint tile, MX_ARGUMENTS) {
         o.xsum[i] = xsum + row * groups;
     }
     mx_tiles(32, &o, tile, base, data, scale, extra, mode, parts, y, gate);
-    const uint columns = thread < 32 ? mx_columns(tile, rows_out, ldo, mode) : 0; /* the first warp has the results */
-    out += (ulong)entry * ldo + tile * 16;
-    MX_EACH_T(if (MX_MMA_ENTRY(thread, t) < n && MX_MMA_ROW(thread, t) < columns) {
-        __global float *to = out + MX_MMA_ENTRY(thread, t) * ldo + MX_MMA_ROW(thread, t);
-        if (mode >= MX_GLU)
-            mx_put(to, mx_gate(mx_flush(gate[t]), mode == MX_GLU_GELU) * mx_flush(y[t]), mode);
-        else
-            mx_put(to + out_row, y[t], mode);
-    })
 }
 #endif
 

@@ -106,18 +106,18 @@ MX_INLINE void mx_unpacked_segment(const struct mx_unpacked *u, uint atoms, uint
     MX_EACH_T(y[t] = y[t] + MX_ACC(t))
 }
 
-/* n entries from `entry` on, a multiple of T and at most MX_TOKENS_PER_ITEM. */
-MX_APART void MX_OF(mx_unpacked_entries, T)(uint n, uint entry, uint tile, MX_ARGUMENTS) {
+/* n entries from `entry` on, a multiple of T and at most MX_TOKENS_PER_ITEM. out: the lines that their results will go to
+ * lie there, each ldo elements further. */
+MX_APART void MX_OF(mx_unpacked_entries, T)(uint n, uint entry, uint tile, MX_ARGUMENTS, __global float *out, uint ldo) {
     struct mx_unpacked u[MX_SEGMENT / MX_GROUP];
-    mx_f y[2][MX_TOKENS_PER_ITEM];
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, atoms = (K + 31) / 32, parts_of_row = mode >= MX_GLU ? 2 : 1;
-    out += (ulong)entry * ldo + tile * 16 + (mode >= MX_GLU ? 0 : out_row);
     const size_t sums = (size_t)xsum - (size_t)xs;
     for (uint part = 0; part < parts_of_row; part++) {
         const ulong i = tile * parts_of_row + part;
         __global const uchar *extras = base + extra + i * MX_TILE_EXTRA(K);
+        mx_f *sum = part + 1 == parts_of_row ? y : gate;
         for (uint e = 0; e < n; e++)
-            y[part][e] = (mx_f)(0.0f);
+            sum[e] = (mx_f)(0.0f);
         for (uint g = 0; g < groups; g += MX_SEGMENT / MX_GROUP) {
             const uint a = g * MX_ATOMS, groups_here = min(groups - g, MX_SEGMENT / MX_GROUP);
             const uint atoms_here = min(atoms - a, MX_SEGMENT / 32);
@@ -134,18 +134,11 @@ MX_APART void MX_OF(mx_unpacked_entries, T)(uint n, uint entry, uint tile, MX_AR
                     MX_EACH_T(MX_PREFETCH_WRITE(out + (e + t) * ldo))
                 }
                 /* of the segment after the next, an equal part in each group of each round */
-                mx_unpacked_segment(u, atoms_here, groups_here, x_of, xs_of, sums, &y[part][e],
+                mx_unpacked_segment(u, atoms_here, groups_here, x_of, xs_of, sums, sum + e,
                                     here + 2 * atoms_here * MX_ATOM + e / T * groups_here * step, step);
             }
         }
     }
-    const uint columns = mx_columns(tile, rows_out, ldo, mode);
-    for (uint e = 0; e < n; e++)
-        if (mode >= MX_GLU)
-            mx_put_row(out + e * ldo,
-                       mx_gate_f(mx_flush_f(y[0][e]), mode == MX_GLU_GELU) * mx_flush_f(y[1][e]), columns, mode);
-        else
-            mx_put_row(out + e * ldo, y[0][e], columns, mode);
 }
 #undef T
 #endif

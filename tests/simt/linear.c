@@ -74,6 +74,7 @@ static int dp4a(int sum, uint w, int x) {
 #undef MX_SHARED
 #define MX_SHARED /* of pointers */
 
+#include "opencl/kernels/linear_results.cl"
 #include "opencl/kernels/linear_parts.cl"
 /* as opencl/program.c has it */
 #include "opencl/kernels/linear_tile.cl"
