@@ -21,7 +21,7 @@ static uint64_t sort_rounds(uint64_t entries, uint32_t experts, uint32_t lanes) 
 }
 
 /* Of mx_linear, in a unit of that many entries: each set of 16 work-items goes through every lanes / 16th segment of
- * 256 columns, float by float or atom by atom, four entries at once, and the first adds up what they found. */
+ * 256 columns, float by float or atom by atom, four entries at once, and adds up what all found for an entry. */
 static uint64_t linear_rounds(const struct mx_tensor *t, uint64_t entries, uint32_t lanes) {
     const uint32_t sets = lanes / 16;
     const uint64_t of_segment = (mx_format_is_integer(t->format) ? 40 : 14 + (t->cols < 256 ? t->cols : 256)) + sets;

@@ -254,12 +254,13 @@ MX_FN int mx_max16(int16 a) {
 #endif
 }
 
-/* The first n of 16 values, the others 0. */
+/* The first n of 16 values, the others 0. What is rare stays small: it stands in every kernel many times. */
+#define MX_RARE _Pragma("clang loop vectorize(disable) unroll(disable)")
 MX_FN float16 mx_load(__global const float *p, uint n) {
     if (n >= 16)
         return vload16(0, p);
     float v[16];
-    for (uint i = 0; i < 16; i++)
+    MX_RARE for (uint i = 0; i < 16; i++)
         v[i] = i < n ? p[i] : 0.0f;
     return vload16(0, v);
 }
@@ -270,7 +271,7 @@ MX_FN void mx_store(__global float *p, float16 v, uint n) {
     } else {
         float a[16];
         vstore16(v, 0, a);
-        for (uint i = 0; i < n; i++)
+        MX_RARE for (uint i = 0; i < n; i++)
             p[i] = a[i];
     }
 }

@@ -108,7 +108,7 @@ MX_FN float16 mx_kv_part(__global const mx_kv *p, uint n) {
     if (n >= 16)
         return MX_KV_16(p, 0);
     float v[16];
-    for (uint i = 0; i < 16; i++)
+    MX_RARE for (uint i = 0; i < 16; i++)
         v[i] = i < n ? MX_KV_ONE(p, i) : 0.0f;
     return vload16(0, v);
 }

@@ -38,8 +38,12 @@ MX_FN void mx_angles(__global const float2 *cs, uint n, float *c, float *s) {
 
 MX_FN void mx_hold(float *to, float16 v, uint n) {
     float a[16];
+    if (n >= 16) {
+        vstore16(v, 0, to);
+        return;
+    }
     vstore16(v, 0, a);
-    for (uint j = 0; j < min(n, 16u); j++)
+    MX_RARE for (uint j = 0; j < n; j++)
         to[j] = a[j];
 }
 
@@ -47,7 +51,7 @@ MX_FN float16 mx_held(const float *p, uint n) {
     float a[16];
     if (n >= 16)
         return vload16(0, p);
-    for (uint j = 0; j < 16; j++)
+    MX_RARE for (uint j = 0; j < 16; j++)
         a[j] = j < n ? p[j] : 0.0f;
     return vload16(0, a);
 }
@@ -84,6 +88,7 @@ MX_FN void mx_angles(__global const float2 *cs, uint n, float16 *c, float16 *s) 
 }
 #endif
 
+#if !MX_KV || defined MX_SEQUENCE /* no KV type: the program of the table alone */
 /* cs (T, half_dim) = (cosine, sine) of position * inv_freq. Grid: units are tokens. */
 MX_KERNEL(mx_rope_table, MX_WEIGHTS, __global const int *restrict position, __global float2 *restrict cs,
                             uint half_dim) {
@@ -98,7 +103,9 @@ MX_KERNEL(mx_rope_table, MX_WEIGHTS, __global const int *restrict position, __gl
         to[1] = mx_flush(s);
     }
 }
+#endif
 
+#if MX_KV
 /* The next elements of one head of qkv, with their bias. */
 MX_FN mx_f mx_biased(__global const float *y, __global const float *bias, bool biased, uint n) {
     const mx_f v = mx_get(y, n);
@@ -201,3 +208,4 @@ MX_KERNEL(mx_kv_copy, __global uchar *restrict k_cache, __global uchar *restrict
         v[(head + pair.y) * words + i] = v[(head + pair.x) * words + i];
     }
 }
+#endif

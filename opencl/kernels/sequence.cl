@@ -33,8 +33,9 @@ struct mx_memory {
     MX_WINDOW(i), MX_WINDOW(i + 1), MX_ARG(i + 2), MX_STEP(const uint2, i + 3), MX_ARG(i + 4), MX_ARG(i + 5),          \
         MX_ARG(i + 6), MX_ARG(i + 7)
 
-/* One unit of one operation. The cases are in the order of opencl/sequence.c. */
-MX_FN void mx_operation(__global const uint *op, const struct mx_memory *m, uint3 unit, uint3 units) {
+/* One unit of one operation. The cases are in the order of opencl/sequence.c. Apart, because PoCL compiles the text of a
+ * kernel itself three times. */
+MX_APART void mx_operation(__global const uint *op, const struct mx_memory *m, uint3 unit, uint3 units) {
     switch (op[0]) {
     case 0:
         mx_embed(unit, units, MX_TENSOR(0), MX_STEP(const int, 8), MX_STEP(float, 9), MX_STEP(int, 10), MX_ARG(11),
