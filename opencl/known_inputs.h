@@ -8,7 +8,14 @@
 
 /* As in the bundle format, which this layer does not include. */
 enum mx_kf { MX_KF_I4 = 1, MX_KF_I4Z, MX_KF_I4M, MX_KF_I8, MX_KF_BF16, MX_KF_F16, MX_KF_F32 };
-enum { MX_KF_SCALE_F16 = 1, MX_KF_KV_F16 = 1, MX_KF_KV_I8 = 3, MX_KF_NORM_TOPK = 1, MX_KF_SHARED_GATE = 2 };
+enum {
+    MX_KF_SCALE_F16 = 1,
+    MX_KF_KV_F16 = 1,
+    MX_KF_KV_F32 = 2,
+    MX_KF_KV_I8 = 3,
+    MX_KF_NORM_TOPK = 1,
+    MX_KF_SHARED_GATE = 2
+};
 enum { MX_KF_TWO_LAYERS = 8, MX_KF_CARRIED = 16, MX_KF_ZERO_APART = 32 };
 #define MX_KF_CARRY_ON 0x80000000u
 #define MX_KF_NONE 0xffffffffu

@@ -61,6 +61,7 @@ def keys(groups):
                 yield Build(name, fmt)
         if name == "sequence":  # of parts that are listed by themselves
             yield Build(name, INTEGER_FORMATS[0], *groups[0], kv=1)
+            yield Build(name, FLOAT_FORMATS[0])
             yield Build(name, FLOAT_FORMATS[0], kv=2)
             yield Build(name, INTEGER_FORMATS[0], *groups[0], kv=3)
             continue

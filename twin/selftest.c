@@ -153,16 +153,17 @@ static void add_program(const struct twin_tester *r, struct programs *all, const
     all->n++;
 }
 
-/* Lists (opencl/sequence.h) with each format of weights; their parts are the text of the kernels themselves, so that
- * the other groups and scales bring nothing new. */
+/* Lists (opencl/sequence.h) with each format of weights and each type of keys and values, or none, which a model's
+ * first list may have; their parts are the text of the kernels themselves, so that the other groups and scales bring
+ * nothing new. */
 static void add_lists(const struct twin_tester *r, struct programs *all) {
+    static const uint32_t kv[] = {
+        [MX_KF_I4] = MX_KF_KV_F16, [MX_KF_I4Z] = MX_KF_KV_I8,  [MX_KF_I4M] = MX_KF_KV_F16, [MX_KF_I8] = MX_KF_KV_I8,
+        [MX_KF_BF16] = 0,          [MX_KF_F16] = MX_KF_KV_F16, [MX_KF_F32] = MX_KF_KV_F32};
     for (uint32_t format = MX_KF_I4; format <= MX_KF_F32; format++) {
         const bool integer = format <= MX_KF_I8;
-        const struct mx_program_key key = {.kernel_file = "linear",
-                                           .format = format,
-                                           .group = integer ? 32 : 0,
-                                           .scale = integer,
-                                           .kv = integer ? 1 : 2};
+        const struct mx_program_key key = {
+            .kernel_file = "linear", .format = format, .group = integer ? 32 : 0, .scale = integer, .kv = kv[format]};
         struct mx_program_key list = {.kernel_file = NULL};
         if (mx_sequence_join(&list, &key) && (!r->t->small || format == MX_KF_I4 || format == MX_KF_F32))
             add_program(r, all, &list);

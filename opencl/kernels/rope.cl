@@ -88,7 +88,8 @@ MX_FN void mx_angles(__global const float2 *cs, uint n, float16 *c, float16 *s) 
 }
 #endif
 
-#if !MX_KV || defined MX_SEQUENCE /* no KV type: the program of the table alone */
+/* Alone, the table is the program without a KV type, the others are those with one. A list has all, whatever it runs. */
+#if !MX_KV || defined MX_SEQUENCE
 /* cs (T, half_dim) = (cosine, sine) of position * inv_freq. Grid: units are tokens. */
 MX_KERNEL(mx_rope_table, MX_WEIGHTS, __global const int *restrict position, __global float2 *restrict cs,
                             uint half_dim) {
@@ -105,7 +106,7 @@ MX_KERNEL(mx_rope_table, MX_WEIGHTS, __global const int *restrict position, __gl
 }
 #endif
 
-#if MX_KV
+#if MX_KV || defined MX_SEQUENCE
 /* The next elements of one head of qkv, with their bias. */
 MX_FN mx_f mx_biased(__global const float *y, __global const float *bias, bool biased, uint n) {
     const mx_f v = mx_get(y, n);

@@ -167,6 +167,9 @@ def conform(row):
     found = json.loads(report.read_text())
     if command[0] == "oclgrind" and (complaints := COMPLAINT.findall(log.read_text(errors="replace"))):
         return f"{len(complaints)} complaints, see {log}", found, seconds
+    replaced = {f"{r['was']} -> {r['is']} for {r['why']}" for v in found["vectors"] for r in v["replaced"]}
+    if replaced:  # the same bits, but not from what was to be tried here
+        return f"{', '.join(sorted(replaced))}, see {report}", found, seconds
     same = status == 0 and found["fingerprint"] == found["expected_fingerprint"] and found["result"] == "conforms"
     return "same bits" if same else f"{found['result']}, see {report}", found, seconds
 
