@@ -65,17 +65,27 @@ static char *read_source(const char *name) {
     return text;
 }
 
-/* linear_parts.cl without vpdpbusd: the four unsigned bytes of each w times the four signed ones of *x. */
+/* Puts `meaning` in the place of the one block of instructions that begins with `name`. */
+static void spell_out(char *text, const char *name, const char *meaning) {
+    char begin[32];
+    snprintf(begin, sizeof begin, "__asm__(\"%s ", name);
+    char *at = strstr(text, begin), *end = at ? strchr(at, ';') : NULL;
+    assert_non_null(end);
+    memmove(at + strlen(meaning), end, strlen(end) + 1);
+    memcpy(at, meaning, strlen(meaning));
+    assert_null(strstr(text, begin));
+}
+
+/* linear_parts.cl without vpdpbusd, the four unsigned bytes of each w times the four signed ones of *x, and vpdpwssd,
+ * the two signed halves of a number times those of *S. */
 static char *read_spelt_out(void) {
-    static const char instruction[] = "__asm__(\"vpdpbusd %2%{1to16%}, %1, %0\" : \"+v\"(sum) : \"v\"(w), \"m\"(*x));";
-    static const char meaning[] = "const char4 b = as_char4(*x);\n"
-                                  "sum += as_int16(w & 255u) * b.x + as_int16(w >> 8 & 255u) * b.y +"
-                                  " as_int16(w >> 16 & 255u) * b.z + as_int16(w >> 24) * b.w;";
-    char *text = read_source("linear_parts"), *at = strstr(text, instruction);
-    assert_non_null(at);
-    memmove(at + sizeof meaning - 1, at + sizeof instruction - 1, strlen(at + sizeof instruction - 1) + 1);
-    memcpy(at, meaning, sizeof meaning - 1);
-    assert_null(strstr(text, "vpdpbusd %"));
+    char *text = read_source("linear_parts");
+    spell_out(text, "vpdpbusd",
+              "const char4 b = as_char4(*x);\n"
+              "sum += as_int16(w & 255u) * b.x + as_int16(w >> 8 & 255u) * b.y +"
+              " as_int16(w >> 16 & 255u) * b.z + as_int16(w >> 24) * b.w");
+    spell_out(text, "vpdpwssd",
+              "sum += as_short2(MX_FORMAT == MX_I4 ? 0xfff8u : 0xff80u).x * (int16)(as_short2(*S).x)");
     return text;
 }
 

@@ -94,6 +94,33 @@ MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
 }
 #endif
 
+/* sum less what was added to make weights unsigned, where that is not its start; S: the sum of the group's x. */
+#define MX_LESS_AFTER (MX_DOT == MX_VNNI512 && (MX_FORMAT == MX_I4 || MX_FORMAT == MX_I8))
+#if MX_LESS_AFTER /* S has 15 bits and a sign, and so is the lower half of what vpdpwssd multiplies */
+MX_INLINE mx_i mx_less_added(mx_i sum, __global const int *S) {
+    __asm__("vpdpwssd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"((mx_u)(MX_FORMAT == MX_I4 ? 0xfff8u : 0xff80u)), "m"(*S));
+    return sum;
+}
+#elif MX_UNPACKED && MX_FORMAT == MX_I4 /* a compiler reads S before the products, finds no register, puts it away */
+MX_INLINE mx_i mx_less_added(mx_i sum, __global const int *S) {
+    int8 low = sum.lo, high = sum.hi, added;
+    __asm__("vpbroadcastd %3, %2\n\tvpslld $3, %2, %2\n\tvpsubd %2, %0, %0\n\tvpsubd %2, %1, %1"
+            : "+x"(low), "+x"(high), "=&x"(added)
+            : "m"(*S));
+    return (mx_i)(low, high);
+}
+#endif
+
+/* A pointer that all addresses near it are made from, where there are several entries: a compiler would have a base and
+ * an index in each, and with these Intel's processors take a multiplication with memory as two operations. */
+#if MX_DOT == MX_VNNI512
+#define MX_ONE_BASE(p)                                                                                                 \
+    if (T > 1)                                                                                                         \
+    __asm__("" : "+r"(p))
+#else
+#define MX_ONE_BASE(p)
+#endif
+
 /* Where a group is one atom, the 8 that was added to nibbles is taken off the two sums of 16 bits, half of it each. What
  * a sum holds of its own 16 products then lies within 11 * 127, of the 16 others within 4 * 127: 16 * 15 * 127 again. */
 #define MX_HALVES_START (MX_DOT == MX_AVX2 && MX_FORMAT == MX_I4 && MX_ATOMS == 1 ? -4 : 0)
@@ -104,7 +131,7 @@ MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
 #define MX_START_ONE(extra, i, xsum) ((extra)[i] * -(xsum))
 #else
 #define MX_ADDED (MX_FORMAT == MX_I4 ? 8 : MX_FORMAT == MX_I8 && MX_DOT != MX_AVX2 ? 128 : 0)
-#define MX_START_ROW(extra, g, xsum) ((mx_i)((xsum) * -(MX_HALVES_START ? 0 : MX_ADDED)))
+#define MX_START_ROW(extra, g, xsum) ((mx_i)((xsum) * -(MX_HALVES_START || MX_LESS_AFTER ? 0 : MX_ADDED)))
 #define MX_START_ONE(extra, i, xsum) ((xsum) * -MX_ADDED)
 #endif
 

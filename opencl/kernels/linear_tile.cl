@@ -11,13 +11,15 @@ struct mx_operands {
     __global const mx_x *x[T];
     __global const float *xs[T];
     __global const int *xsum[T];
+    size_t sums; /* bytes from xs[t] to xsum[t] */
     uint K;
     uint ahead, scales_ahead; /* distance of what the cache is asked for; 0: nothing */
 };
 
 #if MX_INTEGER
-/* sum[t] += the 32 k of one atom, q_x at x[t] + at. */
-MX_INLINE void mx_atom(const struct mx_operands *o, __global const uchar *data, uint at, mx_i *sum) {
+/* sum[t] += the 32 k of atom a, q_x at x[t]. */
+MX_INLINE void mx_atom(const struct mx_operands *o, __global const uchar *data, uint a, __global const mx_x *const *x,
+                       mx_i *sum) {
     __global const uint *words = (__global const uint *)data;
 #if MX_FORMAT == MX_I8
 #pragma unroll
@@ -26,25 +28,25 @@ MX_INLINE void mx_atom(const struct mx_operands *o, __global const uchar *data, 
 #if MX_DOT != MX_AVX2
         w ^= 0x80808080u; /* + 128: unsigned */
 #endif
-        MX_EACH_T(sum[t] = mx_dot4(sum[t], w, (__global const int *)(o->x[t] + at) + q))
+        MX_EACH_T(sum[t] = mx_dot4(sum[t], w, (__global const int *)x[t] + q))
     }
 #elif MX_DOT == MX_AVX2
     /* Nibbles are so small that all products of a row fit in two sums of 16 bits: 16 * 15 * 127 < 2^15. */
     short16 low[T], high[T];
-    MX_EACH_T(low[t] = high[t] = (short16)((short)(MX_HALVES_START * o->xsum[t][at / 32])))
+    MX_EACH_T(low[t] = high[t] = (short16)((short)(MX_HALVES_START * o->xsum[t][a])))
 #pragma unroll
     for (uint q = 0; q < 4; q++) {
         const mx_u w = MX_ROW(words, q), first = w & 0x0f0f0f0fu, second = w >> 4 & 0x0f0f0f0fu;
-        MX_EACH_T(mx_add_pairs(&low[t], &high[t], first, (__global const int *)(o->x[t] + at) + q))
-        MX_EACH_T(mx_add_pairs(&low[t], &high[t], second, (__global const int *)(o->x[t] + at) + 4 + q))
+        MX_EACH_T(mx_add_pairs(&low[t], &high[t], first, (__global const int *)x[t] + q))
+        MX_EACH_T(mx_add_pairs(&low[t], &high[t], second, (__global const int *)x[t] + 4 + q))
     }
     MX_EACH_T(sum[t] += (mx_i)(mx_sum_pairs(low[t]), mx_sum_pairs(high[t])))
 #else
 #pragma unroll
     for (uint q = 0; q < 4; q++) {
         mx_u w = MX_ROW(words, q), low = w & 0x0f0f0f0fu, high = w >> 4 & 0x0f0f0f0fu;
-        MX_EACH_T(sum[t] = mx_dot4(sum[t], low, (__global const int *)(o->x[t] + at) + q))
-        MX_EACH_T(sum[t] = mx_dot4(sum[t], high, (__global const int *)(o->x[t] + at) + 4 + q))
+        MX_EACH_T(sum[t] = mx_dot4(sum[t], low, (__global const int *)x[t] + q))
+        MX_EACH_T(sum[t] = mx_dot4(sum[t], high, (__global const int *)x[t] + 4 + q))
     }
 #endif
 }
@@ -59,14 +61,19 @@ MX_INLINE void mx_segment(const struct mx_operands *o, uint s, mx_f *acc) {
         const uint last = min(atoms, (g + 1) * MX_ATOMS);
         uint a = g * MX_ATOMS;
         do { /* a group has an atom; one of 32 has no other, and the compiler sees that */
-            if (o->ahead)
+            __global const mx_x *x[T];
+            MX_EACH_T(x[t] = o->x[t] + a * 32; MX_ONE_BASE(x[t]))
+            if (o->ahead) {
+                __global const uchar *next = o->data + a * MX_ATOM + o->ahead;
+                MX_ONE_BASE(next);
 #pragma unroll
                 for (uint line = 0; line < MX_ATOM; line += 64)
-                    MX_PREFETCH(T == 1, o->data + a * MX_ATOM + o->ahead + line);
-            if (T > 1 && a % 2 == 0) { /* more rows of x than a processor follows by itself */
-                MX_EACH_T(MX_PREFETCH(1, o->x[t] + a * 32 + MX_X_AHEAD))
+                    MX_PREFETCH(T == 1, next + line);
             }
-            mx_atom(o, o->data + a * MX_ATOM, a * 32, sum);
+            if (T > 1 && a % 2 == 0) { /* more rows of x than a processor follows by itself */
+                MX_EACH_T(MX_PREFETCH(1, x[t] + MX_X_AHEAD))
+            }
+            mx_atom(o, o->data + a * MX_ATOM, a, x, sum);
         } while (MX_ATOMS > 1 && ++a < last);
         if (o->ahead) {
             MX_PREFETCH(T == 1, o->scale + g * 16 + o->scales_ahead);
@@ -74,6 +81,11 @@ MX_INLINE void mx_segment(const struct mx_operands *o, uint s, mx_f *acc) {
             MX_PREFETCH(T == 1, (__global const mx_scale *)o->extra + g * 16 + o->scales_ahead);
 #endif
         }
+#if MX_LESS_AFTER
+        size_t sum_at = g * 4 + o->sums;
+        MX_ONE_BASE(sum_at);
+        MX_EACH_T(sum[t] = mx_less_added(sum[t], (__global const int *)((__global const char *)o->xs[t] + sum_at)))
+#endif
         const mx_f scale = MX_SCALE_ROW(o->scale, g);
         MX_EACH_T(acc[t] = fma(scale * o->xs[t][g], MX_TO_F(sum[t]), acc[t]))
 #if MX_FORMAT == MX_I4M
@@ -211,6 +223,7 @@ MX_APART void MX_OF(mx_entries, T)(bool first, uint entry, uint tile, MX_ARGUMEN
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, stride = (K + 31) / 32 * 32;
     MX_EACH_T(const ulong row = rows[entry + t]; o.x[t] = x + row * stride; o.xs[t] = xs + row * groups;
               o.xsum[t] = xsum + row * groups)
+    o.sums = (size_t)xsum - (size_t)xs;
     /* one entry: what it needs itself a little later; several: the tile that follows, there is time until then */
     const uint tiles_ahead = !first ? 0 : mode == MX_GLU ? 2 : 1;
     o.ahead = T == 1 ? MX_AHEAD : tiles_ahead * MX_TILE_BYTES(K);

@@ -39,18 +39,6 @@ MX_INLINE void mx_unpack(struct mx_unpacked *u, __global const uchar *data, __gl
     }
 }
 
-#if MX_FORMAT == MX_I4
-/* sum less the 8 that was added to weights; S: the sum of the group's x. A block of instructions, because a compiler
- * reads S before the products, finds no register for it and puts it away. */
-MX_INLINE mx_i mx_less_added(mx_i sum, __global const int *S) {
-    int8 low = sum.lo, high = sum.hi, added;
-    __asm__("vpbroadcastd %3, %2\n\tvpslld $3, %2, %2\n\tvpsubd %2, %0, %0\n\tvpsubd %2, %1, %1"
-            : "+x"(low), "+x"(high), "=&x"(added)
-            : "m"(*S));
-    return (mx_i)(low, high);
-}
-#endif
-
 /* Asks for the line at p, to be written. */
 #define MX_PREFETCH_WRITE(p) __asm__ volatile("prefetchw %0" : : "m"(*(p)))
 
