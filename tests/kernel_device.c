@@ -58,6 +58,8 @@ static char *read_source(const char *name) {
     char path[80];
     snprintf(path, sizeof path, "opencl/kernels/%s.cl", name);
     FILE *f = fopen(path, "rb");
+    if (!f)
+        perror(path); /* bench_kernels: the other checkout is too old */
     assert_non_null(f);
     char *text = calloc(1, 1 << 20);
     assert_true(fread(text, 1, (1 << 20) - 1, f) > 0);
