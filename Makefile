@@ -203,7 +203,7 @@ chat: ## chat with a larger model: fetches SmolLM2 once (or MODEL=path to a GGUF
 .PHONY: chat
 
 # what tests/test_*.py and tests/test_*.sh run and look at
-SCRIPTS_USE := assistant $(B)/moxie $(B)/moxie-twin $(B)/libmoxie.a $(B)/libmoxie_clblast.a $(B)/tests/test_kernels
+SCRIPTS_USE := assistant $(B)/moxie $(B)/moxie-twin $(B)/libmoxie.a $(B)/libmoxie_clblast.a $(B)/tests/test_kernels $(B)/tests/bench/bench_kernels
 build-tests: $(TESTS) $(SCRIPTS_USE)
 .PHONY: build-tests
 

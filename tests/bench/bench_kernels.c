@@ -200,6 +200,8 @@ static void quantise(uint32_t K, uint32_t group, uint32_t rows) {
     timed_array((size_t)rows * K / 8);
     timed_array((size_t)rows * K / 8);
     timed_array(4);
+    *(uint32_t *)timed_array(4) = rows;
+    timed_u32(0); /* the count of rows */
     timed_u32(K);
     timed_u32(group);
     double t = timed_best(10, 1, rows, 1, 1);
@@ -245,14 +247,21 @@ static void route(uint32_t tokens, uint32_t routed, uint32_t top_k, uint32_t sha
     if (!wanted(line))
         return;
     timed_begin("route", "mx_route", (struct mx_program_key){0});
+    timed_array(4);
+    rest_of_weights(0, 1, 0, 0);
     timed_noise(timed_array(4 * tokens * (routed + 1)), 4 * tokens * (routed + 1), FLOATS);
+    timed_array(4 * tokens * routed);
     timed_array(4 * tokens * n);
     timed_array(4 * tokens * n);
+    timed_array(4 * tokens);
     timed_u32(routed);
     timed_u32(top_k);
     timed_u32(shared);
-    timed_u32(2);
+    timed_u32(2); /* the shared experts' gate */
     timed_u32(routed + 1);
+    timed_u32(routed);
+    timed_u32(0); /* no light experts */
+    timed_f32(0.0f);
     double t = timed_best(10, 1, tokens, 1, 1);
     printf("%-56s %6.1f us, %.1f of CPU\n", line, t * 1e6, timed_spent * 1e6);
 
@@ -272,14 +281,19 @@ static void route(uint32_t tokens, uint32_t routed, uint32_t top_k, uint32_t sha
     printf("  sort                                                   %6.1f us\n", t * 1e6);
 
     timed_begin("route", "mx_combine", (struct mx_program_key){0});
+    timed_array(4);
+    rest_of_weights(0, 1, 0, 0);
     timed_noise(timed_array(4 * (size_t)tokens * n * H), 4 * (size_t)tokens * n * H, FLOATS);
     uint32_t *entry = timed_array(4 * tokens * n);
     for (uint32_t i = 0; i < tokens * n; i++)
         entry[i] = i;
     timed_noise(timed_array(4 * tokens * n), 4 * tokens * n, FLOATS);
     timed_array(4 * (size_t)tokens * H);
+    timed_array(4 * tokens);
+    timed_array(4 * (size_t)tokens * H);
     timed_u32(H);
     timed_u32(n);
+    timed_u32(0); /* no light experts */
     t = timed_best(10, 2, tokens, H / 256, 1);
     printf("  combine                                                %6.1f us, %.1f of CPU, %.1f GB/s\n", t * 1e6,
            timed_spent * 1e6, 4e-9 * (double)tokens * n * H / t);

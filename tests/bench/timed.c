@@ -28,18 +28,30 @@ static cl_mem made[MX_MAX_ARGS];
 static void *memory[MX_MAX_ARGS];
 static cl_uint n_args;
 static cl_kernel kernel[2]; /* second: of the other checkout */
+static const char *kernel_name;
+
+/* Arguments that are not the kernel's any more are the usual reason. */
+static void must(cl_int code, const char *what) {
+    if (code != CL_SUCCESS) {
+        fflush(stdout);
+        fprintf(stderr, "%s: %s after %u arguments: OpenCL error %d\n", kernel_name, what, n_args, code);
+        exit(1);
+    }
+}
 
 static cl_kernel build(const struct mx_program_key *key, const char *name) {
     cl_int code;
     cl_program program = kernel_build(&device, key, &style);
     cl_kernel built = clCreateKernel(program, name, &code);
-    assert_int_equal(code, CL_SUCCESS);
+    must(code, "clCreateKernel");
     clReleaseProgram(program); /* the kernel keeps it */
     return built;
 }
 
 void timed_begin(const char *file, const char *name, struct mx_program_key key) {
     key.kernel_file = file;
+    kernel_name = name;
+    n_args = 0;
     kernel[0] = build(&key, name);
     if (other) { /* kernel_build reads what lies under this folder */
         char *here = getcwd(NULL, 0);
@@ -49,12 +61,11 @@ void timed_begin(const char *file, const char *name, struct mx_program_key key) 
         assert_int_equal(chdir(here), 0);
         free(here);
     }
-    n_args = 0;
 }
 
 static void set(size_t bytes, const void *value) {
     for (int i = 0; i < (other ? 2 : 1); i++)
-        assert_int_equal(clSetKernelArg(kernel[i], n_args, bytes, value), CL_SUCCESS);
+        must(clSetKernelArg(kernel[i], n_args, bytes, value), "clSetKernelArg");
     n_args++;
 }
 
@@ -66,7 +77,7 @@ void *timed_array(size_t bytes) {
     memset(memory[n_args], 0, bytes);
     made[n_args] =
         clCreateBuffer(device.context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, bytes, memory[n_args], &code);
-    assert_int_equal(code, CL_SUCCESS);
+    must(code, "clCreateBuffer");
     set(sizeof(cl_mem), &made[n_args]);
     return memory[n_args - 1];
 }
@@ -100,7 +111,7 @@ double timed_spent;
 /* Seconds of one run. */
 static double run(cl_kernel one, cl_uint dims, const size_t *global, const size_t *local) {
     double start = now(CLOCK_MONOTONIC), used = now(CLOCK_PROCESS_CPUTIME_ID);
-    assert_int_equal(clEnqueueNDRangeKernel(device.queue, one, dims, NULL, global, local, 0, NULL, NULL), CL_SUCCESS);
+    must(clEnqueueNDRangeKernel(device.queue, one, dims, NULL, global, local, 0, NULL, NULL), "clEnqueueNDRangeKernel");
     clFinish(device.queue);
     double u = now(CLOCK_PROCESS_CPUTIME_ID) - used;
     timed_spent = u < timed_spent ? u : timed_spent;
