@@ -9,9 +9,9 @@
 runs() {
     local text=$1 out line
     shift
-    out=$("$MOXIE_BUILD"/tests/bench/bench_kernels "$text" 2>&1) || { echo "$out" | sed 's/^/# /'; return 1; }
+    out=$("$MOXIE_BUILD"/tests/bench/bench_kernels "$text" 2>&1) || { printf '# %s\n' "$out"; return 1; }
     for line in "$@"; do
-        grep -q "^ *$line.*[1-9]" <<<"$out" || { echo "$out" | sed "s/^/# no '$line': /"; return 1; }
+        grep -q "^ *$line.*[1-9]" <<<"$out" || { printf "# no %s: %s\n" "$line" "$out"; return 1; }
     done
 }
 
