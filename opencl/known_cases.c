@@ -33,20 +33,23 @@ static bool linear(struct mx_maker *m, uint32_t run) {
     return true;
 }
 
-/* The last token lies in another tensor of the embedding. */
+/* A run for each format, group and type of scales. The last token lies in another tensor of the embedding. */
 static bool embed(struct mx_maker *m, uint32_t run) {
-    enum { HIDDEN = 332, ROWS = 40, FIRST = 48 };
-    struct mx_planes p = mx_make_planes(m->key, ROWS, HIDDEN);
-    if (run > 0)
+    enum { HIDDEN = 140, ROWS = 20, FIRST = 48 };
+    if (!mx_make_format(m, run))
         return false;
+    struct mx_planes p = mx_make_planes(m->key, ROWS, HIDDEN);
     mx_make_weights(m, &p);
-    MX_MAKE_WORDS(m, FIRST, FIRST + 39, FIRST + 17, 3);
+    MX_MAKE_WORDS(m, FIRST, FIRST + 19, FIRST + 7, 3);
     mx_make_output(m, 4 * HIDDEN * 4);
     mx_make_zeros(m, 4);
     mx_make_u32(m, HIDDEN);
     mx_make_u32(m, FIRST);
     mx_make_u32(m, ROWS);
     mx_make_f32(m, 0x1.bb67aep+3f); /* sqrt(192) */
+    mx_make_u32(m, m->key->format);
+    mx_make_u32(m, m->key->group);
+    mx_make_u32(m, m->key->scale);
     mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 4, 1);
     return true;
 }

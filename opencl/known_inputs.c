@@ -88,6 +88,18 @@ void mx_make_grid(struct mx_maker *m, enum mx_work work, enum mx_count count, ui
 
 /* ---- Weights ---- */
 
+bool mx_make_format(struct mx_maker *m, uint32_t run) {
+    enum { GROUPS = 3, SCALES = 2, INTEGERS = MX_KF_I8 * GROUPS * SCALES };
+    if (run >= INTEGERS)
+        m->format = (struct mx_program_key){.format = MX_KF_BF16 + run - INTEGERS};
+    else
+        m->format = (struct mx_program_key){.format = MX_KF_I4 + run / (GROUPS * SCALES),
+                                            .group = 32u << run / SCALES % GROUPS,
+                                            .scale = MX_KF_SCALE_F16 + run % SCALES};
+    m->key = &m->format;
+    return m->format.format <= MX_KF_F32;
+}
+
 struct mx_planes mx_make_planes(const struct mx_program_key *key, uint32_t rows, uint32_t cols) {
     struct mx_planes p = {
         .rows = rows, .cols = cols, .kp = mx_round_up(cols, 32), .data = 256, .scale = MX_KF_NONE, .extra = MX_KF_NONE};

@@ -26,6 +26,7 @@ struct mx_maker {
     size_t used;
     uint32_t seed;
     const struct mx_program_key *key;
+    struct mx_program_key format; /* what mx_make_format makes the key */
     struct mx_case *c;
 };
 
@@ -51,6 +52,10 @@ void mx_make_words(struct mx_maker *m, size_t n, const uint32_t *values);
 
 /* The grid, with `n` for what it counts. */
 void mx_make_grid(struct mx_maker *m, enum mx_work work, enum mx_count count, uint32_t n, uint32_t items);
+
+/* Makes the run-th format, group and type of scales those of the weights, for a kernel that takes them as arguments; false
+ * behind the last. */
+bool mx_make_format(struct mx_maker *m, uint32_t run);
 
 struct mx_planes mx_make_planes(const struct mx_program_key *key, uint32_t rows, uint32_t cols);
 

@@ -16,7 +16,7 @@
 /* Does a device run lists? Pure. */
 bool mx_sequence_device(const struct moxie_device_facts *facts, const struct moxie_tunables *tunables);
 
-/* Can one program run operations of `op` and of what `program` runs already? It has room for one format of weights; if
+/* Can one program run operations of `op` and of what `program` runs already? It has room for one format of matrices; if
  * so, `program` becomes the key of both. Zeroed, `program` runs nothing yet. */
 bool mx_sequence_join(struct mx_program_key *program, const struct mx_program_key *op);
 

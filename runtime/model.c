@@ -156,12 +156,15 @@ static enum moxie_error embed(struct walk *w) {
     const struct mx_tensor *t;
     for (uint32_t n = 0; (t = find(w, MX_ROLE_EMBEDDING, n)); n++) {
         begin(w, "embed", "mx_embed", MX_PHASE_BEGIN, MX_WORK_ROWS, MX_TOKENS, 1);
-        matrix(w, t);
+        weights(w, t, t->data);
         BUFFERS(w, MX_BUFFER_TOKEN, MX_BUFFER_X, MX_BUFFER_STATUS);
         u32(w, w->model->hidden);
         u32(w, t->row_offset);
         u32(w, t->rows);
         f32(w, w->model->embedding_scale != 0 ? w->model->embedding_scale : 1);
+        u32(w, t->format);
+        u32(w, t->group);
+        u32(w, t->scale_type);
         enum moxie_error e = end(w);
         if (e)
             return e;

@@ -7,8 +7,6 @@ import typing
 
 KERNELS = pathlib.Path("opencl/kernels")
 SHARED = "arith", "weights"  # the first strings of every program
-MATRIX = "linear", "embed"
-KV = "rope", "attention"
 LINEAR = "linear_parts", *["linear_tile"] * 4, "linear_unpacked"  # before linear.cl
 PARTS = "norm", "rope", "attention", "route", "embed", "linear_results", *LINEAR, "linear", "float32", *LINEAR, \
     "linear"  # what sequence.cl runs
@@ -53,21 +51,19 @@ def keys(groups):
         name = path.stem
         if name in NO_PROGRAMS:
             continue
-        if name in MATRIX:
+        if name == "linear":
             for fmt in INTEGER_FORMATS:
                 for group, scale in groups:
                     yield Build(name, fmt, group, scale)
             for fmt in FLOAT_FORMATS:
                 yield Build(name, fmt)
-        if name == "sequence":  # of parts that are listed by themselves
+        elif name == "sequence":  # of parts that are listed by themselves
             yield Build(name, INTEGER_FORMATS[0], *groups[0], kv=1)
             yield Build(name, FLOAT_FORMATS[0])
             yield Build(name, FLOAT_FORMATS[0], kv=2)
             yield Build(name, INTEGER_FORMATS[0], *groups[0], kv=3)
-            continue
-        # rope.cl without a KV type is the program of the tables
-        for kv in (1, 2, 3) if name == "attention" else (0, 1, 2, 3) if name in KV else (0,):
-            if name not in MATRIX:
+        else:  # rope.cl without a KV type is the program of the tables
+            for kv in (1, 2, 3) if name == "attention" else (0, 1, 2, 3) if name == "rope" else (0,):
                 yield Build(name, kv=kv)
 
 

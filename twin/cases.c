@@ -153,10 +153,10 @@ static bool linear(struct mx_maker *m, uint32_t run) {
     return true;
 }
 
-/* One row, and tokens that are not there. */
+/* Of each format, group and type of scales: one row, and tokens that are not there. */
 static bool embed(struct mx_maker *m, uint32_t run) {
     enum { HIDDEN = 80, ROWS = 20, FIRST = 16 };
-    if (run > 0)
+    if (!mx_make_format(m, run))
         return false;
     const struct mx_planes p = mx_make_planes(m->key, ROWS, HIDDEN);
     mx_make_weights(m, &p);
@@ -168,6 +168,9 @@ static bool embed(struct mx_maker *m, uint32_t run) {
     mx_make_u32(m, FIRST);
     mx_make_u32(m, ROWS);
     mx_make_f32(m, 0x1.bb67aep+3f);
+    mx_make_u32(m, m->key->format);
+    mx_make_u32(m, m->key->group);
+    mx_make_u32(m, m->key->scale);
     mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 5, 1);
     return true;
 }

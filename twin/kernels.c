@@ -11,6 +11,7 @@
 
 bool twin_kernel(size_t i, struct twin_kernel *k) {
     static const struct twin_kernel others[] = {
+        {{.kernel_file = "embed"}, "mx_embed"},
         {{.kernel_file = "norm"}, "mx_norm"},
         {{.kernel_file = "norm"}, "mx_qk_norm"},
         {{.kernel_file = "norm"}, "mx_quantise"},
@@ -30,15 +31,14 @@ bool twin_kernel(size_t i, struct twin_kernel *k) {
         {{.kernel_file = "rope", .kv = 3}, "mx_kv_copy"},
         {{.kernel_file = "attention", .kv = 3}, "mx_attention"},
     };
-    enum { INTEGER = 4 * 3 * 2, FLOAT = 3, MATRIX = INTEGER + FLOAT };
-    if (i >= 2 * MATRIX) {
-        i -= 2 * MATRIX;
+    enum { INTEGER = 4 * 3 * 2, FLOAT = 3, LINEAR = INTEGER + FLOAT };
+    if (i >= LINEAR) {
+        i -= LINEAR;
         *k = others[i < sizeof others / sizeof others[0] ? i : 0];
         return i < sizeof others / sizeof others[0];
     }
-    k->kernel = i < MATRIX ? "mx_linear" : "mx_embed";
-    k->key = (struct mx_program_key){.kernel_file = k->kernel + 3};
-    i %= MATRIX;
+    k->kernel = "mx_linear";
+    k->key = (struct mx_program_key){.kernel_file = "linear"};
     k->key.format = (uint32_t)(i < INTEGER ? 1 + i / 6 : 5 + i - INTEGER);
     if (i < INTEGER) {
         k->key.group = 32u << i / 2 % 3;

@@ -78,7 +78,9 @@ void twin_linear(const struct mx_program_key *key, const union twin_arg *arg, ui
 void twin_embed(const struct mx_program_key *key, const union twin_arg *arg, uint32_t tokens) {
     const int32_t *token = arg[8].mem;
     const uint32_t H = arg[11].u, row_offset = arg[12].u, rows = arg[13].u;
-    const struct twin_tensor t = twin_tensor(key, arg, 0, H);
+    const struct mx_program_key of = {.format = arg[15].u, .group = arg[16].u, .scale = arg[17].u};
+    const struct twin_tensor t = twin_tensor(&of, arg, 0, H);
+    (void)key; /* of all formats */
     int32_t *status = arg[10].mem;
     for (uint32_t i = 0; i < tokens; i++) {
         const uint32_t row = (uint32_t)token[i] - row_offset;
@@ -86,13 +88,13 @@ void twin_embed(const struct mx_program_key *key, const union twin_arg *arg, uin
         if (token[i] < 0)
             *status |= 2;
         for (uint32_t k = 0; token[i] >= 0 && row < rows && k < H; k++) {
-            if (!twin_is_integer(key))
+            if (!twin_is_integer(&of))
                 x[k] = twin_weight(&t, row, k);
-            else if (key->format == MX_FORMAT_I4M)
-                x[k] = mx_flush(fmaf(twin_scale(&t, row, k / key->group), (float)twin_q(&t, row, k),
-                                     twin_min(&t, row, k / key->group)));
+            else if (of.format == MX_FORMAT_I4M)
+                x[k] = mx_flush(fmaf(twin_scale(&t, row, k / of.group), (float)twin_q(&t, row, k),
+                                     twin_min(&t, row, k / of.group)));
             else
-                x[k] = mx_flush(twin_scale(&t, row, k / key->group) * (float)twin_q(&t, row, k));
+                x[k] = mx_flush(twin_scale(&t, row, k / of.group) * (float)twin_q(&t, row, k));
             x[k] = mx_flush(x[k] * arg[14].f);
             if (!isfinite(x[k]))
                 *status |= 1;

@@ -9,7 +9,7 @@
 #define MX_TOO_LARGE 0x71800000
 
 /* Sum of squares of x (H). `parts` and `sums` are used in the lane style only. */
-MX_FN float mx_sum_squares(__global const float *x, uint H, MX_SHARED float *parts, MX_SHARED float *sums) {
+MX_APART float mx_sum_squares(__global const float *x, uint H, MX_SHARED float *parts, MX_SHARED float *sums) {
     float total = 0.0f;
 #if MX_LANES
     const uint segments = (H + MX_SEGMENT - 1) / MX_SEGMENT;
@@ -48,7 +48,7 @@ MX_FN float mx_sum_squares(__global const float *x, uint H, MX_SHARED float *par
 }
 
 /* to = (from * r) * w, of H values; `to` may be `from`. Gives the largest magnitude's bits (of this work-item's share). */
-MX_FN int mx_scale_row(__global const float *from, __global const float *w, __global float *to, uint H, float r) {
+MX_APART int mx_scale_row(__global const float *from, __global const float *w, __global float *to, uint H, float r) {
 #if MX_LANES
     int worst = 0;
     for (uint i = MX_ITEM; i < H; i += MX_ITEMS) {
@@ -105,7 +105,7 @@ MX_FN int mx_quantise_group(__global const float *x, __global char *xq, __global
     return worst;
 }
 
-MX_FN void mx_quantise_row(__global const float *x, __global char *xq, __global float *xs, __global int *xsum, uint K,
+MX_APART void mx_quantise_row(__global const float *x, __global char *xq, __global float *xs, __global int *xsum, uint K,
                            uint group, __global int *status) {
     int worst = 0;
     for (uint g = MX_ITEM; g < (K + group - 1) / group; g += MX_ITEMS)

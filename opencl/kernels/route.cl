@@ -40,7 +40,7 @@ MX_FN float mx_times(__global const float *w, uint K, uint row, __global const f
 }
 
 /* g (routed): scaled to the standard deviation `deviation`; all 0 when it has none. Uses p. */
-MX_FN void mx_standardise(MX_SHARED float *g, MX_SHARED float *p, uint routed, float deviation) {
+MX_APART void mx_standardise(MX_SHARED float *g, MX_SHARED float *p, uint routed, float deviation) {
     const float mean = mx_sum(g, routed, false), of = -mx_recip(convert_float(routed));
     for (uint e = MX_ITEM; e < routed; e += MX_ITEMS)
         p[e] = mx_flush(fma(mean, of, g[e]));
@@ -54,7 +54,7 @@ MX_FN void mx_standardise(MX_SHARED float *g, MX_SHARED float *p, uint routed, f
 }
 
 /* p (routed) = softmax of g. Ends with a barrier. */
-MX_FN void mx_softmax(MX_SHARED const float *g, uint routed, MX_SHARED float *p) {
+MX_APART void mx_softmax(MX_SHARED const float *g, uint routed, MX_SHARED float *p) {
     float m = g[0];
     for (uint e = 1; e < routed; e++)
         m = g[e] > m ? g[e] : m;
@@ -78,7 +78,7 @@ MX_FN void mx_put_job(__global uint4 *job, uint expert, uint first, uint count) 
 
 /* The factors of what light experts add, for mx_combine: of the normed input, then of each constant. i: number of the
  * first light expert; mix: two numbers for each constant expert. */
-MX_FN void mx_light(__global const int *s, __global const float *w, uint n, uint i, uint constants, uint copies,
+MX_APART void mx_light(__global const int *s, __global const float *w, uint n, uint i, uint constants, uint copies,
                     __global const float *mix, __global float *light) {
     float of_input = 0.0f;
     for (uint j = 0; j < constants; j++)

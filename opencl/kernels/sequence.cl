@@ -39,7 +39,7 @@ MX_APART void mx_operation(__global const uint *op, const struct mx_memory *m, u
     switch (op[0]) {
     case 0:
         mx_embed(unit, units, MX_TENSOR(0), MX_STEP(const int, 8), MX_STEP(float, 9), MX_STEP(int, 10), MX_ARG(11),
-                 MX_ARG(12), MX_ARG(13), MX_REAL(14));
+                 MX_ARG(12), MX_ARG(13), MX_REAL(14), MX_ARG(15), MX_ARG(16), MX_ARG(17));
         break;
     case 1:
         mx_rope_table(unit, units, MX_TENSOR(0), MX_STEP(const int, 8), MX_STEP(float2, 9), MX_ARG(10));

@@ -93,11 +93,9 @@ typedef float mx_scale;
 #if MX_FORMAT == MX_F32
 typedef float mx_weight;
 #define MX_WEIGHT_ROW(p, i) MX_ROW(p, i)
-#define MX_WEIGHT_ONE(p, i) ((p)[i])
 #elif MX_FORMAT == MX_F16
 typedef ushort mx_weight;
 #define MX_WEIGHT_ROW(p, i) MX_HALF_ROW(p, i)
-#define MX_WEIGHT_ONE(p, i) mx_half(p, i)
 #elif MX_FORMAT == MX_BF16
 typedef ushort mx_weight;
 #if MX_LANES
@@ -105,5 +103,4 @@ typedef ushort mx_weight;
 #else
 #define MX_WEIGHT_ROW(p, i) as_float16(convert_uint16(MX_ROW(p, i)) << 16)
 #endif
-#define MX_WEIGHT_ONE(p, i) as_float((uint)(p)[i] << 16)
 #endif
