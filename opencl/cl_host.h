@@ -83,6 +83,7 @@ struct mx_cl {
     cl_mem check_memory; /* of mx_known_answers; NULL: kernels are not checked */
     struct mx_program program[MX_MAX_PROGRAMS];
     uint32_t n_programs;
+    uint32_t distrusted; /* how often a wrong kernel had a program built in a simpler form */
 };
 
 /* Opens device `index`. `objects` (max_objects), `scratch` and `callbacks` stay alive until mx_cl_close; at least

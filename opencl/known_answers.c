@@ -100,6 +100,7 @@ enum moxie_error mx_check_kernel(struct mx_cl *cl, struct mx_program *p, const s
     struct moxie_failure why;
     enum moxie_error e = check(cl, p, key, kernel, &why);
     while (e == MOXIE_ERROR_KNOWN_ANSWER && mx_program_distrust(p)) {
+        cl->distrusted++;
         p->why = MOXIE_ERROR_KNOWN_ANSWER;
         p->why_kernel = kernel;
         mx_cl_log(cl, why.what);

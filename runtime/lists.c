@@ -39,40 +39,21 @@ struct mx_list mx_list_next(const struct mx_list *list) {
 struct lists_walk {
     struct moxie *e;
     struct mx_list list;
-    struct mx_op last; /* what a list of one consists of */
     uint32_t op, at, written;
 };
-
-static enum moxie_error close_list(struct lists_walk *w, struct moxie_failure *failure) {
-    struct moxie *e = w->e;
-    const struct mx_list *l = &w->list;
-    e->list[e->launches] = *l;
-    if (l->end - l->first == 1)
-        return mx_bind_launch(e, &w->last, failure);
-    e->gemm[e->launches] = (struct moxie_gemm){.rows = 0};
-    struct mx_sequence_memory memory = {.step = e->step,
-                                        .session = e->session,
-                                        .ops = (uint32_t)(e->plan.place[MX_BUFFER_OPS].offset / MX_PAGE),
-                                        .counts = (uint32_t)(e->plan.place[MX_BUFFER_STEP_COUNTS].offset / MX_PAGE),
-                                        .progress = (uint32_t)(e->plan.place[MX_BUFFER_PROGRESS].offset / MX_PAGE)};
-    for (uint32_t i = 0; i < MX_SEQUENCE_WINDOWS; i++)
-        memory.window[i] = e->window[i < l->windows ? l->window[i] : 0];
-    enum moxie_error err = mx_sequence_bind(&e->cl, &e->launch[e->launches++], &l->program, &memory, failure);
-    return err ? err : mx_progress(&e->cl, "build", l->end, e->plan.facts.launches, failure);
-}
 
 static enum moxie_error take(void *context, const struct mx_op *op, struct moxie_failure *failure) {
     struct lists_walk *w = context;
     struct moxie *e = w->e;
-    enum moxie_error err = MOXIE_OK;
+    (void)failure;
     if (!mx_list_take(&w->list, op, e->window_range, e->plan.facts.windows)) {
-        err = close_list(w, failure);
+        e->list[w->at++] = w->list;
         w->list = mx_list_next(&w->list);
         mx_list_take(&w->list, op, e->window_range, e->plan.facts.windows);
     }
-    w->last = *op;
+    e->list[w->at] = w->list;
     e->launch_layer[w->op++] = op->layer;
-    return err;
+    return MOXIE_OK;
 }
 
 /* The finished list that holds the walk's next launch; NULL when that is enqueued as itself. */
@@ -90,15 +71,43 @@ static enum moxie_error check(void *context, const struct mx_op *op, struct moxi
     return l ? mx_sequence_check(&w->e->cl, &l->program, &op->program, op->kernel, failure) : MOXIE_OK;
 }
 
+static enum moxie_error bind(void *context, const struct mx_op *op, struct moxie_failure *failure) {
+    struct lists_walk *w = context;
+    struct moxie *e = w->e;
+    const struct mx_list *l = list_of_next(w);
+    if (!l)
+        return mx_bind_launch(e, op, failure);
+    if (w->op < l->end)
+        return MOXIE_OK;
+    e->gemm[e->launches] = (struct moxie_gemm){.rows = 0};
+    struct mx_sequence_memory memory = {.step = e->step,
+                                        .session = e->session,
+                                        .ops = (uint32_t)(e->plan.place[MX_BUFFER_OPS].offset / MX_PAGE),
+                                        .counts = (uint32_t)(e->plan.place[MX_BUFFER_STEP_COUNTS].offset / MX_PAGE),
+                                        .progress = (uint32_t)(e->plan.place[MX_BUFFER_PROGRESS].offset / MX_PAGE)};
+    for (uint32_t i = 0; i < MX_SEQUENCE_WINDOWS; i++)
+        memory.window[i] = e->window[i < l->windows ? l->window[i] : 0];
+    enum moxie_error err = mx_sequence_bind(&e->cl, &e->launch[e->launches++], &l->program, &memory, failure);
+    return err ? err : mx_progress(&e->cl, "build", l->end, e->plan.facts.launches, failure);
+}
+
+typedef enum moxie_error each_op(void *context, const struct mx_op *op, struct moxie_failure *failure);
+
+static enum moxie_error walk(struct lists_walk *w, struct moxie *e, each_op *each, struct moxie_failure *failure) {
+    *w = (struct lists_walk){.e = e};
+    return mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, e->plan.keep, each, w, failure);
+}
+
+/* A launch holds the program that it was bound to, and a wrong kernel has its program built anew: so all are checked
+ * first, and once more in a new program what was right in the one before. */
 enum moxie_error mx_lists_bind(struct moxie *e, struct moxie_failure *failure) {
-    struct lists_walk w = {.e = e};
-    enum moxie_error err =
-        mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, e->plan.keep, take, &w, failure);
-    if (!err)
-        err = close_list(&w, failure);
-    w = (struct lists_walk){.e = e};
-    return err ? err
-               : mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, e->plan.keep, check, &w, failure);
+    struct lists_walk w;
+    enum moxie_error err = walk(&w, e, take, failure);
+    for (uint32_t before = e->cl.distrusted + 1; !err && before != e->cl.distrusted;) {
+        before = e->cl.distrusted;
+        err = walk(&w, e, check, failure);
+    }
+    return err ? err : walk(&w, e, bind, failure);
 }
 
 /* ---- The table ---- */
@@ -157,8 +166,7 @@ static enum moxie_error record(void *context, const struct mx_op *op, struct mox
 }
 
 enum moxie_error mx_lists_write(struct moxie *e, struct moxie_failure *failure) {
-    struct lists_walk w = {.e = e};
-    enum moxie_error err =
-        mx_model_walk(e->bundle, e->plan.kv_blocks, e->plan.max_blocks, e->plan.keep, record, &w, failure);
+    struct lists_walk w;
+    enum moxie_error err = walk(&w, e, record, failure);
     return err ? err : flush(&w, failure);
 }

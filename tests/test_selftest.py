@@ -2,6 +2,7 @@
 """moxie selftest finds planted errors and names the kernel; moxie conform's reports, their comparison, its fingerprint; the
 reproducer. Errors are planted by a library in front of the driver (tests/plant/plant.c): as drivers miscompile."""
 import hashlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -80,6 +81,27 @@ class Planted(ToolTest):
         text = self.must("selftest", "--alone", "--kernels", names)
         self.assertIn("every bit as the scalar twin has it", text)
         self.assertNotIn("WRONG", text)
+
+    def test_a_replaced_variant_is_no_row_of_the_matrix(self):
+        """The bits are right, as the portable kernel has taken its place, but are not those of what was to be tried."""
+        if "avx2" not in pathlib.Path("/proc/cpuinfo").read_text():
+            self.skipTest("no variant here")
+        spec = importlib.util.spec_from_file_location("matrix", ROOT / "tests/conformance/matrix.py")
+        matrix = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(matrix)
+        matrix.FOLDER = self.folder
+        wrong_sums = "return a2.x - a2.y;\n#else"  # of variants; what the portable kernels get beside it:
+        wrong_angles = "#define mx_sincos(a, s, c) mx_sincos((a) + 1.0f, s, c)"  # in an operation before the first sum
+        for name, planted, lists in ("variant", wrong_sums, True), ("both", f"{wrong_sums}\n{wrong_angles}", False):
+            with self.subTest(name):
+                environment = self.environment | {
+                    "LD_PRELOAD": str(self.library), "XDG_CACHE_HOME": str(self.folder / f"cache-{name}"),
+                    "PLANT_FROM": "return a2.x + a2.y;\n#else", "PLANT_TO": planted}
+                row = matrix.Row(name, lambda: ([MOXIE], environment), ("--model", "qwen2-I4-64"))
+                result, report, _seconds = matrix.conform(row)
+                self.assertEqual(report["vectors"][0]["result"], "ok")
+                self.assertRegex(result, "^(AVX2|AVX-512 VNNI) -> portable for known answer differs")
+                self.assertEqual("lists" not in result, lists, result)
 
     def test_the_reproducer_shows_it_and_says_ok_on_a_right_driver(self):
         environment, kernel, _others = self.plant("one bit")
