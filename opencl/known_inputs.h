@@ -53,8 +53,8 @@ void mx_make_words(struct mx_maker *m, size_t n, const uint32_t *values);
 /* The grid, with `n` for what it counts. */
 void mx_make_grid(struct mx_maker *m, enum mx_work work, enum mx_count count, uint32_t n, uint32_t items);
 
-/* Makes the run-th format, group and type of scales those of the weights, for a kernel that takes them as arguments; false
- * behind the last. */
+/* Makes the run-th format, group and type of scales those of the weights, for a kernel that takes them as arguments;
+ * false behind the last. */
 bool mx_make_format(struct mx_maker *m, uint32_t run);
 
 struct mx_planes mx_make_planes(const struct mx_program_key *key, uint32_t rows, uint32_t cols);
