@@ -5,29 +5,32 @@
 
 #include "opencl/known_inputs.h"
 
-/* Run 0: one token. Run 1: ten tokens of two experts on top of what is there. Runs 2 and 3: gate and up. */
+/* Run 0: one token. Run 1: two experts' tokens on top of what is there. Runs 2 and 3: gate and up. 15 entries are
+ * computed as 8, 4, 2 and 1 where 8 stand side by side, 7, 7 and 1 where 7 do, three times 4 and the rest where a tile
+ * is unpacked first: every part of the kernel has its share, with a gate and without. */
 static bool linear(struct mx_maker *m, uint32_t run) {
-    enum { COLS = 332, ROWS = 40, WIDTH = 24 };
-    static const uint32_t jobs[3][12] = {{0, 0, 1}, {1, 0, 7, 0, 0, 7, 3, 0, 0, 0, 0, 0}, {0, 0, 1, 0, 1, 1, 2, 0}};
-    static const uint32_t n_entries[4] = {1, 10, 3, 3}, rows[10] = {3, 0, 2, 3, 1, 0, 3, 2, 2, 1};
+    enum { COLS = 332, ROWS = 40, WIDTH = 24, ENTRIES = 18 };
+    static const uint32_t jobs[2][12] = {{0, 0, 1}, {1, 0, 15, 0, 0, 15, 3, 0, 0, 0, 0, 0}};
+    static const uint32_t rows[ENTRIES] = {3, 0, 2, 3, 1, 0, 3, 2, 2, 1, 0, 1, 1, 3, 2, 0, 3, 1};
+    const uint32_t n_entries = run ? ENTRIES : 1;
     if (run > 3)
         return false;
     const uint32_t rows_out = run >= 2 ? 2 * 32 : ROWS, ldo = run >= 2 ? WIDTH : ROWS + 16;
     struct mx_planes p = mx_make_planes(m->key, rows_out, COLS);
     mx_make_weights(m, &p);
-    mx_make_words(m, 12, jobs[run < 2 ? run : 2]);
-    mx_make_words(m, 10, rows);
+    mx_make_words(m, 12, jobs[run > 0]);
+    mx_make_words(m, ENTRIES, rows);
     mx_make_activations(m, 4, &p);
     if (run == 1)
-        mx_make_reals(m, (size_t)n_entries[run] * ldo, 2);
+        mx_make_reals(m, (size_t)n_entries * ldo, 2);
     else
-        mx_make_output(m, (size_t)n_entries[run] * ldo * 4);
+        mx_make_output(m, (size_t)n_entries * ldo * 4);
     mx_make_u32(m, COLS);
     mx_make_u32(m, rows_out);
     mx_make_u32(m, ldo);
     mx_make_u32(m, run >= 2 ? 0 : 16);
     mx_make_u32(m, run);
-    mx_make_grid(m, MX_WORK_LINEAR, MX_TOKENS, n_entries[run], run >= 2 ? 2 : 3);
+    mx_make_grid(m, MX_WORK_LINEAR, MX_TOKENS, n_entries, run >= 2 ? 2 : 3);
     m->c->grid.jobs = MX_JOBS;
     m->c->counts[MX_JOBS] = run == 0 ? 1 : 3;
     return true;
@@ -111,21 +114,21 @@ static bool quantise(struct mx_maker *m, uint32_t run) {
 enum { HEADS = 4, KV_HEADS = 2, DIM = 48, POOL = 4, BLOCKS = 3 };
 
 /* Integers, and a byte as the scale of each position: from 2^-7 to nearly 1. */
-static void cache_of_integers(struct mx_maker *m) {
-    enum { BLOCK = (DIM + 1) * 64 };
-    uint8_t *v = mx_make_zeros(m, (size_t)KV_HEADS * POOL * BLOCK);
-    for (size_t i = 0; i < (size_t)KV_HEADS * POOL * BLOCK; i++) {
-        const bool scale = i % BLOCK >= DIM * 64;
+static void cache_of_integers(struct mx_maker *m, uint32_t dim) {
+    const size_t block = (dim + 1) * 64;
+    uint8_t *v = mx_make_zeros(m, KV_HEADS * POOL * block);
+    for (size_t i = 0; i < KV_HEADS * POOL * block; i++) {
+        const bool scale = i % block >= (size_t)dim * 64;
         const uint32_t x = mx_make_random(m) >> 9;
         v[i] = (uint8_t)(scale ? 128 + x % 56 : x % 255 - 127);
     }
 }
 
-static void cache(struct mx_maker *m) {
-    const size_t n = (size_t)KV_HEADS * POOL * DIM * 64;
+static void cache(struct mx_maker *m, uint32_t dim) {
+    const size_t n = (size_t)KV_HEADS * POOL * dim * 64;
     for (int part = 0; part < 2; part++) {
         if (m->key->kv == MX_KF_KV_I8) {
-            cache_of_integers(m);
+            cache_of_integers(m, dim);
             continue;
         }
         if (m->key->kv != MX_KF_KV_F16) {
@@ -144,10 +147,10 @@ static void places(struct mx_maker *m) {
     MX_MAKE_WORDS(m, 2, 0, 3, 1, MX_KF_NONE, MX_KF_NONE); /* blocks (2 sequences, BLOCKS) */
 }
 
-static void attention_sizes(struct mx_maker *m) {
-    mx_make_u32(m, HEADS);
+static void attention_sizes(struct mx_maker *m, uint32_t heads, uint32_t dim) {
+    mx_make_u32(m, heads);
     mx_make_u32(m, KV_HEADS);
-    mx_make_u32(m, DIM);
+    mx_make_u32(m, dim);
     mx_make_u32(m, POOL);
     mx_make_u32(m, BLOCKS);
 }
@@ -162,9 +165,9 @@ static bool rope_kv(struct mx_maker *m, uint32_t run) {
     mx_make_reals(m, 3 * DIM, 0); /* not quite cosines and sines */
     places(m);
     mx_make_output(m, 3 * HEADS * DIM * 4);
-    cache(m);
+    cache(m, DIM);
     mx_make_zeros(m, 4);
-    attention_sizes(m);
+    attention_sizes(m, HEADS, DIM);
     mx_make_grid(m, MX_WORK_GRID, MX_TOKENS, 3, HEADS + 2 * KV_HEADS);
     return true;
 }
@@ -187,16 +190,33 @@ static bool qk_norm(struct mx_maker *m, uint32_t run) {
     return true;
 }
 
+/* Processors compute queries side by side and columns by fours of 16. Run 0: two tokens of one sequence, one of
+ * another, fewer columns. Run 1: one token, whose heads that share are 4, 2 and 1; 64 columns and part of 16 more. Run
+ * 2: the same of tokens that go on into the next block. */
 static bool attention(struct mx_maker *m, uint32_t run) {
-    if (run > 0)
+    static const struct {
+        uint32_t tokens, heads, dim;
+    } shapes[] = {{3, HEADS, DIM}, {1, 7 * KV_HEADS, 72}, {7, KV_HEADS, 72}};
+    if (run >= sizeof shapes / sizeof shapes[0])
         return false;
-    mx_make_reals(m, 3 * HEADS * DIM, 2);
-    cache(m);
-    places(m);
-    mx_make_output(m, 3 * HEADS * DIM * 4);
-    attention_sizes(m);
-    mx_make_f32(m, 0x1.279a74p-3f); /* 1 / sqrt(48) */
-    mx_make_grid(m, MX_WORK_GRID, MX_TOKENS, 3, HEADS);
+    const uint32_t tokens = shapes[run].tokens, heads = shapes[run].heads, dim = shapes[run].dim;
+    mx_make_reals(m, (size_t)tokens * heads * dim, 2);
+    cache(m, dim);
+    if (run == 0) {
+        places(m);
+    } else if (run == 1) {
+        MX_MAKE_WORDS(m, 130);
+        MX_MAKE_WORDS(m, 0);
+        MX_MAKE_WORDS(m, 2, 0, 3);
+    } else {
+        MX_MAKE_WORDS(m, 59, 60, 61, 62, 63, 64, 65);
+        MX_MAKE_WORDS(m, 1, 1, 1, 1, 1, 1, 1);
+        MX_MAKE_WORDS(m, MX_KF_NONE, MX_KF_NONE, MX_KF_NONE, 2, 0, MX_KF_NONE);
+    }
+    mx_make_output(m, (size_t)tokens * heads * dim * 4);
+    attention_sizes(m, heads, dim);
+    mx_make_f32(m, run ? 0x1.e2b7dep-4f : 0x1.279a74p-3f); /* 1 / sqrt(dim) */
+    mx_make_grid(m, MX_WORK_GRID, MX_TOKENS, tokens, heads);
     return true;
 }
 
@@ -266,7 +286,7 @@ static bool keep(struct mx_maker *m, uint32_t run) {
 
 /* Run 1: with two constant experts, of which the second token takes one. */
 static bool combine(struct mx_maker *m, uint32_t run) {
-    enum { TOKENS = 2, N = 3, HIDDEN = 84, LIGHTS = 3 };
+    enum { TOKENS = 2, N = 3, HIDDEN = 340, LIGHTS = 3 }; /* more than one share of a token */
     if (run > 1)
         return false;
     mx_make_vector(m, 2 * HIDDEN, false, run == 1);
@@ -286,7 +306,7 @@ static bool combine(struct mx_maker *m, uint32_t run) {
 static bool kv_copy(struct mx_maker *m, uint32_t run) {
     if (run > 0)
         return false;
-    cache(m);
+    cache(m, DIM);
     MX_MAKE_WORDS(m, 3, 1, 0, 2);
     mx_make_u32(m, KV_HEADS);
     mx_make_u32(m, DIM);
