@@ -31,16 +31,16 @@ PLANTS = {
     "order of a sum": ({"PLANT_FROM": "const float sum = mx_add16(a);", "PLANT_TO": ORDERED_SUM}, "mx_norm", "mx_quantise"),
 }
 
-# parts of kernels that only some shapes come to: the kernel, the text of it, what makes it wrong, options
+# parts of kernels that only some shapes come to: the kernel, its text, what makes it wrong; tunables, where not portable
 PARTS = [
-    ("mx_linear", "MX_RUN(MX_T);", "MX_RUN(MX_T); y[MX_T - 1] = y[0];", ["--portable"]),
-    ("mx_linear", "MX_RUN(MX_T);", "MX_RUN(MX_T); if (mode >= MX_GLU) gate[MX_T - 1] = gate[0];", ["--portable"]),
-    ("mx_linear", "MX_RUN(4);", "MX_RUN(4); if (mode >= MX_GLU) gate[3] = gate[0];", ["--portable"]),
-    ("mx_attention", "mx_attend_4(y, k,", "mx_attend_2(y, k,", ["--portable"]),
-    ("mx_attention", "y[found].out = out + at;", "y[found].out = out + (alone && h0 >= 4 ? at - d : at);", ["--portable"]),
-    ("mx_attention", "for (; 16 * (c + V) <= d; c += V) {", "for (; 16 * (c + V) <= d; c += V + 1) {", ["--portable"]),
-    ("mx_combine", "const uint end = min(H, c + MX_SHARE);", "const uint end = min(H, MX_SHARE);", ["--portable"]),
-    ("mx_linear", "for (uint e = 0; e < n; e += T) {", "for (uint e = 0; e < min(n, 8u); e += T) {", ["--tune", "without=4"]),
+    ("mx_linear", "MX_RUN(MX_T);", "MX_RUN(MX_T); y[MX_T - 1] = y[0];"),
+    ("mx_linear", "MX_RUN(MX_T);", "MX_RUN(MX_T); if (mode >= MX_GLU) gate[MX_T - 1] = gate[0];"),
+    ("mx_linear", "MX_RUN(4);", "MX_RUN(4); if (mode >= MX_GLU) gate[3] = gate[0];"),
+    ("mx_attention", "mx_attend_4(y, k,", "mx_attend_2(y, k,"),
+    ("mx_attention", "y[found].out = out + at;", "y[found].out = out + (alone && h0 >= 4 ? at - d : at);"),
+    ("mx_attention", "for (; 16 * (c + V) <= d; c += V) {", "for (; 16 * (c + V) <= d; c += V + 1) {"),
+    ("mx_combine", "const uint end = min(H, c + MX_SHARE);", "const uint end = min(H, MX_SHARE);"),
+    ("mx_linear", "for (uint e = 0; e < n; e += T) {", "for (uint e = 0; e < min(n, 8u); e += T) {", "without=4"),
 ]
 
 
@@ -96,13 +96,14 @@ class Planted(ToolTest):
 
     def test_each_part_of_a_kernel_is_seen_at_start(self):
         """By the known answers that an engine asks for, which are few: a part that none of them comes to would run unseen."""
-        for i, (kernel, text, planted, options) in enumerate(PARTS):
-            if "--portable" not in options and "avx2" not in pathlib.Path("/proc/cpuinfo").read_text():
+        for i, (kernel, text, planted, *avx2) in enumerate(PARTS):
+            if avx2 and "avx2" not in pathlib.Path("/proc/cpuinfo").read_text():
                 continue
+            form = ["--tune", f"no_lists=1,{avx2[0]}"] if avx2 else ["--tune", "no_lists=1", "--portable"]
             with self.subTest(planted):
                 cache = self.folder / f"cache-part-{i}"
                 cache.mkdir()
-                result = self.moxie("conform", "--model", "qwen2_moe-I4-32", *options, LD_PRELOAD=str(self.library),
+                result = self.moxie("conform", "--model", "qwen2_moe-I4-32", *form, LD_PRELOAD=str(self.library),
                                     PLANT_FROM=text, PLANT_TO=planted, PLANT_MARK=str(cache / "planted"), XDG_CACHE_HOME=str(cache))
                 self.assertTrue((cache / "planted").exists(), "the text to be changed is not there")
                 self.assertRegex(result.stderr, f"kernel {kernel}.* gives wrong bits")
