@@ -36,15 +36,16 @@ static bool linear(struct mx_maker *m, uint32_t run) {
     return true;
 }
 
-/* A run for each format, group and type of scales. The last token lies in another tensor of the embedding. */
+/* A run for each format, group and type of scales. The fourth token lies in another tensor of the embedding, the
+ * last is none. */
 static bool embed(struct mx_maker *m, uint32_t run) {
     enum { HIDDEN = 140, ROWS = 20, FIRST = 48 };
     if (!mx_make_format(m, run))
         return false;
     struct mx_planes p = mx_make_planes(m->key, ROWS, HIDDEN);
     mx_make_weights(m, &p);
-    MX_MAKE_WORDS(m, FIRST, FIRST + 19, FIRST + 7, 3);
-    mx_make_output(m, 4 * HIDDEN * 4);
+    MX_MAKE_WORDS(m, FIRST, FIRST + 19, FIRST + 7, 3, MX_KF_NONE);
+    mx_make_output(m, 5 * HIDDEN * 4);
     mx_make_zeros(m, 4);
     mx_make_u32(m, HIDDEN);
     mx_make_u32(m, FIRST);
@@ -53,7 +54,7 @@ static bool embed(struct mx_maker *m, uint32_t run) {
     mx_make_u32(m, m->key->format);
     mx_make_u32(m, m->key->group);
     mx_make_u32(m, m->key->scale);
-    mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 4, 1);
+    mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 5, 1);
     return true;
 }
 
@@ -96,12 +97,13 @@ static bool norm(struct mx_maker *m, uint32_t run) {
     return true;
 }
 
-/* One group of the second row is all zeros, the last row is not there. */
+/* One group of the second row is all zeros, one of the first too large; the last row is not there. */
 static bool quantise(struct mx_maker *m, uint32_t run) {
     if (run > 2)
         return false;
     float *x = mx_make_reals(m, 3 * COLS, 3);
     memset(x + COLS + groups_of_run[run], 0, groups_of_run[run] * sizeof *x);
+    x[groups_of_run[run]] = 0x1p101f;
     quantised(m, 3);
     MX_MAKE_WORDS(m, 9, 2);
     mx_make_u32(m, 1);
@@ -155,12 +157,16 @@ static void attention_sizes(struct mx_maker *m, uint32_t heads, uint32_t dim) {
     mx_make_u32(m, BLOCKS);
 }
 
-/* Run 0 with a bias, run 1 without. */
+/* Run 0 with a bias, run 1 without: there the cache has no room for one value of a key, and a value of zeros. */
 static bool rope_kv(struct mx_maker *m, uint32_t run) {
     const uint32_t ldq = (HEADS + 2 * KV_HEADS) * DIM;
     if (run > 1)
         return false;
-    mx_make_reals(m, 3 * ldq, 3);
+    float *qkv = mx_make_reals(m, 3 * ldq, 3);
+    if (run == 1) {
+        qkv[HEADS * DIM + 5] = 0x1p20f;
+        memset(qkv + 3 * ldq - DIM, 0, DIM * sizeof *qkv);
+    }
     mx_make_vector(m, ldq, false, run == 0);
     mx_make_reals(m, 3 * DIM, 0); /* not quite cosines and sines */
     places(m);
@@ -192,7 +198,7 @@ static bool qk_norm(struct mx_maker *m, uint32_t run) {
 
 /* Processors compute queries side by side and columns by fours of 16. Run 0: two tokens of one sequence, one of
  * another, fewer columns. Run 1: one token, whose heads that share are 4, 2 and 1; 64 columns and part of 16 more. Run
- * 2: the same of tokens that go on into the next block. */
+ * 2: the same of tokens that go on into the next block, whose queries side by side end in different blocks. */
 static bool attention(struct mx_maker *m, uint32_t run) {
     static const struct {
         uint32_t tokens, heads, dim;
@@ -209,9 +215,9 @@ static bool attention(struct mx_maker *m, uint32_t run) {
         MX_MAKE_WORDS(m, 0);
         MX_MAKE_WORDS(m, 2, 0, 3);
     } else {
-        MX_MAKE_WORDS(m, 59, 60, 61, 62, 63, 64, 65);
+        MX_MAKE_WORDS(m, 125, 126, 127, 128, 129, 130, 131);
         MX_MAKE_WORDS(m, 1, 1, 1, 1, 1, 1, 1);
-        MX_MAKE_WORDS(m, MX_KF_NONE, MX_KF_NONE, MX_KF_NONE, 2, 0, MX_KF_NONE);
+        MX_MAKE_WORDS(m, MX_KF_NONE, MX_KF_NONE, MX_KF_NONE, 2, 0, 3);
     }
     mx_make_output(m, (size_t)tokens * heads * dim * 4);
     attention_sizes(m, heads, dim);
@@ -221,7 +227,8 @@ static bool attention(struct mx_maker *m, uint32_t run) {
 }
 
 /* Run 0: equal values among the routed, normalised weights and a gate; run 1: neither; run 2: light experts of all
- * kinds, logits carried over and scaled; run 3: the same through two layers, with a gate, and not scaled. */
+ * kinds, logits carried over and scaled, those of the last token all the same; run 3: the same through two layers, with
+ * a gate, and not scaled. */
 static bool route(struct mx_maker *m, uint32_t run) {
     enum { ROUTED = 12, TOP_K = 4, SHARED = 2, TOKENS = 3, INNER = 40, CONSTANTS = 2 };
     static const uint32_t flags[4] = {MX_KF_NORM_TOPK | MX_KF_SHARED_GATE, 0,
@@ -236,7 +243,9 @@ static bool route(struct mx_maker *m, uint32_t run) {
     float *g = mx_make_zeros(m, TOKENS * ldg * 4);
     for (uint32_t i = 0; i < TOKENS * ldg; i++)
         g[i] = run == 0 ? (float)((int32_t)(mx_make_random(m) % 7) - 3) : mx_make_real(m, light ? 1 : 3);
-    mx_make_reals(m, TOKENS * ROUTED, 0);
+    float *carried = mx_make_reals(m, TOKENS * ROUTED, 0);
+    for (uint32_t i = 0; run == 2 && i < ROUTED; i++)
+        g[(TOKENS - 1) * ldg + i] = carried[(TOKENS - 1) * ROUTED + i] = 0;
     mx_make_output(m, TOKENS * (TOP_K + SHARED) * 4);
     mx_make_output(m, TOKENS * (TOP_K + SHARED) * 4);
     mx_make_output(m, TOKENS * (1 + CONSTANTS) * 4);

@@ -39,6 +39,7 @@ PARTS = [
     ("mx_attention", "mx_attend_4(y, k,", "mx_attend_2(y, k,"),
     ("mx_attention", "y[found].out = out + at;", "y[found].out = out + (alone && h0 >= 4 ? at - d : at);"),
     ("mx_attention", "for (; 16 * (c + V) <= d; c += V) {", "for (; 16 * (c + V) <= d; c += V + 1) {"),
+    ("mx_attention", "else if (b <= y->p / MX_KV_BLOCK)", "else"),
     ("mx_combine", "const uint end = min(H, c + MX_SHARE);", "const uint end = min(H, MX_SHARE);"),
     ("mx_linear", "for (uint e = 0; e < n; e += T) {", "for (uint e = 0; e < min(n, 8u); e += T) {", "without=4"),
 ]
