@@ -67,8 +67,10 @@ static const struct mx_list *list_of_next(struct lists_walk *w) {
 
 static enum moxie_error check(void *context, const struct mx_op *op, struct moxie_failure *failure) {
     struct lists_walk *w = context;
+    struct moxie *e = w->e;
     const struct mx_list *l = list_of_next(w);
-    return l ? mx_sequence_check(&w->e->cl, &l->program, &op->program, op->kernel, failure) : MOXIE_OK;
+    enum moxie_error err = l ? mx_sequence_check(&e->cl, &l->program, &op->program, op->kernel, failure) : MOXIE_OK;
+    return err || !l || w->op < l->end ? err : mx_progress(&e->cl, "build", l->end, e->plan.facts.launches, failure);
 }
 
 static enum moxie_error bind(void *context, const struct mx_op *op, struct moxie_failure *failure) {
@@ -87,8 +89,7 @@ static enum moxie_error bind(void *context, const struct mx_op *op, struct moxie
                                         .progress = (uint32_t)(e->plan.place[MX_BUFFER_PROGRESS].offset / MX_PAGE)};
     for (uint32_t i = 0; i < MX_SEQUENCE_WINDOWS; i++)
         memory.window[i] = e->window[i < l->windows ? l->window[i] : 0];
-    enum moxie_error err = mx_sequence_bind(&e->cl, &e->launch[e->launches++], &l->program, &memory, failure);
-    return err ? err : mx_progress(&e->cl, "build", l->end, e->plan.facts.launches, failure);
+    return mx_sequence_bind(&e->cl, &e->launch[e->launches++], &l->program, &memory, failure);
 }
 
 typedef enum moxie_error each_op(void *context, const struct mx_op *op, struct moxie_failure *failure);
