@@ -88,16 +88,17 @@ void mx_make_grid(struct mx_maker *m, enum mx_work work, enum mx_count count, ui
 
 /* ---- Weights ---- */
 
-bool mx_make_format(struct mx_maker *m, uint32_t run) {
+void mx_known_format(uint32_t i, struct mx_program_key *key) {
     enum { GROUPS = 3, SCALES = 2, INTEGERS = MX_KF_I8 * GROUPS * SCALES };
-    if (run >= INTEGERS)
-        m->format = (struct mx_program_key){.format = MX_KF_BF16 + run - INTEGERS};
-    else
-        m->format = (struct mx_program_key){.format = MX_KF_I4 + run / (GROUPS * SCALES),
-                                            .group = 32u << run / SCALES % GROUPS,
-                                            .scale = MX_KF_SCALE_F16 + run % SCALES};
+    key->format = i < INTEGERS ? MX_KF_I4 + i / (GROUPS * SCALES) : MX_KF_BF16 + i - INTEGERS;
+    key->group = i < INTEGERS ? 32u << i / SCALES % GROUPS : 0;
+    key->scale = i < INTEGERS ? MX_KF_SCALE_F16 + i % SCALES : 0;
+}
+
+bool mx_make_format(struct mx_maker *m, uint32_t run) {
+    mx_known_format(run, &m->format);
     m->key = &m->format;
-    return m->format.format <= MX_KF_F32;
+    return run < MX_KNOWN_FORMATS;
 }
 
 struct mx_planes mx_make_planes(const struct mx_program_key *key, uint32_t rows, uint32_t cols) {

@@ -53,6 +53,10 @@ void mx_make_words(struct mx_maker *m, size_t n, const uint32_t *values);
 /* The grid, with `n` for what it counts. */
 void mx_make_grid(struct mx_maker *m, enum mx_work work, enum mx_count count, uint32_t n, uint32_t items);
 
+/* The i-th of all formats of weights with their groups and types of scales: integers first. */
+enum { MX_KNOWN_FORMATS = 4 * 3 * 2 + 3 };
+void mx_known_format(uint32_t i, struct mx_program_key *key);
+
 /* Makes the run-th format, group and type of scales those of the weights, for a kernel that takes them as arguments;
  * false behind the last. */
 bool mx_make_format(struct mx_maker *m, uint32_t run);

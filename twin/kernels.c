@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "opencl/kernel_sources.h"
+#include "opencl/known_inputs.h"
 #include "runtime/bundle_format.h"
 
 bool twin_kernel(size_t i, struct twin_kernel *k) {
@@ -31,19 +32,14 @@ bool twin_kernel(size_t i, struct twin_kernel *k) {
         {{.kernel_file = "rope", .kv = 3}, "mx_kv_copy"},
         {{.kernel_file = "attention", .kv = 3}, "mx_attention"},
     };
-    enum { INTEGER = 4 * 3 * 2, FLOAT = 3, LINEAR = INTEGER + FLOAT };
-    if (i >= LINEAR) {
-        i -= LINEAR;
+    if (i >= MX_KNOWN_FORMATS) {
+        i -= MX_KNOWN_FORMATS;
         *k = others[i < sizeof others / sizeof others[0] ? i : 0];
         return i < sizeof others / sizeof others[0];
     }
     k->kernel = "mx_linear";
     k->key = (struct mx_program_key){.kernel_file = "linear"};
-    k->key.format = (uint32_t)(i < INTEGER ? 1 + i / 6 : 5 + i - INTEGER);
-    if (i < INTEGER) {
-        k->key.group = 32u << i / 2 % 3;
-        k->key.scale = (uint32_t)(1 + i % 2);
-    }
+    mx_known_format((uint32_t)i, &k->key);
     return true;
 }
 
