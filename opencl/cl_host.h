@@ -51,7 +51,7 @@ struct mx_callbacks {
 /* Selects what a program is built from and with; equal keys share one program. Zero where it does not matter. */
 struct mx_program_key {
     const char *kernel_file; /* name in opencl/kernels without ".cl"; static memory */
-    uint32_t format, group, scale, kv;
+    uint32_t format, group, kv;
 };
 
 struct mx_program {

@@ -64,8 +64,8 @@ enum moxie_error mx_case_run(struct mx_cl *cl, cl_mem memory, const struct mx_pr
 
 static const struct mx_known_answer *find(const struct mx_program_key *key, const char *kernel) {
     const struct mx_known_answer *a = mx_known_answer_table;
-    while (a->kernel && (a->format != key->format || a->group != key->group || a->scale != key->scale ||
-                         a->kv != key->kv || strcmp(a->kernel, kernel) != 0))
+    while (a->kernel &&
+           (a->format != key->format || a->group != key->group || a->kv != key->kv || strcmp(a->kernel, kernel) != 0))
         a++;
     return a->kernel ? a : NULL;
 }
@@ -81,8 +81,8 @@ static enum moxie_error check(struct mx_cl *cl, const struct mx_program *p, cons
     }
     if (!e && digest != find(key, kernel)->digest)
         e = mx_fail(failure, MOXIE_ERROR_KNOWN_ANSWER, MX_NO_OFFSET,
-                    "kernel %s (format %u, group %u, scales %u, KV %u, variant %u) gives wrong bits on device %s",
-                    kernel, key->format, key->group, key->scale, key->kv, p->dot, cl->facts.name);
+                    "kernel %s (format %u, group %u, KV %u, variant %u) gives wrong bits on device %s", kernel,
+                    key->format, key->group, key->kv, p->dot, cl->facts.name);
     return e;
 }
 
@@ -95,8 +95,8 @@ enum moxie_error mx_check_kernel(struct mx_cl *cl, struct mx_program *p, const s
             return MOXIE_OK;
     if (!find(key, kernel))
         return mx_fail(failure, MOXIE_ERROR_KNOWN_ANSWER, MX_NO_OFFSET,
-                       "no known answer for kernel %s, format %u, group %u, scales %u, KV %u", kernel, p->key.format,
-                       p->key.group, p->key.scale, p->key.kv);
+                       "no known answer for kernel %s, format %u, group %u, KV %u", kernel, p->key.format, p->key.group,
+                       p->key.kv);
     struct moxie_failure why;
     enum moxie_error e = check(cl, p, key, kernel, &why);
     while (e == MOXIE_ERROR_KNOWN_ANSWER && mx_program_distrust(p)) {

@@ -8,7 +8,7 @@
 
 struct mx_known_answer {
     const char *kernel;
-    uint8_t format, group, scale, kv; /* of the program key */
+    uint8_t format, group, kv; /* of the program key */
     uint64_t digest;
 };
 

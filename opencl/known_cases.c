@@ -7,7 +7,7 @@
 
 /* Run 0: one token. Run 1: two experts' tokens on top of what is there. Runs 2 and 3: gate and up. 15 entries are
  * computed as 8, 4, 2 and 1 where 8 stand side by side, 7, 7 and 1 where 7 do, three times 4 and the rest where a tile
- * is unpacked first: every part of the kernel has its share, with a gate and without. */
+ * is unpacked first: every part of the kernel has its share, with a gate and without, with scales of both types. */
 static bool linear(struct mx_maker *m, uint32_t run) {
     enum { COLS = 332, ROWS = 40, WIDTH = 24, ENTRIES = 18 };
     static const uint32_t jobs[2][12] = {{0, 0, 1}, {1, 0, 15, 0, 0, 15, 3, 0, 0, 0, 0, 0}};
@@ -16,7 +16,8 @@ static bool linear(struct mx_maker *m, uint32_t run) {
     if (run > 3)
         return false;
     const uint32_t rows_out = run >= 2 ? 2 * 32 : ROWS, ldo = run >= 2 ? WIDTH : ROWS + 16;
-    struct mx_planes p = mx_make_planes(m->key, rows_out, COLS);
+    mx_make_scales(m, run);
+    struct mx_planes p = mx_make_planes(m, rows_out, COLS);
     mx_make_weights(m, &p);
     mx_make_words(m, 12, jobs[run > 0]);
     mx_make_words(m, ENTRIES, rows);
@@ -30,6 +31,7 @@ static bool linear(struct mx_maker *m, uint32_t run) {
     mx_make_u32(m, ldo);
     mx_make_u32(m, run >= 2 ? 0 : 16);
     mx_make_u32(m, run);
+    mx_make_u32(m, m->scale_type);
     mx_make_grid(m, MX_WORK_LINEAR, MX_TOKENS, n_entries, run >= 2 ? 2 : 3);
     m->c->grid.jobs = MX_JOBS;
     m->c->counts[MX_JOBS] = run == 0 ? 1 : 3;
@@ -42,7 +44,7 @@ static bool embed(struct mx_maker *m, uint32_t run) {
     enum { HIDDEN = 140, ROWS = 20, FIRST = 48 };
     if (!mx_make_format(m, run))
         return false;
-    struct mx_planes p = mx_make_planes(m->key, ROWS, HIDDEN);
+    struct mx_planes p = mx_make_planes(m, ROWS, HIDDEN);
     mx_make_weights(m, &p);
     MX_MAKE_WORDS(m, FIRST, FIRST + 19, FIRST + 7, 3, MX_KF_NONE);
     mx_make_output(m, 5 * HIDDEN * 4);
@@ -53,7 +55,7 @@ static bool embed(struct mx_maker *m, uint32_t run) {
     mx_make_f32(m, 0x1.bb67aep+3f); /* sqrt(192) */
     mx_make_u32(m, m->key->format);
     mx_make_u32(m, m->key->group);
-    mx_make_u32(m, m->key->scale);
+    mx_make_u32(m, m->scale_type);
     mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 5, 1);
     return true;
 }

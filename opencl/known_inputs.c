@@ -88,20 +88,27 @@ void mx_make_grid(struct mx_maker *m, enum mx_work work, enum mx_count count, ui
 
 /* ---- Weights ---- */
 
+enum { GROUPS = 3, INTEGERS = MX_KF_I8 * GROUPS };
+
 void mx_known_format(uint32_t i, struct mx_program_key *key) {
-    enum { GROUPS = 3, SCALES = 2, INTEGERS = MX_KF_I8 * GROUPS * SCALES };
-    key->format = i < INTEGERS ? MX_KF_I4 + i / (GROUPS * SCALES) : MX_KF_BF16 + i - INTEGERS;
-    key->group = i < INTEGERS ? 32u << i / SCALES % GROUPS : 0;
-    key->scale = i < INTEGERS ? MX_KF_SCALE_F16 + i % SCALES : 0;
+    key->format = i < INTEGERS ? MX_KF_I4 + i / GROUPS : MX_KF_BF16 + i - INTEGERS;
+    key->group = i < INTEGERS ? 32u << i % GROUPS : 0;
+}
+
+void mx_make_scales(struct mx_maker *m, uint32_t run) {
+    m->scale_type = MX_KF_SCALE_F16 + run % 2;
 }
 
 bool mx_make_format(struct mx_maker *m, uint32_t run) {
-    mx_known_format(run, &m->format);
+    const uint32_t i = run < INTEGERS * 2 ? run / 2 : run - INTEGERS;
+    mx_known_format(i, &m->format);
     m->key = &m->format;
-    return run < MX_KNOWN_FORMATS;
+    mx_make_scales(m, run);
+    return i < MX_KNOWN_FORMATS;
 }
 
-struct mx_planes mx_make_planes(const struct mx_program_key *key, uint32_t rows, uint32_t cols) {
+struct mx_planes mx_make_planes(const struct mx_maker *m, uint32_t rows, uint32_t cols) {
+    const struct mx_program_key *key = m->key;
     struct mx_planes p = {
         .rows = rows, .cols = cols, .kp = mx_round_up(cols, 32), .data = 256, .scale = MX_KF_NONE, .extra = MX_KF_NONE};
     uint32_t tiles = mx_round_up(rows, 16) / 16;
@@ -111,7 +118,7 @@ struct mx_planes mx_make_planes(const struct mx_program_key *key, uint32_t rows,
                     : key->format == MX_KF_F32 ? 2048
                                                : 1024;
     uint32_t at = p.data + tiles * (p.kp / 32) * atom;
-    uint32_t params = tiles * p.groups * 16 * (key->scale == MX_KF_SCALE_F16 ? 2 : 4);
+    uint32_t params = tiles * p.groups * 16 * (m->scale_type == MX_KF_SCALE_F16 ? 2 : 4);
     if (key->format <= MX_KF_I8) {
         p.scale = mx_round_up(at, 256);
         at = p.scale + params;
@@ -126,7 +133,7 @@ struct mx_planes mx_make_planes(const struct mx_program_key *key, uint32_t rows,
 
 static void put_scale(struct mx_maker *m, uint8_t *plane, size_t i, bool is_min) {
     uint32_t h = mx_make_random(m);
-    if (m->key->scale == MX_KF_SCALE_F16) {
+    if (m->scale_type == MX_KF_SCALE_F16) {
         uint16_t v = (uint16_t)((0x2000 + (h & 0x7ff)) | (is_min ? h >> 16 & 0x8000 : 0));
         memcpy(plane + 2 * i, &v, 2);
     } else {

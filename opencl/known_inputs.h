@@ -27,6 +27,7 @@ struct mx_maker {
     uint32_t seed;
     const struct mx_program_key *key;
     struct mx_program_key format; /* what mx_make_format makes the key */
+    uint32_t scale_type;          /* of integer weights */
     struct mx_case *c;
 };
 
@@ -53,15 +54,18 @@ void mx_make_words(struct mx_maker *m, size_t n, const uint32_t *values);
 /* The grid, with `n` for what it counts. */
 void mx_make_grid(struct mx_maker *m, enum mx_work work, enum mx_count count, uint32_t n, uint32_t items);
 
-/* The i-th of all formats of weights with their groups and types of scales: integers first. */
-enum { MX_KNOWN_FORMATS = 4 * 3 * 2 + 3 };
+/* The i-th of all formats of weights with their groups: integers first. */
+enum { MX_KNOWN_FORMATS = 4 * 3 + 3 };
 void mx_known_format(uint32_t i, struct mx_program_key *key);
+
+/* Halves or floats in turns, so that every part of a kernel has both. */
+void mx_make_scales(struct mx_maker *m, uint32_t run);
 
 /* Makes the run-th format, group and type of scales those of the weights, for a kernel that takes them as arguments;
  * false behind the last. */
 bool mx_make_format(struct mx_maker *m, uint32_t run);
 
-struct mx_planes mx_make_planes(const struct mx_program_key *key, uint32_t rows, uint32_t cols);
+struct mx_planes mx_make_planes(const struct mx_maker *m, uint32_t rows, uint32_t cols);
 
 /* The WEIGHTS arguments: a random matrix for expert 0 in the first window and one for expert 1 in the second, neither
  * at the window's start. */

@@ -58,7 +58,6 @@ static struct options options_of(const struct mx_cl *cl, const struct mx_program
     add(&o, "-cl-std=CL1.2 -w");
     define(&o, "MX_FORMAT", p->key.format);
     define(&o, "MX_GROUP", p->key.group);
-    define(&o, "MX_SCALE", p->key.scale);
     define(&o, "MX_KV", p->key.kv);
     define(&o, "MX_DOT", p->dot);
     if (strcmp(p->key.kernel_file, "hash") == 0 && mx_device_sha256(&cl->facts, p->dot))
@@ -281,7 +280,7 @@ const char *mx_form_name(uint32_t dot, bool half_by_integer) {
 }
 
 static bool same(const struct mx_program_key *a, const struct mx_program_key *b) {
-    return a->format == b->format && a->group == b->group && a->scale == b->scale && a->kv == b->kv &&
+    return a->format == b->format && a->group == b->group && a->kv == b->kv &&
            strcmp(a->kernel_file, b->kernel_file) == 0;
 }
 

@@ -49,11 +49,10 @@ bool mx_sequence_join(struct mx_program_key *program, const struct mx_program_ke
     both.kernel_file = "sequence";
     const bool float32 = op->format == FLOAT32 && strcmp(op->kernel_file, "linear") == 0;
     if (op->format && !(float32 && both.format && both.format <= LAST_INTEGER)) {
-        if (both.format && (both.format != op->format || both.group != op->group || both.scale != op->scale))
+        if (both.format && (both.format != op->format || both.group != op->group))
             return false;
         both.format = op->format;
         both.group = op->group;
-        both.scale = op->scale;
     }
     if (op->kv) {
         if (both.kv && both.kv != op->kv)

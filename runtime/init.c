@@ -359,7 +359,6 @@ int moxie_engine_replacement(const struct moxie *engine, uint32_t index, struct 
                                                   .kernel = p->why_kernel,
                                                   .format = p->key.format,
                                                   .group = p->key.group,
-                                                  .scales = p->key.scale,
                                                   .kv = p->key.kv,
                                                   .was = mx_form_name(p->first_dot, false),
                                                   .is = mx_form_name(p->dot, p->half_by_integer),

@@ -61,7 +61,6 @@ static void weights(struct walk *w, const struct mx_tensor *t, uint32_t data) {
 static void matrix(struct walk *w, const struct mx_tensor *t) {
     w->op.program.format = t->format;
     w->op.program.group = t->group;
-    w->op.program.scale = t->scale_type;
     weights(w, t, t->data);
 }
 
@@ -114,6 +113,7 @@ static enum moxie_error linear(struct walk *w, const struct product *p) {
         u32(w, p->ldo);
         u32(w, t->row_offset);
         u32(w, p->mode);
+        u32(w, t->scale_type);
         w->op.tensor = t;
         /* the router stays ours: another rounding would choose another expert */
         if (t->format == MX_FORMAT_F32 && p->rows == MX_BUFFER_IOTA && p->jobs != MX_BUFFER_JOBS_EXPERTS &&

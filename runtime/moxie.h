@@ -213,11 +213,11 @@ void moxie_engine_plan(const struct moxie *engine, struct moxie_plan *plan, stru
  * compile: the bits are right, only speed is lost. (When no form of a kernel is right, moxie_init refuses the device
  * with MOXIE_ERROR_KNOWN_ANSWER or MOXIE_ERROR_COMPILE, and says which kernel.) Strings are static. */
 struct moxie_replacement {
-    const char *program;                /* its source: "linear" */
-    const char *kernel;                 /* that was wrong; NULL: the program did not compile */
-    uint32_t format, group, scales, kv; /* what the program is for, as pack/SPEC.md numbers it; 0: it does not matter */
-    const char *was, *is; /* "AVX2", "portable", "portable, halves by integers"; "in lists", "one by one" */
-    enum moxie_error why; /* MOXIE_ERROR_KNOWN_ANSWER or MOXIE_ERROR_COMPILE */
+    const char *program;        /* its source: "linear" */
+    const char *kernel;         /* that was wrong; NULL: the program did not compile */
+    uint32_t format, group, kv; /* what the program is for, as pack/SPEC.md numbers it; 0: it does not matter */
+    const char *was, *is;       /* "AVX2", "portable", "portable, halves by integers"; "in lists", "one by one" */
+    enum moxie_error why;       /* MOXIE_ERROR_KNOWN_ANSWER or MOXIE_ERROR_COMPILE */
 };
 
 /* Replacement `index` (0, 1, …) of the engine. Returns 1, or 0 when there are no more. */

@@ -239,7 +239,7 @@ struct tally {
 
 static bool same_program(const struct mx_program_key *a, const struct mx_program_key *b) {
     return strcmp(a->kernel_file, b->kernel_file) == 0 && a->format == b->format && a->group == b->group &&
-           a->scale == b->scale && a->kv == b->kv;
+           a->kv == b->kv;
 }
 
 static enum moxie_error count_program(struct tally *t, const struct mx_program_key *key,

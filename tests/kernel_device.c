@@ -112,9 +112,8 @@ cl_program kernel_build(struct kernel_device *d, const struct mx_program_key *ke
     cl_int code;
     /* in the order of opencl/program.c, so that a driver's cache serves both */
     int used =
-        snprintf(options, sizeof options,
-                 "-cl-std=CL1.2 -w -DMX_FORMAT=%u -DMX_GROUP=%u -DMX_SCALE=%u -DMX_KV=%u -DMX_DOT=%u%s%s", key->format,
-                 key->group, key->scale, key->kv, style->dot, style->more ? " " : "", style->more ? style->more : "");
+        snprintf(options, sizeof options, "-cl-std=CL1.2 -w -DMX_FORMAT=%u -DMX_GROUP=%u -DMX_KV=%u -DMX_DOT=%u%s%s",
+                 key->format, key->group, key->kv, style->dot, style->more ? " " : "", style->more ? style->more : "");
     if (style->local)
         snprintf(options + used, sizeof options - (size_t)used, " -DMX_LANES=1 -DMX_LOCAL=%u", style->local);
     cl_program program = clCreateProgramWithSource(d->context, n, (const char **)text, NULL, &code);
@@ -218,10 +217,9 @@ void kernel_compare(struct kernel_device *d, cl_program program, const struct mx
                 at = at / 4 * 4;
                 memcpy(&f, found + a->offset + at, 4);
                 memcpy(&e, expected + a->offset + at, 4);
-                fail_msg("%s, %s, format %u group %u scale %u kv %u on %s: argument %u, word %u of %u: %08x, the twin "
+                fail_msg("%s, %s, format %u group %u kv %u on %s: argument %u, word %u of %u: %08x, the twin "
                          "has %08x",
-                         kernel, style->name, key->format, key->group, key->scale, key->kv, d->name, i, at / 4,
-                         a->bytes / 4, f, e);
+                         kernel, style->name, key->format, key->group, key->kv, d->name, i, at / 4, a->bytes / 4, f, e);
             }
     }
     free(found);

@@ -106,14 +106,12 @@ static void compare(const char *file, const char *kernel, uint32_t kv) {
 
 static void test_linear(void **state) {
     (void)state;
-    /* each format in each form, with other groups and scales; test_known_answers has the rest */
+    /* each format in each form, with other groups; test_known_answers has the rest */
     for (uint32_t format = MX_KF_I4; format <= MX_KF_F32; format++)
         for (int s = 0; s < n_styles; s++) {
             const bool integer = format <= MX_KF_I8;
-            const struct mx_program_key key = {.kernel_file = "linear",
-                                               .format = format,
-                                               .group = integer ? 32u << (format + (uint32_t)s) % 3 : 0,
-                                               .scale = integer ? 1 + (format / 2 + (uint32_t)s) % 2 : 0};
+            const struct mx_program_key key = {
+                .kernel_file = "linear", .format = format, .group = integer ? 32u << (format + (uint32_t)s) % 3 : 0};
             if ((integer || styles[s].dot == MX_DOT_PORTABLE) && (!small || format % 3 != 0))
                 compare_in(&key, "mx_linear", 1u << s);
         }
@@ -172,7 +170,7 @@ static void test_hash_by_instructions(void **state) {
 /* Every finite half as a weight, picked out by activations that are 1 in one place. */
 static void all_halves(struct mx_maker *m) {
     enum { COLS = 32, ROWS = 2048 };
-    const struct mx_planes p = mx_make_planes(m->key, ROWS, COLS);
+    const struct mx_planes p = mx_make_planes(m, ROWS, COLS);
     mx_make_weights(m, &p);
     uint16_t *weight = (uint16_t *)(m->image + m->c->arg[0].offset + 512 + p.data);
     for (uint32_t i = 0; i < 65536; i++)
@@ -191,6 +189,7 @@ static void all_halves(struct mx_maker *m) {
     mx_make_u32(m, COLS);
     mx_make_u32(m, ROWS);
     mx_make_u32(m, ROWS);
+    mx_make_u32(m, 0);
     mx_make_u32(m, 0);
     mx_make_u32(m, 0);
     mx_make_grid(m, MX_WORK_LINEAR, MX_TOKENS, COLS, ROWS / 16);
@@ -272,8 +271,7 @@ static void flushed_twin(const struct mx_program_key *key, const char *kernel) {
         kernel_twin(key, kernel, &c, flushed);
         _mm_setcsr(saved);
         if (memcmp(image, flushed, c.image_bytes) != 0)
-            fail_msg("%s run %u, format %u scale %u kv %u: flushing shows", kernel, run, key->format, key->scale,
-                     key->kv);
+            fail_msg("%s run %u, format %u kv %u: flushing shows", kernel, run, key->format, key->kv);
     }
     free(flushed);
 }
@@ -286,10 +284,7 @@ static void test_flushing(void **state) {
         for (uint32_t kv = 1; kv <= 3; kv++)
             flushed_twin(&(struct mx_program_key){.kv = kv}, kernels[i]);
     for (uint32_t format = MX_KF_I4; format <= MX_KF_F32; format++)
-        for (uint32_t scale = 1; scale <= 2; scale++) {
-            const struct mx_program_key key = {.format = format, .group = 32, .scale = scale};
-            flushed_twin(&key, "mx_linear");
-        }
+        flushed_twin(&(struct mx_program_key){.format = format, .group = 32}, "mx_linear");
 }
 #else
 static void test_flushing(void **state) {

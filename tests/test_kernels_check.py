@@ -32,9 +32,8 @@ class KernelsCheck(unittest.TestCase):
         programs = list(keys(ALL_GROUPS))
         files = {path.stem for path in pathlib.Path("opencl/kernels").glob("*.cl")} - set(NO_PROGRAMS)
         self.assertEqual({p.file for p in programs}, files)
-        self.assertEqual({(p.format, p.group, p.scale) for p in programs if p.file == "linear"},
-                         {(f, g, s) for f in range(1, 5) for g in (32, 64, 128) for s in (1, 2)} |
-                         {(f, 0, 0) for f in (5, 6, 7)})
+        self.assertEqual({(p.format, p.group) for p in programs if p.file == "linear"},
+                         {(f, g) for f in range(1, 5) for g in (32, 64, 128)} | {(f, 0) for f in (5, 6, 7)})
         self.assertEqual({p.kv for p in programs if p.file == "attention"}, {1, 2, 3})
 
     def test_a_kernel_that_does_not_compile_is_named(self):

@@ -41,7 +41,7 @@ static uint64_t twin_digest(const struct twin_kernel *w) {
 static const struct mx_known_answer *in_table(const struct twin_kernel *w) {
     for (const struct mx_known_answer *a = mx_known_answer_table; a->kernel; a++)
         if (strcmp(a->kernel, w->kernel) == 0 && a->format == w->key.format && a->group == w->key.group &&
-            a->scale == w->key.scale && a->kv == w->key.kv)
+            a->kv == w->key.kv)
             return a;
     return NULL;
 }
@@ -53,9 +53,9 @@ static void print_table(void) {
            "#include \"opencl/known_answers_check.h\"\n\n/* clang-format off */\nconst struct mx_known_answer "
            "mx_known_answer_table[] = {\n");
     for (size_t i = 0; twin_kernel(i, &w); i++)
-        printf("    {\"%s\", %u, %u, %u, %u, 0x%016llx},\n", w.kernel, w.key.format, w.key.group, w.key.scale, w.key.kv,
+        printf("    {\"%s\", %u, %u, %u, 0x%016llx},\n", w.kernel, w.key.format, w.key.group, w.key.kv,
                (unsigned long long)twin_digest(&w));
-    printf("    {NULL, 0, 0, 0, 0, 0},\n};\n/* clang-format on */\n");
+    printf("    {NULL, 0, 0, 0, 0},\n};\n/* clang-format on */\n");
 }
 
 static void test_table(void **state) {
@@ -65,8 +65,8 @@ static void test_table(void **state) {
     for (; twin_kernel(n, &w); n++) {
         const struct mx_known_answer *a = in_table(&w);
         if (!a || a->digest != twin_digest(&w))
-            fail_msg("%s format %u group %u scales %u KV %u: %s", w.kernel, w.key.format, w.key.group, w.key.scale,
-                     w.key.kv, a ? "not the twin's digest" : "not in the table");
+            fail_msg("%s format %u group %u KV %u: %s", w.kernel, w.key.format, w.key.group, w.key.kv,
+                     a ? "not the twin's digest" : "not in the table");
     }
     while (mx_known_answer_table[entries].kernel)
         entries++;
@@ -87,10 +87,9 @@ enum style { ALONE, IN_LANES, IN_LISTS };
 /* One program for each kind of keys and values is enough: their parts are compiled from the same text as the kernels
  * themselves. */
 static void check_in_list(struct mx_cl *cl, const struct twin_kernel *w) {
-    static const struct mx_program_key programs[3] = {
-        {.kernel_file = "linear", .format = 1, .group = 32, .scale = 1, .kv = 1},
-        {.kernel_file = "linear", .format = 7, .kv = 2},
-        {.kernel_file = "linear", .format = 1, .group = 32, .scale = 1, .kv = 3}};
+    static const struct mx_program_key programs[3] = {{.kernel_file = "linear", .format = 1, .group = 32, .kv = 1},
+                                                      {.kernel_file = "linear", .format = 7, .kv = 2},
+                                                      {.kernel_file = "linear", .format = 1, .group = 32, .kv = 3}};
     for (int i = 0; i < 3; i++) {
         struct mx_program_key all = {.kernel_file = NULL};
         assert_true(mx_sequence_join(&all, &programs[i]));
@@ -123,9 +122,8 @@ static void on_device(uint32_t dot, enum style style) {
             check_in_list(&cl, &w);
             continue;
         }
-        if (w.key.format && w.key.format <= 4 &&
-            (w.key.group != 32u << w.key.format % 3 || w.key.scale == 1u + w.key.format % 2))
-            continue; /* one of the six kinds of each integer format */
+        if (w.key.format && w.key.format <= 4 && w.key.group != 32u << w.key.format % 3)
+            continue; /* one of the three kinds of each integer format */
         if (dot != MX_DOT_PORTABLE && (w.key.format > 4 || strcmp(w.kernel, "mx_linear") != 0))
             continue; /* variants differ nowhere else */
         assert_true(mx_case_make(&w.key, w.kernel, 0, scratch, &c));

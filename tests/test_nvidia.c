@@ -141,8 +141,8 @@ static void *compile(const struct mx_program_key *key, uint32_t dot, uint32_t lo
     close(file);
     snprintf(command, sizeof command,
              "${CC:-cc} -std=gnu11 -O1 -w -ffp-contract=off -fPIC -shared -I. -DMX_FORMAT=%u -DMX_GROUP=%u "
-             "-DMX_SCALE=%u -DMX_KV=0 -DMX_DOT=%u -DMX_LOCAL=%u tests/simt/linear.c -lm -o %s",
-             key->format, key->group, key->scale, dot, local, path);
+             "-DMX_KV=0 -DMX_DOT=%u -DMX_LOCAL=%u tests/simt/linear.c -lm -o %s",
+             key->format, key->group, dot, local, path);
     assert_int_equal(system(command), 0);
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     unlink(path);
@@ -185,21 +185,19 @@ static void compare(const struct mx_program_key *key, uint32_t dot, uint32_t loc
         assert_true(twin_run_case(key, "mx_linear", &c, expected));
         run_case(&c, found);
         if (memcmp(found, expected, c.image_bytes) != 0)
-            fail_msg("format %u group %u scale %u, variant %u, work-groups of %u, case %u: not the twin's bits",
-                     key->format, key->group, key->scale, dot, local, run);
+            fail_msg("format %u group %u, variant %u, work-groups of %u, case %u: not the twin's bits", key->format,
+                     key->group, dot, local, run);
     }
     assert_true(run > 0);
     assert_int_equal(machine.instructions > 0, dot == MX_DOT_MMA);
     dlclose(library);
 }
 
-/* Each format with another group and type of scale. */
+/* Each format with another group. */
 static void each_format(uint32_t dot, uint32_t local) {
     for (uint32_t format = MX_KF_I4; format <= MX_KF_I8; format++) {
-        const struct mx_program_key key = {.kernel_file = "linear",
-                                           .format = format,
-                                           .group = 32u << (format + local / 128) % 3,
-                                           .scale = 1 + format % 2};
+        const struct mx_program_key key = {
+            .kernel_file = "linear", .format = format, .group = 32u << (format + local / 128) % 3};
         compare(&key, dot, local);
     }
 }

@@ -52,9 +52,9 @@ const struct mx_kernel_source *mx_kernel_source(const char *name) {
 
 #define COPY_ANSWER 0xfbad8b29944f9d4cu
 const struct mx_known_answer mx_known_answer_table[] = {
-    {"mx_kv_copy", 0, 0, 0, 1, COPY_ANSWER},
-    {"mx_kv_copy", 0, 0, 0, 2, COPY_ANSWER},
-    {NULL, 0, 0, 0, 0, 0},
+    {"mx_kv_copy", 0, 0, 1, COPY_ANSWER},
+    {"mx_kv_copy", 0, 0, 2, COPY_ANSWER},
+    {NULL, 0, 0, 0, 0},
 };
 static const struct mx_program_key probe = {.kernel_file = "probe", .kv = 1};
 

@@ -22,7 +22,6 @@ class Build(typing.NamedTuple):
     file: str
     format: int = 0
     group: int = 0
-    scale: int = 0
     kv: int = 0
     dot: int = 0
     lanes: int = 0
@@ -33,42 +32,42 @@ class Build(typing.NamedTuple):
         return *SHARED, *{"sequence": PARTS, "linear": ("linear_results", *LINEAR)}.get(self.file, ()), self.file
 
     def defines(self):
-        values = {"FORMAT": self.format, "GROUP": self.group, "SCALE": self.scale, "KV": self.kv, "DOT": self.dot,
+        values = {"FORMAT": self.format, "GROUP": self.group, "KV": self.kv, "DOT": self.dot,
                   "LANES": self.lanes, "LOCAL": 128}
         return [f"-DMX_{k}={v}" for k, v in values.items()] + ["-DMX_HALF_BY_INTEGER"] * self.half_by_integer + \
             ["-DMX_SHA256=1"] * self.sha256 + ["-DMX_SEQUENCE"] * (self.file == "sequence")
 
     def __str__(self):
-        parts = [f"{k} {getattr(self, k)}" for k in ("format", "group", "scale", "kv") if getattr(self, k)]
+        parts = [f"{k} {getattr(self, k)}" for k in ("format", "group", "kv") if getattr(self, k)]
         parts += [DOT_NAMES[self.dot]] * bool(self.dot) + ["halves by integers"] * self.half_by_integer + \
             ["SHA instructions"] * self.sha256
         return f"{self.file}.cl ({', '.join(parts + ['lanes' if self.lanes else 'vectors'])})"
 
 
 def keys(groups):
-    """The program keys of opencl/program.h; `groups`: the (group, scale) pairs to try of each integer format."""
+    """The program keys of opencl/program.h; `groups`: those to try of each integer format."""
     for path in sorted(KERNELS.glob("*.cl")):
         name = path.stem
         if name in NO_PROGRAMS:
             continue
         if name == "linear":
             for fmt in INTEGER_FORMATS:
-                for group, scale in groups:
-                    yield Build(name, fmt, group, scale)
+                for group in groups:
+                    yield Build(name, fmt, group)
             for fmt in FLOAT_FORMATS:
                 yield Build(name, fmt)
         elif name == "sequence":  # of parts that are listed by themselves
-            yield Build(name, INTEGER_FORMATS[0], *groups[0], kv=1)
+            yield Build(name, INTEGER_FORMATS[0], groups[0], kv=1)
             yield Build(name, FLOAT_FORMATS[0])
             yield Build(name, FLOAT_FORMATS[0], kv=2)
-            yield Build(name, INTEGER_FORMATS[0], *groups[0], kv=3)
+            yield Build(name, INTEGER_FORMATS[0], groups[0], kv=3)
         else:  # rope.cl without a KV type is the program of the tables
             for kv in (1, 2, 3) if name == "attention" else (0, 1, 2, 3) if name == "rope" else (0,):
                 yield Build(name, kv=kv)
 
 
-ALL_GROUPS = [(group, scale) for group in (32, 64, 128) for scale in (1, 2)]
-FEW_GROUPS = [(64, 1), (128, 2)]
+ALL_GROUPS = [32, 64, 128]
+FEW_GROUPS = [64, 128]
 
 
 class Source(typing.NamedTuple):

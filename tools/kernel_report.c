@@ -14,7 +14,7 @@ void kernel_program_text(const struct twin_verdict *v, char text[80]) {
         used += (size_t)snprintf(text, 80, "%s", format_name(k->format));
     }
     if (k->group) {
-        used += (size_t)snprintf(text + used, 80 - used, ", group %u, scales %s", k->group, scale_name(k->scale));
+        used += (size_t)snprintf(text + used, 80 - used, ", group %u", k->group);
     }
     if (k->kv) {
         snprintf(text + used, 80 - used, "keys and values %s", kv_name(k->kv));

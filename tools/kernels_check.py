@@ -49,7 +49,7 @@ class Target:
     def builds(self):
         for lanes in self.styles:
             for dot in self.dots:
-                # the group and the type of scales change how much is unrolled: all of them once, a few elsewhere
+                # the group changes how much is unrolled: all of them once, a few elsewhere
                 for build in keys(ALL_GROUPS if self.name == "spir64" else FEW_GROUPS):
                     if lanes and build.file == "sequence":
                         continue  # for processors

@@ -41,7 +41,7 @@ static void edge_weights(struct mx_maker *m, uint8_t *segment, const struct mx_p
         const uint32_t at = plane == 0 ? p->scale : p->extra;
         if (at == MX_KF_NONE || (plane == 1 && m->key->format != MX_KF_I4M))
             continue;
-        if (m->key->scale == MX_KF_SCALE_F16)
+        if (m->scale_type == MX_KF_SCALE_F16)
             edge_halves(m, (uint16_t *)(segment + at), n);
         else
             twin_edges(m, (void *)(segment + at), n);
@@ -108,11 +108,12 @@ static bool linear(struct mx_maker *m, uint32_t run) {
         {16, 14336, 1, 16, 0, 1, 1, {{0, 0, 1, 0}}, 1, PLAIN},
         {48, 352, 0, 48, 0, 2, 1, {{0, 0, 23, 0}}, 23, EXTREMES},
     };
-    enum { X_ROWS = 9 };
-    if (run >= sizeof shapes / sizeof shapes[0])
+    enum { X_ROWS = 9, SHAPES = sizeof shapes / sizeof shapes[0] };
+    if (run >= (m->key->format <= MX_KF_I8 ? 2 * SHAPES : SHAPES)) /* a second time with scales of the other type */
         return false;
-    const struct linear_shape *s = &shapes[run];
-    const struct mx_planes p = mx_make_planes(m->key, s->rows, s->cols);
+    const struct linear_shape *s = &shapes[run % SHAPES];
+    mx_make_scales(m, run % SHAPES + run / SHAPES);
+    const struct mx_planes p = mx_make_planes(m, s->rows, s->cols);
     mx_make_weights(m, &p);
     for (uint32_t i = 0; s->values == EDGES && i < 2; i++)
         edge_weights(m, (uint8_t *)twin_argument(m, i) + 512, &p);
@@ -147,6 +148,7 @@ static bool linear(struct mx_maker *m, uint32_t run) {
     mx_make_u32(m, s->ldo);
     mx_make_u32(m, s->out_row);
     mx_make_u32(m, s->mode);
+    mx_make_u32(m, m->scale_type);
     mx_make_grid(m, MX_WORK_LINEAR, MX_TOKENS, s->entries, s->units);
     m->c->grid.jobs = MX_JOBS;
     m->c->counts[MX_JOBS] = s->jobs;
@@ -158,7 +160,7 @@ static bool embed(struct mx_maker *m, uint32_t run) {
     enum { HIDDEN = 80, ROWS = 20, FIRST = 16 };
     if (!mx_make_format(m, run))
         return false;
-    const struct mx_planes p = mx_make_planes(m->key, ROWS, HIDDEN);
+    const struct mx_planes p = mx_make_planes(m, ROWS, HIDDEN);
     mx_make_weights(m, &p);
     edge_weights(m, (uint8_t *)twin_argument(m, 0) + 512, &p);
     MX_MAKE_WORDS(m, FIRST + 19, FIRST + 20, FIRST - 1, FIRST, 0xffffffffu);
@@ -170,7 +172,7 @@ static bool embed(struct mx_maker *m, uint32_t run) {
     mx_make_f32(m, 0x1.bb67aep+3f);
     mx_make_u32(m, m->key->format);
     mx_make_u32(m, m->key->group);
-    mx_make_u32(m, m->key->scale);
+    mx_make_u32(m, m->scale_type);
     mx_make_grid(m, MX_WORK_ROWS, MX_TOKENS, 5, 1);
     return true;
 }

@@ -61,6 +61,7 @@ void twin_linear(const struct mx_program_key *key, const union twin_arg *arg, ui
     for (uint32_t j = 0; j < jobs; j++, job += 4)
         for (uint32_t entry = job[1]; entry < job[1] + job[2]; entry++) {
             struct twin_tensor t = twin_tensor(key, arg, job[0], K);
+            t.scale_type = arg[19].u;
             float *to = out + (uint64_t)entry * ldo;
             for (uint32_t n = 0; n < (mode >= 2 ? ldo : rows_out); n++) {
                 uint32_t row = mode >= 2 ? n / 16 * 32 + n % 16 : n;
@@ -78,8 +79,9 @@ void twin_linear(const struct mx_program_key *key, const union twin_arg *arg, ui
 void twin_embed(const struct mx_program_key *key, const union twin_arg *arg, uint32_t tokens) {
     const int32_t *token = arg[8].mem;
     const uint32_t H = arg[11].u, row_offset = arg[12].u, rows = arg[13].u;
-    const struct mx_program_key of = {.format = arg[15].u, .group = arg[16].u, .scale = arg[17].u};
-    const struct twin_tensor t = twin_tensor(&of, arg, 0, H);
+    const struct mx_program_key of = {.format = arg[15].u, .group = arg[16].u};
+    struct twin_tensor t = twin_tensor(&of, arg, 0, H);
+    t.scale_type = arg[17].u;
     (void)key; /* of all formats */
     int32_t *status = arg[10].mem;
     for (uint32_t i = 0; i < tokens; i++) {

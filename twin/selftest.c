@@ -52,7 +52,7 @@ static bool contains(const struct mx_program_key *program, const struct twin_ker
         return strcmp(k->kernel, "mx_hash_leaves") != 0 && mx_sequence_join(&both, &k->key) &&
                both.format == program->format && both.kv == program->kv;
     return strcmp(k->key.kernel_file, program->kernel_file) == 0 && k->key.format == program->format &&
-           k->key.group == program->group && k->key.scale == program->scale && k->key.kv == program->kv;
+           k->key.group == program->group && k->key.kv == program->kv;
 }
 
 /* Is the kernel one of those that were asked for? */
@@ -127,15 +127,12 @@ static enum moxie_error test_forms(struct twin_tester *r, const struct mx_progra
     return e;
 }
 
-/* In a small run one of the six kinds of each integer format: those of the small run's models (tools/vectors.c), which
- * are compiled anyway, and what else there is of groups and scales. */
+/* In a small run one group size of each integer format: those of the small run's models (tools/vectors.c), which are
+ * compiled anyway, and what else there is. */
 static bool wanted(const struct twin_tester *r, const struct mx_program_key *key) {
-    static const struct {
-        uint32_t group, scale;
-    } small[MX_KF_I8 + 1] = {[MX_KF_I4] = {32, 1}, [MX_KF_I4Z] = {64, 2}, [MX_KF_I4M] = {128, 2}, [MX_KF_I8] = {32, 1}};
+    static const uint32_t small[MX_KF_I8 + 1] = {[MX_KF_I4] = 32, [MX_KF_I4Z] = 64, [MX_KF_I4M] = 128, [MX_KF_I8] = 32};
     const bool integer = key->format >= MX_KF_I4 && key->format <= MX_KF_I8;
-    return !r->t->small || !integer ||
-           (key->group == small[key->format].group && key->scale == small[key->format].scale);
+    return !r->t->small || !integer || key->group == small[key->format];
 }
 
 enum { PROGRAMS_MAX = 96 };
@@ -154,8 +151,8 @@ static void add_program(const struct twin_tester *r, struct programs *all, const
 }
 
 /* Lists (opencl/sequence.h) with each format of weights and each type of keys and values, or none, which a model's
- * first list may have; their parts are the text of the kernels themselves, so that the other groups and scales bring
- * nothing new. */
+ * first list may have; their parts are the text of the kernels themselves, so that the other groups bring nothing
+ * new. */
 static void add_lists(const struct twin_tester *r, struct programs *all) {
     static const uint32_t kv[] = {
         [MX_KF_I4] = MX_KF_KV_F16, [MX_KF_I4Z] = MX_KF_KV_I8,  [MX_KF_I4M] = MX_KF_KV_F16, [MX_KF_I8] = MX_KF_KV_I8,
@@ -163,7 +160,7 @@ static void add_lists(const struct twin_tester *r, struct programs *all) {
     for (uint32_t format = MX_KF_I4; format <= MX_KF_F32; format++) {
         const bool integer = format <= MX_KF_I8;
         const struct mx_program_key key = {
-            .kernel_file = "linear", .format = format, .group = integer ? 32 : 0, .scale = integer, .kv = kv[format]};
+            .kernel_file = "linear", .format = format, .group = integer ? 32 : 0, .kv = kv[format]};
         struct mx_program_key list = {.kernel_file = NULL};
         if (mx_sequence_join(&list, &key) && (!r->t->small || format == MX_KF_I4 || format == MX_KF_F32))
             add_program(r, all, &list);

@@ -83,7 +83,7 @@ static float parameter(const struct twin_tensor *t, const uint8_t *plane, uint32
     uint16_t h;
     float f;
     memcpy(&h, plane + 2 * i, 2);
-    if (t->key->scale == MX_SCALE_F16)
+    if (t->scale_type == MX_SCALE_F16)
         return twin_half(h);
     memcpy(&f, plane + 4 * i, 4);
     return f;

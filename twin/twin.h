@@ -28,7 +28,7 @@ bool twin_run_case(const struct mx_program_key *key, const char *kernel, const s
 struct twin_tensor {
     const struct mx_program_key *key;
     const uint8_t *data, *scale, *extra;
-    uint32_t K;
+    uint32_t K, scale_type;
 };
 
 /* arg: the first of the eight WEIGHTS arguments; segment `segment` + expert. */

@@ -3,6 +3,7 @@
  * Linear layers: out[entry][n] = sum over k of W[n][k] x[row of entry][k], section 3 of runtime/ARITHMETIC.md.
  *
  * jobs (J): {expert, first entry, count, 0}. rows (entries): the row of x that an entry reads.
+ * scale_type: enum mx_scale_type, an argument as it costs a branch beside a group, and another program otherwise.
  * Integer formats: x int8 (rows, kp), xs float (rows, groups), xsum int (rows, groups); float formats: x float (rows, K).
  * mode 0: out[entry * ldo + out_row + n] = y; 1: the same, added to what is there; 2: tiles alternate gate and up,
  * out[entry * ldo + n] = silu(gate) * up for n < ldo; 3: the same with GELU.
@@ -19,7 +20,7 @@
 MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global const uint *restrict rows,
                         __global const mx_x *restrict x, __global const float *restrict xs,
                         __global const int *restrict xsum, __global float *restrict out, uint K, uint rows_out,
-                        uint ldo, uint out_row, uint mode) {
+                        uint ldo, uint out_row, uint mode, uint scale_type) {
 #if MX_LANES
     __local float parts[MX_T * MX_LOCAL];
 #else
@@ -35,7 +36,7 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
         for (uint tile = first; tile < min(tiles, first + share); tile++)
             for (uint i = start, n; i < end; i += n) {
                 __global float *to = out + (ulong)(job.y + i) * ldo;
-#define MX_THESE job.y + i, tile, base, data, scale, extra, rows, x, xs, xsum, K, mode, parts, y, gate
+#define MX_THESE job.y + i, tile, base, data, scale, extra, scale_type, rows, x, xs, xsum, K, mode, parts, y, gate
 #define MX_RUN(count)                                                                                                  \
     n = count;                                                                                                         \
     MX_OF(mx_entries, count)(i == start, MX_THESE)

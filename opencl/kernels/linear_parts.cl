@@ -138,18 +138,18 @@ MX_INLINE mx_i mx_less_added(mx_i sum, __global const int *S) {
 #define MX_TILE_BYTES(K) ((K + 31) / 32 * MX_ATOM)
 #define MX_TILE_SCALES(K) ((K + MX_GROUP - 1) / MX_GROUP * 16)
 #if MX_FORMAT == MX_I4Z
-#define MX_TILE_EXTRA(K) MX_TILE_SCALES(K)
+#define MX_TILE_EXTRA(K, type) MX_TILE_SCALES(K)
 #else
-#define MX_TILE_EXTRA(K) (MX_TILE_SCALES(K) * (uint)sizeof(mx_scale))
+#define MX_TILE_EXTRA(K, type) (MX_TILE_SCALES(K) << (type))
 #endif
 #else
 #define MX_TILE_BYTES(K) ((K + 31) / 32 * 512 * (uint)sizeof(mx_weight))
 #define MX_TILE_SCALES(K) 0
-#define MX_TILE_EXTRA(K) 0
+#define MX_TILE_EXTRA(K, type) 0
 #endif
 
 #define MX_ARGUMENTS                                                                                                   \
-    __global const uchar *base, uint data, uint scale, uint extra, __global const uint *rows, __global const mx_x *x,  \
+    __global const uchar *base, uint data, uint scale, uint extra, uint scale_type, __global const uint *rows, __global const mx_x *x,  \
         __global const float *xs, __global const int *xsum, uint K, uint mode, MX_SHARED mx_f *parts, mx_f *y,         \
         mx_f *gate
 

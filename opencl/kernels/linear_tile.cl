@@ -6,13 +6,12 @@
 
 /* One tile of weights, and the activations of the entries computed side by side. */
 struct mx_operands {
-    __global const uchar *data, *extra;
-    __global const mx_scale *scale;
+    __global const uchar *data, *scale, *extra;
     __global const mx_x *x[T];
     __global const float *xs[T];
     __global const int *xsum[T];
     size_t sums; /* bytes from xs[t] to xsum[t] */
-    uint K;
+    uint K, type; /* of scales */
     uint ahead, scales_ahead; /* distance of what the cache is asked for; 0: nothing */
 };
 
@@ -76,9 +75,9 @@ MX_INLINE void mx_segment(const struct mx_operands *o, uint s, mx_f *acc) {
             mx_atom(o, o->data + a * MX_ATOM, a, x, sum);
         } while (MX_ATOMS > 1 && ++a < last);
         if (o->ahead) {
-            MX_PREFETCH(T == 1, o->scale + g * 16 + o->scales_ahead);
+            MX_PREFETCH(T == 1, MX_SCALE_AT(o->scale, g * 16 + o->scales_ahead, o->type));
 #if MX_FORMAT == MX_I4M
-            MX_PREFETCH(T == 1, (__global const mx_scale *)o->extra + g * 16 + o->scales_ahead);
+            MX_PREFETCH(T == 1, MX_SCALE_AT(o->extra, g * 16 + o->scales_ahead, o->type));
 #endif
         }
 #if MX_LESS_AFTER
@@ -86,10 +85,10 @@ MX_INLINE void mx_segment(const struct mx_operands *o, uint s, mx_f *acc) {
         MX_ONE_BASE(sum_at);
         MX_EACH_T(sum[t] = mx_less_added(sum[t], (__global const int *)((__global const char *)o->xs[t] + sum_at)))
 #endif
-        const mx_f scale = MX_SCALE_ROW(o->scale, g);
+        const mx_f scale = MX_SCALE_ROW(o->scale, g, o->type);
         MX_EACH_T(acc[t] = fma(scale * o->xs[t][g], MX_TO_F(sum[t]), acc[t]))
 #if MX_FORMAT == MX_I4M
-        const mx_f least = MX_SCALE_ROW((__global const mx_scale *)o->extra, g);
+        const mx_f least = MX_SCALE_ROW(o->extra, g, o->type);
         MX_EACH_T(acc[t] = fma(least * o->xs[t][g], (mx_f)(convert_float(o->xsum[t][g])), acc[t]))
 #endif
     }
@@ -139,11 +138,10 @@ MX_INLINE void mx_mma_segment(const struct mx_operands *o, uint s, float *acc) {
         const uint last = min(atoms, (g + 1) * MX_ATOMS);
         for (uint a = g * MX_ATOMS; a < last; a++)
             mx_mma(o->data + a * MX_ATOM, (__global const int *)(o->x[0] + a * 32), sum);
-        MX_EACH_T(const float scale = MX_SCALE_ONE(o->scale, 16 * g + MX_MMA_ROW(thread, t));
+        MX_EACH_T(const float scale = MX_SCALE_ONE(o->scale, 16 * g + MX_MMA_ROW(thread, t), o->type);
                   acc[t] = fma(scale * o->xs[t & 1][g], convert_float(sum[t]), acc[t]))
 #if MX_FORMAT == MX_I4M
-        __global const mx_scale *extra = (__global const mx_scale *)o->extra;
-        MX_EACH_T(const float least = MX_SCALE_ONE(extra, 16 * g + MX_MMA_ROW(thread, t));
+        MX_EACH_T(const float least = MX_SCALE_ONE(o->extra, 16 * g + MX_MMA_ROW(thread, t), o->type);
                   acc[t] = fma(least * o->xs[t & 1][g], convert_float(o->xsum[t & 1][g]), acc[t]))
 #endif
     }
@@ -203,8 +201,8 @@ MX_INLINE void mx_tiles(const uint set, struct mx_operands *o, uint tile, __glob
     for (uint part = 0; part < parts_of_row; part++) {
         const ulong i = tile * parts_of_row + part;
         o->data = base + data + i * MX_TILE_BYTES(o->K);
-        o->scale = (__global const mx_scale *)(base + scale) + i * MX_TILE_SCALES(o->K);
-        o->extra = base + extra + i * MX_TILE_EXTRA(o->K);
+        o->scale = MX_SCALE_AT(base + scale, i * MX_TILE_SCALES(o->K), o->type);
+        o->extra = base + extra + i * MX_TILE_EXTRA(o->K, o->type);
 #if MX_LANES /* registers: there is no choosing between arrays of them */
         for (uint own = 0; part && own < MX_OWN; own++)
             gate[own] = y[own];
@@ -219,6 +217,7 @@ MX_INLINE void mx_tiles(const uint set, struct mx_operands *o, uint tile, __glob
 MX_APART void MX_OF(mx_entries, T)(bool first, uint entry, uint tile, MX_ARGUMENTS) {
     struct mx_operands o;
     o.K = K;
+    o.type = scale_type;
 #if MX_INTEGER
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, stride = (K + 31) / 32 * 32;
     MX_EACH_T(const ulong row = rows[entry + t]; o.x[t] = x + row * stride; o.xs[t] = xs + row * groups;
@@ -240,6 +239,7 @@ MX_INLINE void mx_mma_entries(uint n, uint entry, uint tile, MX_ARGUMENTS) {
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, stride = (K + 31) / 32 * 32, thread = get_local_id(0);
     struct mx_operands o;
     o.K = K;
+    o.type = scale_type;
     o.x[0] = x + (ulong)rows[entry + min(n - 1, thread >> 2 & 7u)] * stride;
     for (uint i = 0; i < 2; i++) {
         const ulong row = rows[entry + min(n - 1, MX_MMA_ENTRY(thread, i))];

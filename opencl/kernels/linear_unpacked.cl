@@ -16,8 +16,8 @@ struct mx_unpacked {
 #endif
 };
 
-MX_INLINE void mx_unpack(struct mx_unpacked *u, __global const uchar *data, __global const mx_scale *scale,
-                         __global const uchar *extra, uint atoms, uint groups) {
+MX_INLINE void mx_unpack(struct mx_unpacked *u, __global const uchar *data, __global const uchar *scale,
+                         __global const uchar *extra, uint atoms, uint groups, uint type) {
     for (uint a = 0; a < atoms; a++) {
         __global const uint *words = (__global const uint *)(data + a * MX_ATOM);
         mx_u *word = u[a / MX_ATOMS].word + a % MX_ATOMS * 8;
@@ -29,10 +29,10 @@ MX_INLINE void mx_unpack(struct mx_unpacked *u, __global const uchar *data, __gl
         }
     }
     for (uint g = 0; g < groups; g++) {
-        MX_PREFETCH(0, scale + (g + MX_SEGMENT / MX_GROUP) * 16);
-        u[g].scale = MX_SCALE_ROW(scale, g);
+        MX_PREFETCH(0, MX_SCALE_AT(scale, (g + MX_SEGMENT / MX_GROUP) * 16, type));
+        u[g].scale = MX_SCALE_ROW(scale, g, type);
 #if MX_FORMAT == MX_I4M
-        u[g].least = MX_SCALE_ROW((__global const mx_scale *)extra, g);
+        u[g].least = MX_SCALE_ROW(extra, g, type);
 #elif MX_FORMAT == MX_I4Z
         u[g].zero = MX_TO_I(MX_ROW(extra, g));
 #endif
@@ -102,7 +102,7 @@ MX_APART void MX_OF(mx_unpacked_entries, T)(uint n, uint entry, uint tile, MX_AR
     const size_t sums = (size_t)xsum - (size_t)xs;
     for (uint part = 0; part < parts_of_row; part++) {
         const ulong i = tile * parts_of_row + part;
-        __global const uchar *extras = base + extra + i * MX_TILE_EXTRA(K);
+        __global const uchar *extras = base + extra + i * MX_TILE_EXTRA(K, scale_type);
         mx_f *sum = part + 1 == parts_of_row ? y : gate;
         for (uint e = 0; e < n; e++)
             sum[e] = (mx_f)(0.0f);
@@ -111,8 +111,8 @@ MX_APART void MX_OF(mx_unpacked_entries, T)(uint n, uint entry, uint tile, MX_AR
             const uint atoms_here = min(atoms - a, MX_SEGMENT / 32);
             const uint step = atoms_here * MX_ATOM * T / (groups_here * n);
             __global const uchar *here = base + data + i * MX_TILE_BYTES(K) + a * MX_ATOM;
-            mx_unpack(u, here, (__global const mx_scale *)(base + scale) + i * MX_TILE_SCALES(K) + g * 16,
-                      extras + MX_TILE_EXTRA(g * MX_GROUP), atoms_here, groups_here);
+            mx_unpack(u, here, MX_SCALE_AT(base + scale, i * MX_TILE_SCALES(K) + g * 16, scale_type),
+                      extras + MX_TILE_EXTRA(g * MX_GROUP, scale_type), atoms_here, groups_here, scale_type);
             for (uint e = 0; e < n; e += T) {
                 __global const char *x_of[T];
                 __global const char *xs_of[T];

@@ -57,13 +57,13 @@ MX_APART void mx_operation(__global const uint *op, const struct mx_memory *m, u
         if (MX_ARG(6) == MX_NONE) { /* no scales */
             mx_linear_f32(unit, units, MX_TENSOR(0), MX_STEP(const uint4, 8), MX_STEP(const uint, 9),
                           MX_STEP(const float, 10), MX_STEP(const float, 11), MX_STEP(const int, 12),
-                          MX_STEP(float, 13), MX_ARG(14), MX_ARG(15), MX_ARG(16), MX_ARG(17), MX_ARG(18));
+                          MX_STEP(float, 13), MX_ARG(14), MX_ARG(15), MX_ARG(16), MX_ARG(17), MX_ARG(18), MX_ARG(19));
             break;
         }
 #endif
         mx_linear(unit, units, MX_TENSOR(0), MX_STEP(const uint4, 8), MX_STEP(const uint, 9), MX_STEP(const mx_x, 10),
                   MX_STEP(const float, 11), MX_STEP(const int, 12), MX_STEP(float, 13), MX_ARG(14), MX_ARG(15),
-                  MX_ARG(16), MX_ARG(17), MX_ARG(18));
+                  MX_ARG(16), MX_ARG(17), MX_ARG(18), MX_ARG(19));
         break;
     case 5:
         mx_qk_norm(unit, units, MX_TENSOR(0), MX_STEP(float, 8), MX_ARG(9), MX_ARG(10), MX_ARG(11), MX_ARG(12),

@@ -2,8 +2,8 @@
  *
  * Where weights lie and how they are decoded (runtime/bundle_format.h has the layouts). Second string of every program.
  *
- * Options of the host: MX_FORMAT and MX_SCALE (enum mx_format, enum mx_scale_type), MX_GROUP (elements per scale),
- * MX_KV (enum mx_kv_type), MX_DOT (enum mx_dot of opencl/device.h). */
+ * Options of the host: MX_FORMAT (enum mx_format), MX_GROUP (elements per scale), MX_KV (enum mx_kv_type), MX_DOT (enum
+ * mx_dot of opencl/device.h). */
 #define MX_I4 1
 #define MX_I4Z 2
 #define MX_I4M 3
@@ -78,16 +78,13 @@ MX_FN float16 mx_half16(__global const ushort *p, ulong i) {
 #define MX_HALF_ROW(p, i) mx_half16(p, i)
 #endif
 
-/* Scales and minimums. */
-#if MX_SCALE == 1
-typedef ushort mx_scale;
-#define MX_SCALE_ROW(p, i) MX_HALF_ROW(p, i)
-#define MX_SCALE_ONE(p, i) mx_half(p, i)
-#else
-typedef float mx_scale;
-#define MX_SCALE_ROW(p, i) MX_ROW(p, i)
-#define MX_SCALE_ONE(p, i) ((p)[i])
-#endif
+/* Scales and minimums: row i of an array of rows of 16, or element i. type: enum mx_scale_type. */
+#define MX_SCALE_F16 1
+#define MX_SCALE_AT(p, i, type) ((p) + ((size_t)(i) << (type)))
+#define MX_SCALE_ROW(p, i, type)                                                                                       \
+    ((type) == MX_SCALE_F16 ? MX_HALF_ROW((__global const ushort *)(p), i) : MX_ROW((__global const float *)(p), i))
+#define MX_SCALE_ONE(p, i, type)                                                                                       \
+    ((type) == MX_SCALE_F16 ? mx_half((__global const ushort *)(p), i) : ((__global const float *)(p))[i])
 
 /* Float weights. */
 #if MX_FORMAT == MX_F32

@@ -56,8 +56,7 @@ static void products(const char *line, uint32_t format, uint32_t group, uint32_t
     const size_t extra = format == MX_KF_I4M ? scales : format == MX_KF_I4Z ? scales / 2 : 0;
     const size_t each = (data + scales + extra + 255) / 256 * 256;
     uint32_t jobs = 0, entries = 0;
-    timed_begin("linear", "mx_linear",
-                (struct mx_program_key){.format = format, .group = group, .scale = integer ? MX_KF_SCALE_F16 : 0});
+    timed_begin("linear", "mx_linear", (struct mx_program_key){.format = format, .group = group});
     uint8_t *weights = timed_array(each * experts);
     for (uint32_t e = 0; e < experts; e++, weights += each) {
         if (integer)
@@ -94,6 +93,7 @@ static void products(const char *line, uint32_t format, uint32_t group, uint32_t
     timed_u32(ldo);
     timed_u32(0);
     timed_u32(mode);
+    timed_u32(MX_KF_SCALE_F16);
     const size_t tiles = mode == 2 ? rows / 32 : rows / 16, share = units ? (tiles + units - 1) / units : 1;
     const double work = 2e-9 * (double)elements * entries;
     double t = timed_best(entries > 1 ? 5 : 10, 3, jobs, (tiles + share - 1) / share, 1);

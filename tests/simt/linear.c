@@ -86,5 +86,5 @@ static int dp4a(int sum, uint w, int x) {
 void simt_linear(struct simt *machine, const union simt_arg *a) {
     simt = machine;
     mx_linear(a[0].mem, a[1].mem, a[2].u, a[3].mem, a[4].u, a[5].u, a[6].u, a[7].u, a[8].mem, a[9].mem, a[10].mem,
-              a[11].mem, a[12].mem, a[13].mem, a[14].u, a[15].u, a[16].u, a[17].u, a[18].u);
+              a[11].mem, a[12].mem, a[13].mem, a[14].u, a[15].u, a[16].u, a[17].u, a[18].u, a[19].u);
 }

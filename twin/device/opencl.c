@@ -243,7 +243,6 @@ cl_int clBuildProgram(cl_program p, cl_uint n, const cl_device_id *devices, cons
     (void)n, (void)devices, (void)notify, (void)user;
     p->key = (struct mx_program_key){.format = option(options, "-DMX_FORMAT="),
                                      .group = option(options, "-DMX_GROUP="),
-                                     .scale = option(options, "-DMX_SCALE="),
                                      .kv = option(options, "-DMX_KV=")};
     return CL_SUCCESS;
 }
