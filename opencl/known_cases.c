@@ -41,7 +41,7 @@ static bool linear(struct mx_maker *m, uint32_t run) {
 /* A run for each format, group and type of scales. The fourth token lies in another tensor of the embedding, the
  * last is none. */
 static bool embed(struct mx_maker *m, uint32_t run) {
-    enum { HIDDEN = 140, ROWS = 20, FIRST = 48 };
+    enum { HIDDEN = 142, ROWS = 20, FIRST = 48 };
     if (!mx_make_format(m, run))
         return false;
     struct mx_planes p = mx_make_planes(m, ROWS, HIDDEN);

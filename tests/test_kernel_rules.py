@@ -16,11 +16,11 @@ from kernel_builds import (DOT_FLAGS, FEW_GROUPS, NVIDIA_DOTS, X86_DOTS, Build, 
 # What a kernel may call. Everything else is refused, so a new built-in needs a decision here.
 CALLS = set("""get_group_id get_global_id get_global_size get_local_id get_local_size get_num_groups barrier mem_fence
     fma rint convert_float convert_float16 convert_int convert_int16 convert_uint16 vload_half vload_half16
-    min max clamp abs bitselect clz rotate vload4 vload8 vload16 vstore4 vstore8 vstore16 vstore_half_rte vstore_half16_rte
+    min max clamp abs bitselect rotate vload4 vload8 vload16 vstore4 vstore8 vstore16 vstore_half_rte vstore_half16_rte
     atomic_or atomic_add atomic_inc atomic_max fabs shuffle2""".split())
 CONVERT = re.compile(r"(convert|as)_(u?char|u?short|u?int|u?long|float)\d*(_sat|_rte)*$")
 # With floats: no. What max(-0, +0) gives is the device's choice; clamp is allowed, for its bounds are not zero.
-INTEGER_ONLY = {"min", "max", "bitselect", "clz", "atomic_or", "atomic_add", "atomic_inc", "atomic_max"}
+INTEGER_ONLY = {"min", "max", "bitselect", "atomic_or", "atomic_add", "atomic_inc", "atomic_max"}
 INTRINSICS = re.compile(r"llvm\.(dbg|lifetime|mem(cpy|set|move)|[su](min|max)|abs|fsh[lr]|assume|experimental|"
                         r"vector\.reduce\.(add|or|and|xor|[su](min|max))|[us](add|sub)\.sat|bswap|ctpop|ctlz)\b")
 # integer, exact: opencl/kernels/linear_parts.cl says when

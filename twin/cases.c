@@ -157,7 +157,7 @@ static bool linear(struct mx_maker *m, uint32_t run) {
 
 /* Of each format, group and type of scales: one row, and tokens that are not there. */
 static bool embed(struct mx_maker *m, uint32_t run) {
-    enum { HIDDEN = 80, ROWS = 20, FIRST = 16 };
+    enum { HIDDEN = 83, ROWS = 20, FIRST = 16 };
     if (!mx_make_format(m, run))
         return false;
     const struct mx_planes p = mx_make_planes(m, ROWS, HIDDEN);
