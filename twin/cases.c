@@ -273,12 +273,20 @@ static bool route(struct mx_maker *m, uint32_t run) {
                   {20, 2, 0, 1 | 8 | 16 | MX_KF_CARRY_ON, 160, 2, 2 | 1 << 8 | 1 << 16, 0},
                   {5, 2, 2, 1 | 2 | 8 | 32, 7, 1, 1 | 1 << 8 | 2 << 16, 0.25f},
                   {300, 8, 0, 16, 0, 0, 2 << 8, 3},
+                  {8, 3, 0, 0, 0, 2, 2 | 1 << 8 | 3 << 16, 0}, /* with the logits of `faint` */
+                  {8, 3, 0, 1 | 32, 0, 2, 2 | 1 << 8 | 3 << 16, 0},
                   /* Qwen2-57B-A14B, DeepSeekMoE 16B, Mixtral, Qwen3-30B-A3B */
                   {64, 8, 8, 2, 0, 0, 0, 0},
                   {64, 6, 2, 0, 0, 0, 0, 0},
                   {8, 2, 0, 1, 0, 0, 0, 0},
                   {128, 8, 0, 1, 0, 0, 0, 0}};
     enum { TOKENS = 4 };
+    /* Only zero experts are chosen, whose weights sum to 0; a probability that is too small for F; products of a weight
+     * and of each of a constant expert's factors that are. */
+    static const float faint[TOKENS][8 + 4] = {{0, 0, 0, 0, 0, 9, 9, 9},
+                                               {0, 0, -99, -27.5f, -99, -99, -99, -99},
+                                               {0, -99, -26, -25, -99, -99, -99, -99, -9, 9, -9, 9},
+                                               {0, -99, -26, -25, -99, -99, -99, -99, 9, -9, 9, -9}};
     if (run >= sizeof shapes / sizeof shapes[0])
         return false;
     const uint32_t routed = shapes[run].routed, n = shapes[run].top_k + shapes[run].shared;
@@ -292,9 +300,14 @@ static bool route(struct mx_maker *m, uint32_t run) {
         g[ldg + i] = i % 2 ? -100.0f : 0.5f;            /* probabilities of 0, and more ties */
     }
     twin_edges(m, g + 2 * ldg, ldg);
-    if (shapes[run].deviation > 0) /* nothing to scale */
+    if (shapes[run].kinds >> 16 == 3)
+        memcpy(g, faint, sizeof faint);
+    float *carried = mx_make_reals(m, (size_t)TOKENS * routed, 1) + 3 * (size_t)routed;
+    memset(carried, 0, routed * sizeof *g);
+    if (shapes[run].deviation > 0 || inner) /* nothing to scale; */
         memset(g + 3 * ldg, 0, ldg * sizeof *g);
-    memset(mx_make_reals(m, (size_t)TOKENS * routed, 1) + 3 * (size_t)routed, 0, routed * sizeof *g);
+    if (inner) /* logits that are too small for F */
+        carried[0] = 0x1.8p-40f;
     mx_make_output(m, TOKENS * n * 4);
     mx_make_output(m, TOKENS * n * 4);
     mx_make_output(m, TOKENS * (1 + constants) * 4);
