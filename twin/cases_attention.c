@@ -17,6 +17,8 @@ bool twin_case_rope_table(struct mx_maker *m, uint32_t run) {
     return true;
 }
 
+enum { FAINT = 40 }; /* values per head of the case with these */
+
 struct attention_shape {
     uint32_t heads, kv_heads, d, tokens;
     struct {
@@ -32,8 +34,9 @@ static const struct attention_shape attention_shapes[] = {
     {2, 1, 256, 1, {{1, 0}}},
     /* tokens of one sequence across a block's end, then tokens of others, one before its predecessor */
     {4, 2, 48, 8, {{61, 1}, {62, 1}, {63, 1}, {64, 1}, {65, 1}, {66, 1}, {3, 0}, {2, 2}}},
-    {3, 1, 128, 6, {{5, 2}, {6, 2}, {7, 2}, {200, 0}, {199, 0}, {0, 1}}},
+    {3, 1, 128, 6, {{200, 0}, {199, 0}, {5, 2}, {6, 2}, {7, 2}, {0, 1}}},
     {1, 1, 66, 5, {{126, 0}, {127, 0}, {128, 0}, {129, 0}, {130, 0}}},
+    {2, 2, FAINT, 2, {{130, 1}, {131, 1}}},
     /* heads of the boards' models: SmolLM2, and one of the four KV heads of Qwen2-57B-A14B */
     {9, 3, 64, 2, {{100, 0}, {101, 0}}},
     {7, 1, 128, 1, {{150, 1}}},
@@ -81,6 +84,20 @@ static void places(struct mx_maker *m, const struct attention_shape *s) {
         p[t] = s->at[t].s;
 }
 
+/* Values of which what is left is too small for F where weights are equal: the first block's sum in even columns, in
+ * odd ones that of the first and the second. The third block shows it; in the second head factors leave too little of
+ * it. */
+static float faint(size_t h, uint32_t p, uint32_t i) {
+    const float one = p % 2 ? -0x1p-36f : 0x1p-36f;
+    if (p >= 128)
+        return h == 0 ? 0x1p-33f : 0x1p-40f;
+    if (p == 0)
+        return i % 2 ? 0x1p-35f : one + 0x1p-41f;
+    if (p == 65)
+        return i % 2 ? -0x1p-35f + 0x1p-41f : -one;
+    return one;
+}
+
 /* A cache whose values end with the last position of each sequence: NaN behind it. `edge`: values at the edge. */
 static void cache(struct mx_maker *m, const struct attention_shape *s, bool values, bool key) {
     const bool half = m->key->kv == MX_KF_KV_F16, integers = m->key->kv == MX_KF_KV_I8;
@@ -95,6 +112,8 @@ static void cache(struct mx_maker *m, const struct attention_shape *s, bool valu
                     uint8_t *block = v + (h * pool + block_of(s, s->at[t].s, p / 64)) * block_bytes;
                     size_t at = key ? (size_t)i * 64 + p % 64 : (size_t)(p % 64) * s->d + i;
                     float f = s->d == 48 ? twin_edge(m) : mx_make_real(m, 1);
+                    if (s->d == FAINT && !key)
+                        f = faint(h, p, i);
                     uint16_t x = (uint16_t)(mx_make_random(m) & 0xbfff); /* below 2 */
                     if (integers) {
                         block[at] = (uint8_t)(x % 255 - 127);
@@ -114,13 +133,18 @@ bool twin_case_rope_kv(struct mx_maker *m, uint32_t run) {
     if (run == 4)
         twin_edges(m, qkv, s->tokens * ldq);
     mx_make_vector(m, (uint32_t)ldq, false, run != 1);
+    float *bias = (float *)((uint8_t *)twin_argument(m, 1) + 768);
+    if (run == 4)
+        twin_edges(m, bias, ldq);
+    for (size_t i = 0; run == 4 && i < ldq; i++) /* with the bias some are too small for F */
+        qkv[i] = -1.25f * bias[i];
     float *cs = mx_make_reals(m, s->tokens * (size_t)s->d, 0);
     if (run == 4)
         twin_edges(m, cs, s->tokens * (size_t)s->d);
     places(m, s);
     table(m, s);
     if (run == 5) /* a block that is not in the pool */
-        ((uint32_t *)twin_argument(m, 12))[0] = pool_blocks(s);
+        ((uint32_t *)twin_argument(m, 12))[s->at[0].p / 64] = pool_blocks(s);
     mx_make_output(m, s->tokens * (size_t)s->heads * s->d * 4);
     cache(m, s, false, true);
     cache(m, s, false, false);
@@ -137,6 +161,8 @@ bool twin_case_attention(struct mx_maker *m, uint32_t run) {
     float *q = mx_make_reals(m, s->tokens * (size_t)s->heads * s->d, run == 3 ? 6 : 1);
     if (run == 4)
         twin_edges(m, q, s->tokens * (size_t)s->heads * s->d);
+    for (uint32_t t = 0; s->d == FAINT && t < s->tokens; t++) /* the first head's weights are equal */
+        memset(q + t * (size_t)s->heads * s->d, 0, s->d * sizeof *q);
     cache(m, s, true, true);
     cache(m, s, true, false);
     places(m, s);
