@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "opencl/device.h"
 
+#include <CL/cl_ext.h>
 #include <string.h>
 
 #include "opencl/cl_host.h"
@@ -25,9 +26,9 @@ static uint32_t enumerate(uint32_t index, cl_platform_id *platform, cl_device_id
     cl_uint n = 0;
     cl_int code = clGetPlatformIDs(MAX_PLATFORMS, platforms, &n);
     *failed = CL_SUCCESS;
-    if (code != CL_SUCCESS) {
+    if (code != CL_SUCCESS || n == 0) {
         *call = "clGetPlatformIDs";
-        *failed = code;
+        *failed = code != CL_SUCCESS ? code : CL_PLATFORM_NOT_FOUND_KHR;
         return 0;
     }
     *call = "clGetDeviceIDs";
@@ -54,6 +55,11 @@ enum moxie_error mx_device_find(uint32_t index, cl_platform_id *platform, cl_dev
     if (count)
         return mx_fail(failure, MOXIE_ERROR_NO_DEVICE, MX_NO_OFFSET, "there is no OpenCL device %u, only 0 to %u",
                        index, count - 1);
+    if (failed == CL_SUCCESS)
+        return mx_fail(
+            failure, MOXIE_ERROR_NO_DEVICE, MX_NO_OFFSET,
+            "no OpenCL device: there is a driver, and it offers none. PoCL does so where it cannot write its "
+            "cache: set POCL_CACHE_DIR to a folder of yours");
     return mx_fail_cl(
         failure, MOXIE_ERROR_NO_DEVICE, failed,
         "no OpenCL device (%s: %d): install a driver, for the processor itself the package pocl-opencl-icd", call,

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE // mkostemp, asprintf
+#define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64
 #include "pack/writer.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "pack/destination.h"
 #include "pack/parallel.h"
 #include "pack/sign.h"
 #include "runtime/bundle_format.h"
@@ -25,8 +23,8 @@
 #define CHUNK (2u << 20)
 
 struct pk_writer {
-    char *path, *temporary;
-    int fd;
+    char *path; /* for messages */
+    struct pk_destination to;
     int failed; /* errno of the first write that did not work, or ECANCELED: nothing is written any more */
     _Atomic uint64_t position;
     struct archive *archive;
@@ -57,11 +55,11 @@ static bool check(const struct pk_writer *w, bool ok, struct pk_error *e) {
 static void write_chunk(struct pk_writer *w, size_t n) {
     const uint8_t *p = w->chunk;
     if (w->hollow && n > 0 && p[0] == 0 && memcmp(p, p + 1, n - 1) == 0) {
-        w->failed = lseek(w->fd, (off_t)n, SEEK_CUR) < 0 ? errno : w->failed;
+        w->failed = lseek(w->to.fd, (off_t)n, SEEK_CUR) < 0 ? errno : w->failed;
         n = 0;
     }
     while (n > 0 && !w->failed) {
-        ssize_t done = write(w->fd, p, n);
+        ssize_t done = write(w->to.fd, p, n);
         if (done > 0) {
             p += done;
             n -= (size_t)done;
@@ -89,19 +87,12 @@ static la_ssize_t write_some(struct archive *a, void *user, const void *data, si
     return (la_ssize_t)n;
 }
 
-/* The mode that a new file would have; mkostemp gives 0600. */
-static mode_t usual_mode(void) {
-    mode_t mask = umask(0);
-    umask(mask);
-    return 0666 & ~mask;
-}
-
 struct pk_writer *pk_writer_open(const char *path, uint8_t *leaves, unsigned threads, struct pk_error *e) {
     struct pk_writer *w = calloc(1, sizeof(*w));
     if (!w) {
         return pk_fail_memory(e);
     }
-    w->fd = -1;
+    w->to.fd = -1;
     w->leaves = leaves;
     w->threads = threads;
     w->path = strdup(path);
@@ -109,14 +100,12 @@ struct pk_writer *pk_writer_open(const char *path, uint8_t *leaves, unsigned thr
     w->other = calloc(LEAVES, MX_LEAF_BYTES);
     w->chunk = malloc(CHUNK);
     w->archive = archive_write_new();
-    if (!w->path || !w->buffer || !w->other || !w->chunk || !w->archive ||
-        asprintf(&w->temporary, "%s.XXXXXX", path) < 0) {
-        w->temporary = NULL;
+    if (!w->path || !w->buffer || !w->other || !w->chunk || !w->archive) {
         pk_writer_close(w);
         return pk_fail_memory(e);
     }
-    w->fd = mkostemp(w->temporary, O_CLOEXEC);
-    if (w->fd < 0 || fchmod(w->fd, usual_mode()) != 0) {
+    // not a pipe or a terminal: the index is written last, and stands first
+    if (!pk_destination_open(&w->to, path) || lseek(w->to.fd, 0, SEEK_CUR) != 0) {
         pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot be created: %s", path, strerror(errno));
         pk_writer_close(w);
         return NULL;
@@ -259,7 +248,7 @@ bool pk_writer_end(struct pk_writer *w, struct pk_error *e) {
     }
     bool ok = archive_write_close(w->archive) == ARCHIVE_OK;
     write_chunk(w, w->position % CHUNK);
-    if (w->hollow && ftruncate(w->fd, (off_t)w->position) != 0) { // it may end with a hole
+    if (w->hollow && ftruncate(w->to.fd, (off_t)w->position) != 0) { // it may end with a hole
         w->failed = errno;
     }
     return check(w, ok, e);
@@ -268,7 +257,7 @@ bool pk_writer_end(struct pk_writer *w, struct pk_error *e) {
 bool pk_writer_patch(struct pk_writer *w, uint64_t offset, const void *data, uint64_t n, struct pk_error *e) {
     const uint8_t *p = data;
     while (n > 0) {
-        ssize_t done = pwrite(w->fd, p, n, (off_t)offset);
+        ssize_t done = pwrite(w->to.fd, p, n, (off_t)offset);
         if (done < 0 && errno == EINTR) {
             continue;
         }
@@ -283,26 +272,9 @@ bool pk_writer_patch(struct pk_writer *w, uint64_t offset, const void *data, uin
     return true;
 }
 
-/* The new name must survive a crash too. */
-static bool sync_folder(const char *path) {
-    char *copy = strdup(path);
-    int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    bool ok = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL); // some file systems cannot
-    if (fd >= 0) {
-        close(fd);
-    }
-    free(copy);
-    return ok;
-}
-
 bool pk_writer_commit(struct pk_writer *w, struct pk_error *e) {
-    if (fsync(w->fd) != 0 || rename(w->temporary, w->path) != 0) {
-        return pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot be written: %s", w->path, strerror(errno));
-    }
-    free(w->temporary);
-    w->temporary = NULL;
-    return sync_folder(w->path) ||
-           pk_fail(e, MOXIE_ERROR_FILE, "%s: its folder cannot be synchronised: %s", w->path, strerror(errno));
+    return pk_destination_commit(&w->to) ||
+           pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot be written: %s", w->path, strerror(errno));
 }
 
 void pk_writer_close(struct pk_writer *w) {
@@ -315,13 +287,7 @@ void pk_writer_close(struct pk_writer *w) {
         w->failed = ECANCELED;
         archive_write_free(w->archive);
     }
-    if (w->fd >= 0) {
-        close(w->fd);
-        if (w->temporary) {
-            unlink(w->temporary);
-        }
-    }
-    free(w->temporary);
+    pk_destination_close(&w->to);
     free(w->path);
     free(w->other);
     free(w->buffer);

@@ -7,8 +7,10 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
+import time
 import unittest
 
 from tool import MOXIE, ToolTest
@@ -145,6 +147,11 @@ class Planted(ToolTest):
         self.assertRegex(wrong.stdout, r"WRONG: x\[\d+\] is [0-9a-f]{8}, expected [0-9a-f]{8}; 1 of")
         self.assertIn("OK: all", right.stdout)
         self.assertIn(kernel, (folder / "README.md").read_text())
+        self.assertEqual([p.name for p in folder.iterdir() if p.name.endswith(".new")], [])
+        unwritten = self.moxie("selftest", "--alone", "--kernels", kernel, "--reproduce", "/proc/nowhere", **environment)
+        self.assertEqual(unwritten.returncode, KNOWN_ANSWER)
+        self.assertIn("/proc/nowhere: No such file", unwritten.stderr)
+        self.assertIn(f"WRONG  {kernel}", unwritten.stdout)
 
 
 class Conform(ToolTest):
@@ -230,6 +237,64 @@ class Conform(ToolTest):
         self.assertIn("Cannot be compared", result.stdout)
         self.assertEqual(result.returncode, KNOWN_ANSWER)
 
+    def test_what_has_one_name_is_compared_place_by_place(self):
+        def alike(report):
+            report["bundles"] = [v | {"model": "same"} for v in report["vectors"][:3]]
+            kernels = report["kernels"]["kernels"]
+            kernels[1] = kernels[0] | {"result": "clBuildProgram failed", "what": "no register left"}
+
+        twice = self.changed_report(alike)
+        result = self.moxie("conform", "--compare", twice, twice)
+        self.assertNotIn("Bundle", result.stdout)
+        self.assertEqual(result.stdout.count("is wrong on"), 1)
+        self.assertIn("and on the other: no register left", result.stdout)
+
+    def test_reports_that_prove_nothing_are_not_the_same(self):
+        for change, words in ((lambda report: report.update(fingerprint=None, result="refused"), "there is no fingerprint in"),
+                              (lambda report: report.update(fingerprint="0" * 64), "The fingerprints differ, but no run does")):
+            changed = self.changed_report(change)
+            result = self.moxie("conform", "--compare", changed if "no finger" in words else self.report, changed)
+            self.assertEqual(result.returncode, KNOWN_ANSWER)
+            self.assertIn(words, result.stdout)
+
+    def test_nothing_in_a_report_commands_the_terminal(self):
+        changed = self.changed_report(lambda report: report["environment"].update(CL_DEVICE_NAME="a\x1b[2Jb\r\x07c"))
+        for text in self.must("conform", "--markdown", changed), self.must("conform", "--compare", changed, self.report):
+            self.assertRegex(text, r"a \[2Jb  c")
+
+    def test_a_report_appears_whole_or_not_at_all(self):
+        def conform(*args, **options):
+            return subprocess.run([TWIN, "conform", "--small", "--model", "qwen2-I8-32", "--jobs", "1", *args], capture_output=True,
+                                  text=True, env=self.environment, check=False, **options)
+
+        link, target = self.folder / "link.json", self.file("target.json", "{}")
+        link.symlink_to(target)
+        for status, *args in (20, "nowhere.moxie"), (10, "--tune", "work_group=3"):
+            self.assertEqual(conform("--report", link, *args).returncode, status)
+            self.assertEqual(target.read_text(), "{}")
+        for place, words in ((self.folder / "no" / "r.json", "No such file"), (self.folder, "Is a directory"), ("", "No such file")):
+            result = conform("--report", place)
+            self.assertEqual((result.returncode, result.stdout), (1, ""))
+            self.assertIn(words, result.stderr)
+        self.assertEqual(conform("--report", link).returncode, 0)
+        self.assertTrue(link.is_symlink())
+        self.assertEqual(json.loads(target.read_text())["result"], "conforms")
+        read, write = os.pipe()
+        with open(read, encoding="utf-8") as pipe:  # what is no file is written to
+            self.assertEqual(conform("--report", f"/dev/fd/{write}", pass_fds=[write]).returncode, 0)
+            os.close(write)
+            self.assertEqual(json.load(pipe)["result"], "conforms")
+
+    def test_a_run_that_is_killed_leaves_nothing_in_memory(self):
+        scratch = pathlib.Path("/dev/shm")
+        before = set(scratch.glob("moxie-conform-*"))
+        running = subprocess.Popen([TWIN, "conform"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environment,
+                                   start_new_session=True)
+        time.sleep(0.5)
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        self.assertLessEqual(set(scratch.glob("moxie-conform-*")), before)
+
     def test_markdown_is_one_table_with_what_is_wrong(self):
         def spoil(report):
             report["result"] = "differs"
@@ -246,11 +311,17 @@ class Conform(ToolTest):
     def test_bad_input_is_refused_by_name(self):
         other = self.file("other.json", '{"moxie_conform": 2}')
         part = self.changed_report(lambda report: report["vectors"][0].pop("runs"))
+        run = self.file("run.json", re.sub(r'"sha256": "[0-9a-f]{64}"', '"sha256": 5', self.report.read_text(), count=1))
         for status, words, *args in ((20, "nowhere.json", "--compare", self.report, "nowhere.json"),
                                      (22, "in line 1", "--markdown", self.file("text", "{")),
                                      (22, "not a report", "--markdown", self.file("foreign.json", "[]")),
                                      (22, "version 2", "--compare", other, self.report),
                                      (22, '"runs" is missing', "--markdown", part),
+                                     (22, '"sha256" is missing', "--compare", self.report, run),
+                                     (2, "are for a run", "--compare", self.report, self.report, "--report", "r.json"),
+                                     (2, "takes no bundles", "--export", self.folder / "export", "b.moxie"),
+                                     (2, "--context", "--context", 8),
+                                     (2, "--pub is for bundles", "--pub", "nowhere.pem"),
                                      (2, "two reports", "--compare", self.report),
                                      (2, "exclude each other", "--compare", "--markdown", self.report),
                                      (50, "there is no OpenCL device 77", "--device", 77)):

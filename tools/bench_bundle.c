@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L // unlink
+#define _POSIX_C_SOURCE 200809L // close
 #include "tools/bench_bundle.h"
 
 #include <errno.h>
@@ -24,6 +24,12 @@ int bench_shape_check(const struct bench_shape *shape, const char *bundle) {
     }
     if (bundle && (shape->group_choice || shape->kv_type)) {
         return usage_error("--group and --kv are for --shape: a BUNDLE has its own");
+    }
+    if (bundle && (shape->keep || shape->gguf)) {
+        return usage_error("--keep and --keep-gguf are for --shape: a BUNDLE is there");
+    }
+    if (shape->keep && shape->gguf && strcmp(shape->keep, shape->gguf) == 0) {
+        return usage_error("--keep and --keep-gguf name the same file");
     }
     return STATUS_OK;
 }
@@ -52,10 +58,10 @@ int bench_bundle_open(struct engine *engine, const struct bench_shape *shape) {
     struct pk_error e = {0};
     char path[PATH_BYTES];
     struct pk_key key = {{0}, {0}};
-    int status = STATUS_OK;
+    int status = STATUS_OK, scratch = -1;
     if (shape->keep) {
         status = signing_key_read(&key, NULL);
-    } else if (!path_scratch(path, "bench", shape->hollow ? 1 << 20 : synthetic_bytes(shape->shape))) {
+    } else if ((scratch = path_scratch(path, "bench", shape->hollow ? 1 << 20 : synthetic_bytes(shape->shape))) < 0) {
         status = report_tool("there is no cache folder: %s", strerror(errno));
     }
     if (status == STATUS_OK && !shape->keep && !pk_key_generate(&key, &e)) {
@@ -66,9 +72,9 @@ int bench_bundle_open(struct engine *engine, const struct bench_shape *shape) {
     }
     if (status == STATUS_OK) {
         status = engine_open_signed(engine, shape->keep ? shape->keep : path, key.xy);
-        if (!shape->keep) {
-            unlink(path); // the mapping keeps the bytes
-        }
+    }
+    if (scratch >= 0) {
+        close(scratch); // the mapping keeps the bytes
     }
     pk_key_wipe(&key);
     return status;

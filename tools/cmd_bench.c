@@ -166,7 +166,15 @@ static int profile(struct bench *b, const struct engine_options *options, struct
     uint32_t steps = b->decode < PROFILE_STEPS ? b->decode : PROFILE_STEPS;
     status = status == STATUS_OK ? decode(b, steps, now, &bytes) : status;
     measure_peak(b);
-    return status == STATUS_OK && b->trace ? launch_report_trace(&b->writing, b->trace) : status;
+    return status;
+}
+
+/* JSON has no other text. */
+static const char *utf8_or(const char *text, const char *other) {
+    json_t *string = json_string(text);
+    const bool is = string != NULL;
+    json_decref(string);
+    return is ? text : other;
 }
 
 static json_t *json_of(const struct bench *b, const char *bundle) {
@@ -175,16 +183,17 @@ static json_t *json_of(const struct bench *b, const char *bundle) {
     json_t *object = json_pack(
         "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:f, s:f, s:I, s:I, s:f, s:f, s:f, "
         "s:I, s:I, s:I}",
-        "bundle", bundle, "model", b->engine.model.id, "device", b->engine.facts.name, "driver", b->engine.facts.driver,
-        "dot", (json_int_t)b->engine.facts.dot, "threads", (json_int_t)b->threads, "context", (json_int_t)p->context,
-        "batch", (json_int_t)b->batch, "prefill_tokens", (json_int_t)b->prefill, "decode_tokens", (json_int_t)b->decode,
-        "prefill_tokens_per_s", (double)b->prefill * b->batch / b->prefill_s, "decode_tokens_per_s",
-        (double)b->decode * b->batch / b->decode_s, "bytes_per_decoded_token", (json_int_t)p->bytes_per_token,
-        "kv_bytes_per_token", (json_int_t)p->kv_bytes_per_token, "decode_bytes_per_s", per_s, "raw_read_bytes_per_s",
-        b->raw_read, "weight_bytes", (json_int_t)p->weight_bytes, "launches_per_step", (json_int_t)p->enqueues,
-        "init_seconds", b->init_s, "share_of_raw_read", b->raw_read > 0 ? per_s / b->raw_read : 0, "bytes_per_step",
-        b->decode_bytes / b->decode, "memory_planned_bytes", (json_int_t)b->planned, "memory_held_bytes",
-        (json_int_t)b->held, "memory_of_process_bytes", (json_int_t)b->anonymous);
+        "bundle", utf8_or(bundle, "?"), "model", b->engine.model.id, "device", b->engine.facts.name, "driver",
+        b->engine.facts.driver, "dot", (json_int_t)b->engine.facts.dot, "threads", (json_int_t)b->threads, "context",
+        (json_int_t)p->context, "batch", (json_int_t)b->batch, "prefill_tokens", (json_int_t)b->prefill,
+        "decode_tokens", (json_int_t)b->decode, "prefill_tokens_per_s", (double)b->prefill * b->batch / b->prefill_s,
+        "decode_tokens_per_s", (double)b->decode * b->batch / b->decode_s, "bytes_per_decoded_token",
+        (json_int_t)p->bytes_per_token, "kv_bytes_per_token", (json_int_t)p->kv_bytes_per_token, "decode_bytes_per_s",
+        per_s, "raw_read_bytes_per_s", b->raw_read, "weight_bytes", (json_int_t)p->weight_bytes, "launches_per_step",
+        (json_int_t)p->enqueues, "init_seconds", b->init_s, "share_of_raw_read",
+        b->raw_read > 0 ? per_s / b->raw_read : 0, "bytes_per_step", b->decode_bytes / b->decode,
+        "memory_planned_bytes", (json_int_t)b->planned, "memory_held_bytes", (json_int_t)b->held,
+        "memory_of_process_bytes", (json_int_t)b->anonymous);
     if (object && b->kernels) {
         json_object_set_new(object, "int8_operations_per_s", json_real(b->int8_peak));
         json_object_set_new(object, "prefill_kernels", launch_report_json(&b->reading, b->raw_read, b->int8_peak));
@@ -225,11 +234,7 @@ static int print(const struct bench *b) {
 static int run(struct bench *b, const struct engine_options *options, bool json) {
     struct moxie_config config = MOXIE_CONFIG;
     uint32_t need = b->prefill + b->decode;
-    uint32_t context = options->context ? options->context : need;
-    if (context < need) {
-        return usage_error("--context: %u positions do not hold %u tokens", context, need);
-    }
-    config.context = context;
+    config.context = options->context ? options->context : need;
     config.sequences = b->batch;
     config.step_tokens = b->chunk;
     config.step_logits = b->batch;
@@ -260,7 +265,9 @@ static int run(struct bench *b, const struct engine_options *options, bool json)
     if (status != STATUS_OK) {
         return status;
     }
-    return json ? json_print(json_of(b, options->bundle)) : print(b);
+    status = json ? json_print(json_of(b, options->bundle)) : print(b);
+    const int traced = b->trace ? launch_report_trace(&b->writing, b->trace) : STATUS_OK;
+    return status == STATUS_OK ? traced : status;
 }
 
 int cmd_bench(int argc, char **argv) {
@@ -316,6 +323,17 @@ int cmd_bench(int argc, char **argv) {
     }
     if (shape.gguf && (options.bundle || shape.group_choice)) {
         return usage_error("--keep-gguf is for --shape with groups of 32");
+    }
+    if (options.pub && !options.bundle) {
+        return usage_error("--pub is for a BUNDLE");
+    }
+    // before weights are made
+    status = tune_parse(&options.tune);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (options.context && options.context < b.prefill + b.decode) {
+        return usage_error("--context: %u positions do not hold %u tokens", options.context, b.prefill + b.decode);
     }
     b.kernels = b.kernels || b.trace;
     interrupt_install();

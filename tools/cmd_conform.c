@@ -13,32 +13,36 @@
 #include "tools/report.h"
 #include "tools/vectors.h"
 
-static int write_report(const json_t *report, const char *path) {
-    struct out_file f;
-    if (!out_file_open(&f, path)) {
-        return report_tool("%s: %s", path, strerror(errno));
-    }
-    if (json_dumpf(report, f.file, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) != 0 || fputc('\n', f.file) == EOF) {
-        out_file_discard(&f);
-        return report_tool("%s: %s", path, strerror(errno));
-    }
-    return out_file_commit(&f) ? STATUS_OK : report_tool("%s: %s", path, strerror(errno));
-}
-
-static int run(const struct conform_options *o, const char *path) {
-    int status = STATUS_OK;
-    json_t *report = conform_run(o, &status);
-    if (!report) {
+static int write_report(const json_t *report, struct out_file *f) {
+    if (json_dumpf(report, f->file, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) != 0 || fputc('\n', f->file) == EOF) {
+        const int status = report_tool("%s: %s", f->path, strerror(errno));
+        out_file_discard(f);
         return status;
     }
-    status = path ? write_report(report, path) : STATUS_OK;
-    if (status == STATUS_OK) {
-        conform_markdown(report);
-        const bool conforms = strcmp(json_string_value(json_object_get(report, "result")), "conforms") == 0;
-        status = finish_output(conforms ? STATUS_OK : status_of(MOXIE_ERROR_KNOWN_ANSWER));
+    return out_file_commit(f) ? STATUS_OK : report_tool("%s: %s", f->path, strerror(errno));
+}
+
+/* What can be seen to be wrong before minutes are spent is. */
+static int run(const struct conform_options *o, const char *path) {
+    struct out_file f = {.file = NULL};
+    int status = conform_look_at_bundles(o);
+    if (status != STATUS_OK) {
+        return status;
     }
+    if (path && !out_file_open(&f, path)) {
+        return report_tool("%s: %s", path, strerror(errno));
+    }
+    json_t *report = conform_run(o, &status);
+    if (!report) {
+        out_file_discard(&f);
+        return status;
+    }
+    const int written = path ? write_report(report, &f) : STATUS_OK;
+    const bool conforms = strcmp(json_string_value(json_object_get(report, "result")), "conforms") == 0;
+    conform_markdown(report); // where there is no file now, it is all that is left
+    const int printed = finish_output(conforms ? status : status_of(MOXIE_ERROR_KNOWN_ANSWER));
     json_decref(report);
-    return status;
+    return written != STATUS_OK ? written : printed;
 }
 
 /* The models and their tokens as files, for another implementation. */
@@ -141,6 +145,18 @@ int cmd_conform(int argc, char **argv) {
     }
     if (two + one + (folder != NULL) > 1) {
         return usage_error("--compare, --markdown and --export exclude each other");
+    }
+    if ((two || one || folder) && (path || o.reproduce || o.model || o.small)) {
+        return usage_error("--report, --reproduce, --model and --small are for a run of the kernels and models");
+    }
+    if (o.engine.context) {
+        return usage_error("--context: the prompts of the runs are fixed");
+    }
+    if (o.engine.pub && !places.count) {
+        return usage_error("--pub is for bundles");
+    }
+    if (folder && places.count) {
+        return usage_error("--export takes no bundles");
     }
     if (two || one) {
         return two ? compare(&places) : markdown(&places);

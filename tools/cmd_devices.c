@@ -75,6 +75,9 @@ int cmd_devices(int argc, char **argv) {
     if (!args_parse(&args, argc, argv, &status)) {
         return status;
     }
+    if (board && json) {
+        return usage_error("--board prints a board file, --json an array: one of the two");
+    }
     if (!board) {
         return list_all(json);
     }

@@ -181,14 +181,21 @@ int cmd_inspect(int argc, char **argv) {
     if (!args_parse(&args, argc, argv, &status)) {
         return status;
     }
+    if (json && license) {
+        return usage_error("--license prints a text, --json an object: one of the two");
+    }
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe is not waited for
     if (fd < 0 || fstat(fd, &st) != 0) {
         status = report_error(MOXIE_ERROR_FILE, "%s: %s", path, strerror(errno));
         if (fd >= 0) {
             close(fd);
         }
         return status;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        close(fd);
+        return report_error(MOXIE_ERROR_FILE, "%s: not a file", path);
     }
     size_t size = st.st_size > 0 ? (size_t)st.st_size : 0;
     void *bytes = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;

@@ -87,7 +87,7 @@ static int compute(struct logits *l) {
         }
         for (uint32_t i = 0; i < n; i++) {
             if (!write_row(l, moxie_logits(l->engine.moxie, i))) {
-                return report_tool("%s: %s", l->out.temporary, strerror(errno));
+                return report_tool("%s: %s", l->out_path, strerror(errno));
             }
         }
         at += n;
@@ -105,7 +105,7 @@ static int write_file(struct logits *l) {
     }
     int status = write_header(l->out.file, l->count, l->engine.model.vocab)
                      ? compute(l)
-                     : report_tool("%s: %s", l->out.temporary, strerror(errno));
+                     : report_tool("%s: %s", l->out_path, strerror(errno));
     progress_end(&l->engine.progress);
     if (status != STATUS_OK) {
         out_file_discard(&l->out);

@@ -256,6 +256,9 @@ int cmd_plan(int argc, char **argv) {
     if (boards && (board || how.summary || how.svg)) {
         return usage_error("--boards is a table of its own: without --board, --summary and --svg");
     }
+    if (how.json && how.summary) {
+        return usage_error("--json prints everything: without --summary");
+    }
     status = tune_parse(&view.tune);
     if (status != STATUS_OK) {
         return status;

@@ -15,7 +15,7 @@
  *                     replaced: [what is not used in the fastest form: kernel, was, is, why],
  *                     runs: [{tokens, batch, chunk, sha256, seconds}], rows: digests of the longest prompt's rows}]
  *   bundles         the same of bundles that were named; without expected
- *   fingerprint, expected_fingerprint, result: "conforms" | "differs" | "refused", seconds */
+ *   fingerprint (null: refused), expected_fingerprint, result: "conforms" | "differs" | "refused", seconds */
 #ifndef TOOL_CONFORM_H
 #define TOOL_CONFORM_H
 
@@ -34,6 +34,9 @@ struct conform_options {
     uint32_t jobs;         /* processes that compile; 0: one for each processor */
     const char *reproduce; /* a folder for the first wrong kernel; NULL: none */
 };
+
+/* Can the bundles be opened? An exit status, reported. */
+int conform_look_at_bundles(const struct conform_options *o);
 
 /* Runs everything. NULL: *status is an exit status, reported. A device that differs is no failure. */
 json_t *conform_run(const struct conform_options *o, int *status);

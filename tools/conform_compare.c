@@ -19,6 +19,23 @@ static const char *text(const json_t *object, const char *name) {
     return s ? s : "nothing";
 }
 
+/* What stands for mine[at] in the list of the other report: of several that are named alike, as bundles of one model
+ * may be and a kernel in several lists is, the one at the same place among them. */
+static const json_t *find_like(const json_t *list, const json_t *mine, size_t at,
+                               bool (*alike)(const json_t *a, const json_t *b)) {
+    const json_t *like = json_array_get(mine, at);
+    size_t before = 0;
+    for (size_t i = 0; i < at; i++) {
+        before += alike(json_array_get(mine, i), like);
+    }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (alike(json_array_get(list, i), like) && before-- == 0) {
+            return json_array_get(list, i);
+        }
+    }
+    return NULL;
+}
+
 /* ---- What was run ---- */
 
 /* In front of the model of a report that has only one. */
@@ -32,6 +49,12 @@ static bool comparable(const struct pair *p) {
                            json_is_true(json_object_get(p->report[1], "small"))};
     const char *const model[2] = {json_string_value(json_object_get(p->report[0], "model")),
                                   json_string_value(json_object_get(p->report[1], "model"))};
+    for (int i = 0; i < 2; i++) {
+        if (!json_is_string(json_object_get(p->report[i], "fingerprint"))) {
+            printf("Cannot be compared: there is no fingerprint in %s, not everything ran.\n", p->name[i]);
+            return false;
+        }
+    }
     const bool same = small[0] == small[1] && strcmp(model[0] ? model[0] : "", model[1] ? model[1] : "") == 0;
     if (small[0] != small[1]) {
         printf("Cannot be compared: %s is a small run, the other is not.\n", p->name[small[0] ? 0 : 1]);
@@ -55,17 +78,9 @@ static void introduce(const struct pair *p) {
 
 /* ---- Kernels ---- */
 
-static const json_t *find_kernel(const json_t *list, const json_t *like) {
-    size_t index;
-    json_t *one;
-    json_array_foreach((json_t *)list, index, one) {
-        if (strcmp(text(one, "kernel"), text(like, "kernel")) == 0 &&
-            strcmp(text(one, "program"), text(like, "program")) == 0 &&
-            strcmp(text(one, "form"), text(like, "form")) == 0) {
-            return one;
-        }
-    }
-    return NULL;
+static bool same_kernel(const json_t *a, const json_t *b) {
+    return strcmp(text(a, "kernel"), text(b, "kernel")) == 0 && strcmp(text(a, "program"), text(b, "program")) == 0 &&
+           strcmp(text(a, "form"), text(b, "form")) == 0;
 }
 
 /* Kernels that are wrong on side i; those that are as wrong on the other are said to be. */
@@ -78,7 +93,7 @@ static void compare_kernels(struct pair *p, int i) {
         if (strcmp(text(one, "result"), "ok") == 0) {
             continue;
         }
-        const json_t *other = find_kernel(others, one);
+        const json_t *other = find_like(others, mine, index, same_kernel);
         const bool both = other && strcmp(text(other, "result"), "ok") != 0;
         if (both && i == 1) {
             continue;
@@ -102,15 +117,8 @@ static void compare_kernels(struct pair *p, int i) {
 
 /* ---- Models ---- */
 
-static const json_t *find_model(const json_t *list, const char *name) {
-    size_t index;
-    json_t *one;
-    json_array_foreach((json_t *)list, index, one) {
-        if (strcmp(text(one, "model"), name) == 0) {
-            return one;
-        }
-    }
-    return NULL;
+static bool same_model(const json_t *a, const json_t *b) {
+    return strcmp(text(a, "model"), text(b, "model")) == 0;
 }
 
 /* The first position of the longest prompt at which the logits differ; -1: none. */
@@ -193,7 +201,7 @@ static void compare_models(struct pair *p, const char *member, const char *kind)
         size_t index;
         json_t *one;
         json_array_foreach((json_t *)list[i], index, one) {
-            const json_t *other = find_model(list[1 - i], text(one, "model"));
+            const json_t *other = find_like(list[1 - i], list[i], index, same_model);
             if (!other) {
                 printf("%s %s is in %s only.\n", kind, text(one, "model"), p->name[i]);
                 p->differences++;
@@ -214,6 +222,10 @@ bool conform_compare(const char *a_path, const json_t *a, const char *b_path, co
     compare_kernels(&p, 1);
     compare_models(&p, "vectors", "Model");
     compare_models(&p, "bundles", "Bundle");
+    if (!p.differences && strcmp(text(a, "fingerprint"), text(b, "fingerprint")) != 0) {
+        printf("The fingerprints differ, but no run does: one of the reports is not as it was written.\n");
+        p.differences++;
+    }
     if (p.differences) {
         printf("%u differences.\n", p.differences);
     } else {

@@ -1,43 +1,117 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Reading a conformance report that somebody else may have written. */
+#define _POSIX_C_SOURCE 200809L // strdup
 #include "tools/conform.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 #include "tools/report.h"
 
-/* What must be there, and of which type; a type of -1: an object or null. */
+/* What must be there: in the report, in each model's or bundle's entry, each run of it, each kernel; and of which
+ * types, a set of them. */
+enum level { REPORT, MODEL, RUN, KERNEL };
+#define TYPE(name) (1u << JSON_##name)
+#define BOOLEAN (TYPE(TRUE) | TYPE(FALSE))
+
 static const struct {
-    const char *in, *name; /* in: NULL is the report itself, else of each element of that array */
-    int type;
+    enum level level;
+    const char *name;
+    unsigned types;
 } members[] = {
-    {NULL, "moxie", JSON_STRING},      {NULL, "date", JSON_STRING},        {NULL, "host", JSON_STRING},
-    {NULL, "result", JSON_STRING},     {NULL, "environment", JSON_OBJECT}, {NULL, "facts", JSON_OBJECT},
-    {NULL, "vectors", JSON_ARRAY},     {NULL, "bundles", JSON_ARRAY},      {NULL, "kernels", -1},
-    {"vectors", "model", JSON_STRING}, {"vectors", "result", JSON_STRING}, {"vectors", "runs", JSON_ARRAY},
-    {"vectors", "rows", JSON_ARRAY},   {"bundles", "model", JSON_STRING},  {"bundles", "runs", JSON_ARRAY},
-    {"bundles", "rows", JSON_ARRAY},
+    {REPORT, "moxie", TYPE(STRING)},
+    {REPORT, "date", TYPE(STRING)},
+    {REPORT, "host", TYPE(STRING)},
+    {REPORT, "small", BOOLEAN},
+    {REPORT, "portable", BOOLEAN},
+    {REPORT, "tune", TYPE(STRING) | TYPE(NULL)},
+    {REPORT, "threads", TYPE(INTEGER)},
+    {REPORT, "model", TYPE(STRING) | TYPE(NULL)},
+    {REPORT, "environment", TYPE(OBJECT)},
+    {REPORT, "facts", TYPE(OBJECT)},
+    {REPORT, "refused", TYPE(STRING) | TYPE(NULL)},
+    {REPORT, "kernels", TYPE(OBJECT) | TYPE(NULL)},
+    {REPORT, "vectors", TYPE(ARRAY)},
+    {REPORT, "bundles", TYPE(ARRAY)},
+    {REPORT, "fingerprint", TYPE(STRING) | TYPE(NULL)},
+    {REPORT, "expected_fingerprint", TYPE(STRING)},
+    {REPORT, "result", TYPE(STRING)},
+    {REPORT, "seconds", TYPE(REAL)},
+    {MODEL, "model", TYPE(STRING)},
+    {MODEL, "result", TYPE(STRING)},
+    {MODEL, "expected", TYPE(OBJECT)},
+    {MODEL, "replaced", TYPE(ARRAY)},
+    {MODEL, "runs", TYPE(ARRAY)},
+    {MODEL, "rows", TYPE(ARRAY)},
+    {RUN, "tokens", TYPE(INTEGER)},
+    {RUN, "batch", TYPE(INTEGER)},
+    {RUN, "chunk", TYPE(INTEGER)},
+    {RUN, "sha256", TYPE(STRING)},
+    {KERNEL, "kernel", TYPE(STRING)},
+    {KERNEL, "program", TYPE(STRING)},
+    {KERNEL, "form", TYPE(STRING)},
+    {KERNEL, "cases", TYPE(INTEGER)},
+    {KERNEL, "result", TYPE(STRING)},
 };
 
-static bool has(const json_t *object, const char *name, int type) {
-    const json_t *v = json_object_get(object, name);
-    return v && (type < 0 ? json_is_null(v) || json_is_object(v) : (int)json_typeof(v) == type);
-}
-
 /* The name of the first member that is missing or of another type; NULL: none. */
-static const char *missing(const json_t *report) {
+static const char *missing_in(const json_t *object, enum level level) {
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-        size_t index;
-        json_t *one;
-        if (!members[i].in && !has(report, members[i].name, members[i].type)) {
+        const json_t *v = json_object_get(object, members[i].name);
+        if (members[i].level == level && (!v || !(members[i].types >> json_typeof(v) & 1))) {
             return members[i].name;
-        }
-        json_array_foreach(members[i].in ? json_object_get(report, members[i].in) : NULL, index, one) {
-            if (!has(one, members[i].name, members[i].type)) {
-                return members[i].name;
-            }
         }
     }
     return NULL;
+}
+
+static const char *missing_in_each(const json_t *list, enum level level) {
+    const char *name = NULL;
+    for (size_t i = 0; !name && i < json_array_size(list); i++) {
+        const json_t *one = json_array_get(list, i);
+        name = missing_in(one, level);
+        if (!name && level == MODEL) {
+            name = missing_in_each(json_object_get(one, "runs"), RUN);
+        }
+    }
+    return name;
+}
+
+static const char *missing(const json_t *report) {
+    const char *name = missing_in(report, REPORT);
+    const json_t *kernels = json_object_get(report, "kernels");
+    if (!name) {
+        name = missing_in_each(json_object_get(report, "vectors"), MODEL);
+    }
+    if (!name) {
+        name = missing_in_each(json_object_get(report, "bundles"), MODEL);
+    }
+    if (!name && json_is_object(kernels) && !json_is_array(json_object_get(kernels, "kernels"))) {
+        name = "kernels";
+    }
+    return name ? name : missing_in_each(json_object_get(kernels, "kernels"), KERNEL);
+}
+
+/* A foreign report's texts go to a terminal: nothing in them may command it. */
+static void make_printable(json_t *value) {
+    const char *key;
+    json_t *one;
+    size_t index;
+    json_object_foreach(value, key, one) {
+        make_printable(one);
+    }
+    json_array_foreach(value, index, one) {
+        make_printable(one);
+    }
+    if (json_is_string(value)) {
+        char *text = strdup(json_string_value(value));
+        for (char *p = text; p && *p; p++) {
+            *p = ((unsigned char)*p < ' ' && *p != '\n') || *p == 127 ? ' ' : *p;
+        }
+        json_string_set(value, text);
+        free(text);
+    }
 }
 
 json_t *conform_read(const char *path, int *status) {
@@ -59,6 +133,7 @@ json_t *conform_read(const char *path, int *status) {
         *status =
             report_error(MOXIE_ERROR_FORMAT, "%s: \"%s\" is missing in the report or of another type", path, name);
     } else {
+        make_printable(report);
         return report;
     }
     json_decref(report);

@@ -23,6 +23,7 @@ struct runner {
     struct helpers helpers;         /* whose units are the self-test's programs, then the models */
     bool differs, refused, unknown; /* unknown: a digest that no table has */
     uint64_t done, total;           /* runs */
+    int status;                     /* of what ended it early */
 };
 
 /* ---- One model ---- */
@@ -139,10 +140,13 @@ static bool run_model(struct runner *r, struct engine *e, const char *name, cons
     bool go_on = true;
     json_t *replaced = json_array();
     json_object_set_new(entry, "replaced", replaced);
-    if (start(r, e, p) != STATUS_OK) {
+    const int started = start(r, e, p);
+    if (started != STATUS_OK) {
         result = moxie_error_name(e->failure.code);
         r->refused = true;
-        go_on = e->failure.code != MOXIE_ERROR_CANCELLED;
+        // a wrong option says nothing of the device
+        go_on = e->failure.code != MOXIE_ERROR_CANCELLED && e->failure.code != MOXIE_ERROR_ARGUMENT;
+        r->status = go_on ? STATUS_OK : started;
     }
     struct moxie_replacement one;
     for (uint32_t i = 0; e->moxie && moxie_engine_replacement(e->moxie, i, &one); i++) {
@@ -209,6 +213,16 @@ static bool run_vectors(struct runner *r, json_t *list) {
     return go_on;
 }
 
+int conform_look_at_bundles(const struct conform_options *o) {
+    int status = STATUS_OK;
+    for (uint32_t i = 0; status == STATUS_OK && i < o->bundles->count; i++) {
+        struct engine engine;
+        status = engine_open_bundle(&engine, o->bundles->text[i], o->engine.pub);
+        engine_close(&engine);
+    }
+    return status;
+}
+
 /* Bundles that were named: what they give is only compared with other reports. */
 static bool run_bundles(struct runner *r, json_t *list) {
     const struct plan plan = {.tokens = vector_small_prompts, .prompts = 1, .ways = bundle_ways};
@@ -217,16 +231,17 @@ static bool run_bundles(struct runner *r, json_t *list) {
         struct runner apart = {.o = r->o, .total = 3};
         struct engine engine;
         const char *path = r->o->bundles->text[i];
-        int status = engine_open_bundle(&engine, path, r->o->engine.pub);
-        if (status == STATUS_OK) {
-            json_t *entry =
-                json_pack("{s:s, s:s}", "model", engine.model.id, "architecture", engine.model.architecture);
+        char sha256[65] = "";
+        if (engine_open_bundle(&engine, path, r->o->engine.pub) == STATUS_OK && digest_file(path, sha256)) {
+            json_t *entry = json_pack("{s:s, s:s, s:s}", "model", engine.model.id, "architecture",
+                                      engine.model.architecture, "bundle_sha256", sha256);
             json_array_append_new(list, entry);
             digest_begin(&apart.fingerprint);
             go_on = run_model(&apart, &engine, "", &plan, entry);
             progress_end(&apart.progress);
             r->differs = r->differs || apart.differs;
             r->refused = r->refused || apart.refused;
+            r->status = apart.status;
         } else {
             go_on = false;
         }
@@ -345,7 +360,7 @@ json_t *conform_run(const struct conform_options *o, int *status) {
     json_object_set_new(report, "bundles", bundles);
     finish_report(&r, report, began);
     if (!go_on) {
-        *status = interrupt_pending() ? STATUS_INTERRUPTED : *status ? *status : STATUS_FAILED;
+        *status = interrupt_pending() ? STATUS_INTERRUPTED : r.status ? r.status : *status ? *status : STATUS_FAILED;
         json_decref(report);
         return NULL;
     }

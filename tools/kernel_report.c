@@ -7,18 +7,13 @@
 #include "tools/tables.h"
 
 void kernel_program_text(const struct twin_verdict *v, char text[80]) {
-    const struct mx_program_key *k = &v->of.key;
-    size_t used = 0;
-    text[0] = '\0';
-    if (k->format) {
-        used += (size_t)snprintf(text, 80, "%s", format_name(k->format));
-    }
+    const struct mx_program_key *k = &v->program;
+    char group[24] = "";
     if (k->group) {
-        used += (size_t)snprintf(text + used, 80 - used, ", group %u", k->group);
+        snprintf(group, sizeof(group), ", group %u", k->group);
     }
-    if (k->kv) {
-        snprintf(text + used, 80 - used, "keys and values %s", kv_name(k->kv));
-    }
+    snprintf(text, 80, "%s%s%s%s%s", k->format ? format_name(k->format) : "", group, k->format && k->kv ? ", " : "",
+             k->kv ? "keys and values " : "", k->kv ? kv_name(k->kv) : "");
 }
 
 /* ---- For programs ---- */

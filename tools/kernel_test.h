@@ -14,7 +14,6 @@ struct kernel_test {
     struct tune tune;        /* parsed */
     bool print;              /* what is wrong, as it is found */
     const char *reproduce;   /* a folder that the first wrong case is written to (twin/reproducer.h); NULL: none */
-    bool reproduce_failed;   /* and was reported */
     struct helpers *helpers; /* whose first units are the programs; NULL: none */
     struct kernel_cache cache;
     struct kernel_report report;

@@ -21,7 +21,7 @@ static const struct {
     {"pack", "pack and sign a Hugging Face folder or a GGUF file", cmd_pack},
     {"inspect", "show a bundle's configuration and tensors", cmd_inspect},
     {"verify", "check a bundle's signature and every byte", cmd_verify},
-    {"plan", "show the memory and the launches of a run, without a device", cmd_plan},
+    {"plan", "show the memory and the launches of a run before it starts, here or on a board", cmd_plan},
     {"run", "continue a text", cmd_run},
     {"chat", "talk with a model", cmd_chat},
     {"logits", "write the logits at every position of a list of tokens", cmd_logits},

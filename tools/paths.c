@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L // mkstemp, fsync, fdopen, getpid
+#define _POSIX_C_SOURCE 200809L // mkstemp, fdopen
 #include "tools/paths.h"
 
 #include <errno.h>
@@ -32,6 +32,10 @@ bool path_cache(char out[PATH_BYTES], const char *name) {
 
 bool path_make_folder(const char *path) {
     char part[PATH_BYTES];
+    if (!path[0]) {
+        errno = ENOENT;
+        return false;
+    }
     if (!fits(snprintf(part, sizeof(part), "%s", path))) {
         return false;
     }
@@ -56,54 +60,50 @@ static bool has_room(const char *folder, uint64_t bytes) {
     return statvfs(folder, &st) == 0 && (uint64_t)st.f_bavail * st.f_frsize / 2 > bytes;
 }
 
-bool path_scratch(char out[PATH_BYTES], const char *name, uint64_t bytes) {
-    char file[96], folder[PATH_BYTES] = "/dev/shm";
-    snprintf(file, sizeof(file), "moxie-%s-%ld", name, (long)getpid());
-    bool ok = has_room(folder, bytes) || (path_cache(folder, name) && path_make_folder(folder));
-    return ok && path_join(out, folder, file);
+int path_scratch(char out[PATH_BYTES], const char *name, uint64_t bytes) {
+    char file[96], folder[PATH_BYTES] = "/dev/shm", named[PATH_BYTES];
+    snprintf(file, sizeof(file), "moxie-%s-XXXXXX", name);
+    const bool ok = has_room(folder, bytes) || (path_cache(folder, name) && path_make_folder(folder));
+    const int fd = ok && path_join(named, folder, file) ? mkstemp(named) : -1;
+    if (fd >= 0) {
+        unlink(named);
+        snprintf(out, PATH_BYTES, "/proc/self/fd/%d", fd);
+    }
+    return fd;
 }
 
 bool out_file_open(struct out_file *f, const char *path) {
     *f = (struct out_file){.path = path};
-    if (!fits(snprintf(f->temporary, sizeof(f->temporary), "%s.XXXXXX", path))) {
-        return false;
-    }
-    int fd = mkstemp(f->temporary);
-    if (fd < 0) {
-        return false;
-    }
-    // as open() would have made it; mkstemp gives 0600
-    mode_t mask = umask(0);
-    umask(mask);
-    f->file = fchmod(fd, 0666 & ~mask) == 0 ? fdopen(fd, "wb") : NULL;
+    const int fd = pk_destination_open(&f->to, path) ? dup(f->to.fd) : -1;
+    f->file = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (!f->file) {
-        int why = errno;
-        close(fd);
-        unlink(f->temporary);
+        const int why = errno;
+        if (fd >= 0) {
+            close(fd);
+        }
         errno = why;
-        return false;
+        pk_destination_close(&f->to);
     }
-    return true;
+    return f->file != NULL;
 }
 
 bool out_file_commit(struct out_file *f) {
-    bool ok = fflush(f->file) == 0 && !ferror(f->file) && fsync(fileno(f->file)) == 0;
-    int why = errno;
-    ok = fclose(f->file) == 0 && ok;
+    const bool flushed = fflush(f->file) == 0 && !ferror(f->file);
+    const int why = errno;
+    bool ok = fclose(f->file) == 0;
     f->file = NULL;
-    if (ok && rename(f->temporary, f->path) == 0) {
-        return true;
+    if (ok && !flushed) {
+        errno = why;
     }
-    why = ok ? errno : why;
-    unlink(f->temporary);
-    errno = why;
-    return false;
+    ok = ok && flushed && pk_destination_commit(&f->to);
+    pk_destination_close(&f->to);
+    return ok;
 }
 
 void out_file_discard(struct out_file *f) {
     if (f->file) {
         fclose(f->file);
-        unlink(f->temporary);
         f->file = NULL;
+        pk_destination_close(&f->to);
     }
 }

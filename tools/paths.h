@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "pack/destination.h"
+
 #define PATH_BYTES 4096
 
 /* "${XDG_CACHE_HOME:-~/.cache}/moxie/NAME". False: neither variable nor home folder is known, or the path is too long.
@@ -21,18 +23,19 @@ bool path_join(char out[PATH_BYTES], const char *folder, const char *name);
 /* Makes a folder and those above it, for this user only (0700). False: see errno. */
 bool path_make_folder(const char *path);
 
-/* A file name that no other run uses, for something of about `bytes` that is soon gone: in memory where there is room
- * for twice as much, else in the cache folder. False: see errno. */
-bool path_scratch(char out[PATH_BYTES], const char *name, uint64_t bytes);
+/* A file for about `bytes`: in memory where there is room for twice as much, else in the cache folder. It has no name
+ * any more, so that nothing is left of it however this process ends: `out` is its path as long as what is returned, its
+ * descriptor, is open. -1: see errno. */
+int path_scratch(char out[PATH_BYTES], const char *name, uint64_t bytes);
 
-/* A file under a temporary name in the folder of its destination. */
+/* A file that appears whole or not at all (pack/destination.h), as a stream. */
 struct out_file {
     FILE *file;
     const char *path; /* the destination; to stay alive */
-    char temporary[PATH_BYTES];
+    struct pk_destination to;
 };
 
-/* False: see errno. Each ends what out_file_open began; commit syncs and renames. */
+/* False: see errno. Commit and discard end what out_file_open began. */
 bool out_file_open(struct out_file *f, const char *path);
 bool out_file_commit(struct out_file *f);
 void out_file_discard(struct out_file *f);

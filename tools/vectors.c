@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L // unlink
+#define _POSIX_C_SOURCE 200809L // close
 #include "tools/vectors.h"
 
 #include <errno.h>
@@ -181,7 +181,8 @@ static int pack(const struct vector_model *model, const char *path) {
 int vector_open(struct engine *engine, const struct vector_model *model, const char *keep, char sha256[65]) {
     char path[PATH_BYTES];
     *engine = (struct engine){0};
-    if (!keep && !path_scratch(path, "conform", 1u << 24)) {
+    const int scratch = keep ? -1 : path_scratch(path, "conform", 1u << 24);
+    if (!keep && scratch < 0) {
         return report_tool("there is no cache folder: %s", strerror(errno));
     }
     const char *at = keep ? keep : path;
@@ -193,7 +194,7 @@ int vector_open(struct engine *engine, const struct vector_model *model, const c
         status = engine_open_signed(engine, at, key.xy);
     }
     if (!keep) {
-        unlink(path); // the mapping keeps the bytes
+        close(scratch); // the mapping keeps the bytes
     }
     return status;
 }

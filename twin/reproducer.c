@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _POSIX_C_SOURCE 200809L /* fsync, fileno */
 #include "twin/reproducer.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "platform/fail.h"
 
 extern const char twin_reproduce_text[]; /* twin/reproduce/reproduce.c, embedded by the build */
 
-/* Files of one folder; after the first failure nothing is written any more. */
+/* Files of one folder, under other names until all are whole; after the first failure nothing is written any more. */
+static const char *const names[] = {"kernel.cl", "before.bin", "expected.bin", "reproduce.c", "case.h", "README.md"};
+
 struct files {
     const char *folder;
     FILE *f;
@@ -19,6 +23,10 @@ struct files {
     char path[4096];
 };
 
+static void set_path(char path[4096], const struct files *w, const char *name, const char *ending) {
+    snprintf(path, 4096, "%s/%s%s", w->folder, name, ending);
+}
+
 static void fail(struct files *w) {
     w->error = mx_fail(w->failure, MOXIE_ERROR_FILE, MX_NO_OFFSET, "%s: %s", w->path, strerror(errno));
 }
@@ -26,7 +34,7 @@ static void fail(struct files *w) {
 static bool begin(struct files *w, const char *name) {
     if (w->error)
         return false;
-    snprintf(w->path, sizeof w->path, "%s/%s", w->folder, name);
+    set_path(w->path, w, name, ".new");
     w->f = fopen(w->path, "wb");
     if (!w->f)
         fail(w);
@@ -34,7 +42,7 @@ static bool begin(struct files *w, const char *name) {
 }
 
 static void end(struct files *w) {
-    bool ok = !ferror(w->f);
+    bool ok = fflush(w->f) == 0 && !ferror(w->f) && fsync(fileno(w->f)) == 0;
     ok = fclose(w->f) == 0 && ok;
     if (!ok)
         fail(w);
@@ -105,6 +113,18 @@ static void write_readme(struct files *w, const struct twin_verdict *v, const st
     end(w);
 }
 
+static void put_in_place(struct files *w) {
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char from[4096];
+        set_path(from, w, names[i], ".new");
+        set_path(w->path, w, names[i], "");
+        if (!w->error && rename(from, w->path) != 0)
+            fail(w);
+        if (w->error)
+            remove(from);
+    }
+}
+
 enum moxie_error twin_reproduce(const char *folder, const struct twin_verdict *v, uint32_t device,
                                 const struct moxie_device_facts *facts, struct moxie_failure *failure) {
     struct files w = {.folder = folder, .error = MOXIE_OK, .failure = failure};
@@ -119,5 +139,6 @@ enum moxie_error twin_reproduce(const char *folder, const struct twin_verdict *v
     write_bytes(&w, "reproduce.c", twin_reproduce_text, strlen(twin_reproduce_text));
     write_case(&w, v, device);
     write_readme(&w, v, facts);
+    put_in_place(&w);
     return w.error;
 }

@@ -92,7 +92,8 @@ static enum moxie_error test_program(struct twin_tester *r, struct mx_program *p
     built = built ? built : mx_program_build(&r->cl, p, &why);
     *right = true;
     for (size_t i = 0; !e && twin_kernel(i, &k); i++) {
-        struct twin_verdict v = {.of = k, .error = built, .failure = &why, .build_log = r->log, .text = &r->text};
+        struct twin_verdict v = {
+            .of = k, .program = p->key, .error = built, .failure = &why, .build_log = r->log, .text = &r->text};
         if (!contains(&p->key, &k) || !asked_for(r, k.kernel))
             continue;
         name_form(r, p, v.form);

@@ -35,9 +35,10 @@ struct twin_case_failure {
 /* What came of one kernel in one form. */
 struct twin_verdict {
     struct twin_kernel of;
-    char form[64];          /* "AVX-512 VNNI", "portable", "portable, halves by integers"; vectors or lanes */
-    enum moxie_error error; /* OK; KNOWN_ANSWER: wrong bits; COMPILE; else a failed call */
-    uint32_t cases;         /* that were compared */
+    struct mx_program_key program; /* that it is in: its own, or a list */
+    char form[64];                 /* "AVX-512 VNNI", "portable", "portable, halves by integers"; vectors or lanes */
+    enum moxie_error error;        /* OK; KNOWN_ANSWER: wrong bits; COMPILE; else a failed call */
+    uint32_t cases;                /* that were compared */
     const struct moxie_failure *failure;        /* unless OK */
     const char *build_log;                      /* with COMPILE; "" when the driver gave none */
     const struct twin_case_failure *difference; /* with KNOWN_ANSWER */

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE // mkostemp, asprintf
+#include "pack/destination.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The mode that a new file would have; mkostemp gives 0600. */
+static mode_t usual_mode(void) {
+    mode_t mask = umask(0);
+    umask(mask);
+    return 0666 & ~mask;
+}
+
+bool pk_destination_open(struct pk_destination *d, const char *path) {
+    struct stat st;
+    *d = (struct pk_destination){.fd = -1};
+    const bool exists = stat(path, &st) == 0;
+    if (exists && (!S_ISREG(st.st_mode) || st.st_nlink == 0)) {
+        d->fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC); // a folder is refused here
+        return d->fd >= 0;
+    }
+    if (!path[0]) {
+        errno = ENOENT;
+        return false;
+    }
+    d->path = exists ? realpath(path, NULL) : strdup(path);
+    if (!d->path || asprintf(&d->temporary, "%s.XXXXXX", d->path) < 0) {
+        d->temporary = NULL;
+        return false;
+    }
+    d->fd = mkostemp(d->temporary, O_CLOEXEC);
+    return d->fd >= 0 && fchmod(d->fd, usual_mode()) == 0;
+}
+
+/* The new name must survive a crash too. */
+static bool sync_folder(char *path) {
+    int fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL); // some file systems cannot
+    if (fd >= 0) {
+        close(fd);
+    }
+    return ok;
+}
+
+bool pk_destination_commit(struct pk_destination *d) {
+    if (!d->temporary) {
+        return true;
+    }
+    if (fsync(d->fd) != 0 || rename(d->temporary, d->path) != 0) {
+        return false;
+    }
+    free(d->temporary);
+    d->temporary = NULL;
+    return sync_folder(d->path);
+}
+
+void pk_destination_close(struct pk_destination *d) {
+    const int why = errno; // the caller's
+    if (d->fd >= 0) {
+        close(d->fd);
+        if (d->temporary) {
+            unlink(d->temporary);
+        }
+    }
+    free(d->temporary);
+    free(d->path);
+    *d = (struct pk_destination){.fd = -1};
+    errno = why;
+}
