@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE // mkostemp, asprintf
+#define _FILE_OFFSET_BITS 64
 #include "pack/destination.h"
 
 #include <errno.h>

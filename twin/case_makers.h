@@ -17,6 +17,11 @@ static inline void *twin_argument(const struct mx_maker *m, uint32_t i) {
     return m->image + m->c->arg[i].offset;
 }
 
+/* The values of the vector whose first argument is `i` (mx_make_vector). */
+static inline float *twin_vector(const struct mx_maker *m, uint32_t i) {
+    return (void *)(m->image + m->c->arg[i].offset + 768);
+}
+
 /* Case `run`; false: there is none. */
 bool twin_case_rope_table(struct mx_maker *m, uint32_t run);
 bool twin_case_rope_kv(struct mx_maker *m, uint32_t run);

@@ -95,6 +95,7 @@ static bool linear(struct mx_maker *m, uint32_t run) {
         /* 7 = 4 + 2 + 1 entries, a job without any, then 13 = 8 + 4 + 1; short last group and tile */
         {40, 600, 1, 72, 16, 3, 3, {{1, 0, 7, 0}, {0, 7, 0, 0}, {0, 7, 13, 0}}, 20, PLAIN},
         {20, 80, 0, 20, 0, 2, 1, {{0, 0, 3, 0}}, 3, EDGES},
+        {20, 80, 1, 20, 0, 2, 1, {{0, 0, 3, 0}}, 3, EDGES},
         /* a width that is no multiple of 16; more entries than a unit takes at once */
         {64, 288, 2, 24, 0, 2, 2, {{0, 0, 70, 0}, {1, 70, 2, 0}}, 72, PLAIN},
         {64, 256, 2, 32, 0, 2, 1, {{1, 0, 5, 0}}, 5, EDGES},
@@ -143,6 +144,16 @@ static bool linear(struct mx_maker *m, uint32_t run) {
     float *out = mx_make_reals(m, (size_t)s->entries * s->ldo, 2);
     if (s->mode == 1)
         twin_edges(m, out, s->ldo);
+    if (s->mode == 1 && s->values == EDGES && m->key->format == MX_KF_F32) { /* what is left may be too small for F */
+        const float *w = (const void *)((const uint8_t *)twin_argument(m, 0) + 512 + p.data);
+        float *x = twin_argument(m, 10);
+        memset(x, 0, sizeof *x * X_ROWS * s->cols);
+        for (uint32_t row = 0; row < X_ROWS; row++)
+            x[row * s->cols + row] = 1;
+        for (uint32_t i = 0; i < s->entries * s->rows; i++)
+            out[i / s->rows * s->ldo + i % s->rows] =
+                -1.25f * w[(i % s->rows / 16 * p.kp + rows[i / s->rows]) * 16 + i % s->rows % 16];
+    }
     mx_make_u32(m, s->cols);
     mx_make_u32(m, s->rows);
     mx_make_u32(m, s->ldo);
@@ -198,7 +209,7 @@ static bool norm(struct mx_maker *m, uint32_t run) {
         return false;
     const uint32_t H = norm_shapes[run].cols;
     mx_make_vector(m, H, false, true);
-    twin_edges(m, (void *)((uint8_t *)twin_argument(m, 0) + 768), H);
+    twin_edges(m, twin_vector(m, 0), H);
     MX_MAKE_WORDS(m, 3, 0, 2, 2);
     float *x = mx_make_reals(m, 4 * (size_t)H, 3);
     twin_edges(m, x, H);
@@ -206,7 +217,7 @@ static bool norm(struct mx_maker *m, uint32_t run) {
     mx_make_output(m, 4 * (size_t)H * 4);
     quantised(m, 4, H);
     if (!norm_shapes[run].group) { /* what overflows is told by this kernel itself */
-        ((float *)((uint8_t *)twin_argument(m, 0) + 768))[5] = 0x1p127f;
+        twin_vector(m, 0)[5] = 0x1p127f;
         x[3 * H + 5] = 64;
     }
     mx_make_u32(m, H);
@@ -228,7 +239,7 @@ static bool qk_norm(struct mx_maker *m, uint32_t run) {
     const uint32_t q_cols = qk_norm_shapes[run].q_cols, k_cols = qk_norm_shapes[run].k_cols;
     const uint32_t q = qk_norm_shapes[run].q_vectors * q_cols, k = qk_norm_shapes[run].k_vectors * k_cols;
     mx_make_vector(m, q_cols + k_cols, false, true);
-    twin_edges(m, (void *)((uint8_t *)twin_argument(m, 0) + 768), q_cols);
+    twin_edges(m, twin_vector(m, 0), q_cols);
     float *x = mx_make_reals(m, 3 * (size_t)(q + 2 * k), 3);
     twin_edges(m, x, q);
     memset(x + q + 2 * k, 0, q * 4);

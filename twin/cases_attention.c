@@ -133,7 +133,7 @@ bool twin_case_rope_kv(struct mx_maker *m, uint32_t run) {
     if (run == 4)
         twin_edges(m, qkv, s->tokens * ldq);
     mx_make_vector(m, (uint32_t)ldq, false, run != 1);
-    float *bias = (float *)((uint8_t *)twin_argument(m, 1) + 768);
+    float *bias = twin_vector(m, 1);
     if (run == 4)
         twin_edges(m, bias, ldq);
     for (size_t i = 0; run == 4 && i < ldq; i++) /* with the bias some are too small for F */
