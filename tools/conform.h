@@ -14,7 +14,7 @@
  *   vectors         [{model, bundle_sha256, expected: {"33": …}, result: "ok" | "differs" | an error's name,
  *                     replaced: [what is not used in the fastest form: kernel, was, is, why],
  *                     runs: [{tokens, batch, chunk, sha256, seconds}], rows: digests of the longest prompt's rows}]
- *   bundles         the same of bundles that were named; without expected
+ *   bundles         the same of bundles that were named; what is expected of them is null
  *   fingerprint (null: refused), expected_fingerprint, result: "conforms" | "differs" | "refused", seconds */
 #ifndef TOOL_CONFORM_H
 #define TOOL_CONFORM_H
