@@ -26,7 +26,7 @@ INTRINSICS = re.compile(r"llvm\.(dbg|lifetime|mem(cpy|set|move)|[su](min|max)|ab
 # integer, exact: opencl/kernels/linear_parts.cl says when
 MNEMONICS = set("""
     vpdpbusd vpmaddubsw vpmaddwd vpabsb vpsignb vpaddw vpaddd vpsubd vpslld vpbroadcastd prefetcht0 prefetcht1 prefetchw
-    vpdpwssd dp4a.u32.s32 sha256rnds2 sha256msg1 sha256msg2
+    dp4a.u32.s32 sha256rnds2 sha256msg1 sha256msg2
     mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32""".split())
 OPTIONS = {"-cl-std=CL1.2", "-w"}
 

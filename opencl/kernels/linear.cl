@@ -15,7 +15,7 @@
  * In the lane style a unit is a work-group whose sets of 16 lanes take the segments of one tile in turn; where NVIDIA's
  * tensor cores compute 8 entries at once, a set is a warp of 32.
  *
- * In front of this text stand linear_results.cl, linear_parts.cl, several times linear_tile.cl, and linear_unpacked.cl. */
+ * In front of this text stand linear_results.cl, linear_parts.cl and, several times, linear_tile.cl and linear_block.cl. */
 
 MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global const uint *restrict rows,
                         __global const mx_x *restrict x, __global const float *restrict xs,
@@ -28,15 +28,22 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
 #endif
     mx_f y[MX_OWN], gate[MX_OWN];
     const uint4 job = jobs[MX_UNIT(0)];
-    const uint tiles = mode >= MX_GLU ? rows_out / 32 : (rows_out + 15) / 16;
-    const uint share = (tiles + MX_UNITS(1) - 1) / MX_UNITS(1), first = MX_UNIT(1) * share;
+    const uint tiles = (rows_out + 15) / 16, together = mode >= MX_GLU || MX_PAIRS ? 2 : 1;
+    const uint steps = (tiles + together - 1) / together;
+#if MX_LANES
+    const uint share = (steps + MX_UNITS(1) - 1) / MX_UNITS(1);
+    const uint first = MX_UNIT(1) * share, last = min(steps, first + share);
+#else /* where there are fewer steps than units, each stretch of units, one core's, has some */
+    const uint first = (ulong)MX_UNIT(1) * steps / MX_UNITS(1), last = ((ulong)MX_UNIT(1) + 1) * steps / MX_UNITS(1);
+#endif
     for (uint start = MX_UNIT(2) * MX_TOKENS_PER_ITEM; start < job.z; start += MX_UNITS(2) * MX_TOKENS_PER_ITEM) {
         __global const uchar *base = MX_BASE(segment + job.x);
         const uint end = min(job.z, start + MX_TOKENS_PER_ITEM);
-        for (uint tile = first; tile < min(tiles, first + share); tile++)
+        for (uint tile = first * together; tile < last * together; tile += together)
             for (uint i = start, n; i < end; i += n) {
+                const uint side = min(together, tiles - tile);
                 __global float *to = out + (ulong)(job.y + i) * ldo;
-#define MX_THESE job.y + i, tile, base, data, scale, extra, scale_type, rows, x, xs, xsum, K, mode, parts, y, gate
+#define MX_THESE job.y + i, tile, base, data, scale, extra, scale_type, rows, x, xs, xsum, K, side, parts, y, gate
 #define MX_RUN(count)                                                                                                  \
     n = count;                                                                                                         \
     MX_OF(mx_entries, count)(i == start, MX_THESE)
@@ -44,18 +51,19 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
                 if (end - i > 4) {
                     n = min(end - i, MX_MMA_T);
                     mx_mma_entries(n, MX_THESE);
-                    mx_results(32, n, tile, y, gate, to, rows_out, ldo, out_row, mode);
+                    mx_results(32, n, tile / together, y, gate, to, rows_out, ldo, out_row, mode);
                     continue;
                 }
-#elif MX_T > 4 && !MX_UNPACKED
+#elif MX_T > 4 && !MX_BLOCKS
                 if (end - i >= MX_T) {
                     MX_RUN(MX_T);
                 } else
 #endif
                 if (end - i >= 4) {
-#if MX_UNPACKED
-                    n = (end - i) / 4 * 4;
-                    MX_OF(mx_unpacked_entries, 4)(n, MX_THESE, to + tile * 16 + (mode >= MX_GLU ? 0 : out_row), ldo);
+#if MX_BLOCKS
+                    n = mx_block_size(end - i);
+                    MX_OF(mx_block_entries, 4)
+                    (n, MX_THESE, to + (mode >= MX_GLU ? tile / 2 * 16 : tile * 16 + out_row), ldo);
 #else
                     MX_RUN(4);
 #endif
@@ -64,7 +72,15 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
                 } else {
                     MX_RUN(1);
                 }
-                mx_results(16, n, tile, y, gate, to, rows_out, ldo, out_row, mode);
+#if MX_PAIRS
+                if (mode < MX_GLU) { /* a pair of tiles that are no gate and its factor */
+                    if (side == 2)
+                        mx_results(16, n, tile, gate, gate, to, rows_out, ldo, out_row, mode);
+                    mx_results(16, n, tile + side - 1, y, gate, to, rows_out, ldo, out_row, mode);
+                    continue;
+                }
+#endif
+                mx_results(16, n, tile / together, y, gate, to, rows_out, ldo, out_row, mode);
             }
     }
 }

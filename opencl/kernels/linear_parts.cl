@@ -3,7 +3,15 @@
  * What linear.cl is made of, whatever the number of entries computed side by side: the products of weights and
  * activations, and what lies where. */
 
-#define MX_UNPACKED (MX_DOT == MX_AVX2 && MX_INTEGER && MX_FORMAT != MX_I8) /* four entries: linear_unpacked.cl */
+/* Four entries and more have linear_block.cl; where there are registers for it two tiles are done side by side, also those
+ * that are no gate and its factor: a processor that multiplies twice in a cycle cannot read x as often. */
+#define MX_BLOCKS ((MX_DOT == MX_AVX2 || MX_DOT == MX_VNNI512) && MX_INTEGER && MX_FORMAT != MX_I8)
+#define MX_PAIRS (MX_BLOCKS && MX_DOT == MX_VNNI512)
+#if MX_PAIRS
+#define MX_BLOCK_T 5
+#elif MX_BLOCKS
+#define MX_BLOCK_T 4
+#endif
 
 #if MX_INTEGER
 typedef char mx_x;
@@ -36,6 +44,18 @@ typedef float mx_x;
 #if MX_DOT == MX_VNNI512
 MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
     __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*x));
+    return sum;
+}
+
+/* The four bytes at x, for each of 16 rows; and mx_dot4 with them. */
+MX_INLINE mx_i mx_four(__global const int *x) {
+    mx_i four;
+    __asm__("vpbroadcastd %1, %0" : "=v"(four) : "m"(*x));
+    return four;
+}
+
+MX_INLINE mx_i mx_dot_four(mx_i sum, mx_u w, mx_i four) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(w), "v"(four));
     return sum;
 }
 #elif MX_DOT == MX_AVX2
@@ -94,20 +114,19 @@ MX_INLINE mx_i mx_dot4(mx_i sum, mx_u w, __global const int *x) {
 }
 #endif
 
-/* sum less what was added to make weights unsigned, where that is not its start; S: the sum of the group's x. */
+/* What was added to the weights of a group, in a sum, where it is not taken off at its start. S: the sum of its x. */
 #define MX_LESS_AFTER (MX_DOT == MX_VNNI512 && (MX_FORMAT == MX_I4 || MX_FORMAT == MX_I8))
-#if MX_LESS_AFTER /* S has 15 bits and a sign, and so is the lower half of what vpdpwssd multiplies */
-MX_INLINE mx_i mx_less_added(mx_i sum, __global const int *S) {
-    __asm__("vpdpwssd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"((mx_u)(MX_FORMAT == MX_I4 ? 0xfff8u : 0xff80u)), "m"(*S));
-    return sum;
+#if MX_LESS_AFTER
+MX_INLINE mx_i mx_added(__global const int *S) { /* vpdpwssd would do it at once, in a multiplier */
+    mx_i added;
+    __asm__("vpslld %2, %1%{1to16%}, %0" : "=v"(added) : "m"(*S), "i"(MX_FORMAT == MX_I4 ? 3 : 7));
+    return added;
 }
-#elif MX_UNPACKED && MX_FORMAT == MX_I4 /* a compiler reads S before the products, finds no register, puts it away */
-MX_INLINE mx_i mx_less_added(mx_i sum, __global const int *S) {
-    int8 low = sum.lo, high = sum.hi, added;
-    __asm__("vpbroadcastd %3, %2\n\tvpslld $3, %2, %2\n\tvpsubd %2, %0, %0\n\tvpsubd %2, %1, %1"
-            : "+x"(low), "+x"(high), "=&x"(added)
-            : "m"(*S));
-    return (mx_i)(low, high);
+#elif MX_BLOCKS && MX_FORMAT == MX_I4 /* a compiler reads S before the products, finds no register, puts it away */
+MX_INLINE mx_i mx_added(__global const int *S) {
+    int8 added;
+    __asm__("vpbroadcastd %1, %0\n\tvpslld $3, %0, %0" : "=x"(added) : "m"(*S));
+    return (mx_i)(added, added);
 }
 #endif
 
@@ -148,13 +167,15 @@ MX_INLINE mx_i mx_less_added(mx_i sum, __global const int *S) {
 #define MX_TILE_EXTRA(K, type) 0
 #endif
 
+/* The operands of `side` tiles, one or two, and their results: of the last tile in y, of the first of two in gate. */
 #define MX_ARGUMENTS                                                                                                   \
-    __global const uchar *base, uint data, uint scale, uint extra, uint scale_type, __global const uint *rows, __global const mx_x *x,  \
-        __global const float *xs, __global const int *xsum, uint K, uint mode, MX_SHARED mx_f *parts, mx_f *y,         \
-        mx_f *gate
+    __global const uchar *base, uint data, uint scale, uint extra, uint scale_type, __global const uint *rows,         \
+        __global const mx_x *x, __global const float *xs, __global const int *xsum, uint K, uint side,                 \
+        MX_SHARED mx_f *parts, mx_f *y, mx_f *gate
 
 /* linear_tile.cl follows four times: what depends on the number T of entries computed side by side, for T = 1, 2, 4 (but
- * MX_UNPACKED) and, if that is more, MX_T. Its functions and types have T in their names, and MX_OTHER: a list has linear.cl twice. */
+ * MX_BLOCKS) and, if that is more, MX_T. Its functions and types have T in their names, and MX_OTHER: a list has linear.cl
+ * twice. Then linear_block.cl, for each MX_BLOCK_T. */
 #ifndef MX_OTHER
 #define MX_OTHER
 #endif

@@ -10,7 +10,7 @@ struct mx_operands {
     __global const mx_x *x[T];
     __global const float *xs[T];
     __global const int *xsum[T];
-    size_t sums; /* bytes from xs[t] to xsum[t] */
+    size_t sums; /* stride from xs[t] to xsum[t] */
     uint K, type; /* of scales */
     uint ahead, scales_ahead; /* distance of what the cache is asked for; 0: nothing */
 };
@@ -83,7 +83,7 @@ MX_INLINE void mx_segment(const struct mx_operands *o, uint s, mx_f *acc) {
 #if MX_LESS_AFTER
         size_t sum_at = g * 4 + o->sums;
         MX_ONE_BASE(sum_at);
-        MX_EACH_T(sum[t] = mx_less_added(sum[t], (__global const int *)((__global const char *)o->xs[t] + sum_at)))
+        MX_EACH_T(sum[t] -= mx_added((__global const int *)((__global const char *)o->xs[t] + sum_at)))
 #endif
         const mx_f scale = MX_SCALE_ROW(o->scale, g, o->type);
         MX_EACH_T(acc[t] = fma(scale * o->xs[t][g], MX_TO_F(sum[t]), acc[t]))
@@ -194,12 +194,11 @@ MX_INLINE void mx_tile(const uint set, const struct mx_operands *o, MX_SHARED mx
 #endif
 }
 
-/* Tile `tile` times the activations in o: results in y; with MX_GLU and above a pair of tiles, the first one's in gate. */
+/* `side` tiles from `tile` on times the activations in o. */
 MX_INLINE void mx_tiles(const uint set, struct mx_operands *o, uint tile, __global const uchar *base, uint data,
-                        uint scale, uint extra, uint mode, MX_SHARED mx_f *parts, mx_f *y, mx_f *gate) {
-    const uint parts_of_row = mode >= MX_GLU ? 2 : 1;
-    for (uint part = 0; part < parts_of_row; part++) {
-        const ulong i = tile * parts_of_row + part;
+                        uint scale, uint extra, uint side, MX_SHARED mx_f *parts, mx_f *y, mx_f *gate) {
+    for (uint part = 0; part < side; part++) {
+        const ulong i = tile + part;
         o->data = base + data + i * MX_TILE_BYTES(o->K);
         o->scale = MX_SCALE_AT(base + scale, i * MX_TILE_SCALES(o->K), o->type);
         o->extra = base + extra + i * MX_TILE_EXTRA(o->K, o->type);
@@ -208,7 +207,7 @@ MX_INLINE void mx_tiles(const uint set, struct mx_operands *o, uint tile, __glob
             gate[own] = y[own];
         mx_tile(set, o, parts, y);
 #else
-        mx_tile(set, o, parts, part + 1 == parts_of_row ? y : gate);
+        mx_tile(set, o, parts, part + 1 == side ? y : gate);
 #endif
     }
 }
@@ -224,13 +223,13 @@ MX_APART void MX_OF(mx_entries, T)(bool first, uint entry, uint tile, MX_ARGUMEN
               o.xsum[t] = xsum + row * groups)
     o.sums = (size_t)xsum - (size_t)xs;
     /* one entry: what it needs itself a little later; several: the tile that follows, there is time until then */
-    const uint tiles_ahead = !first ? 0 : mode == MX_GLU ? 2 : 1;
+    const uint tiles_ahead = first ? side : 0;
     o.ahead = T == 1 ? MX_AHEAD : tiles_ahead * MX_TILE_BYTES(K);
     o.scales_ahead = T == 1 ? MX_AHEAD / MX_ATOM / MX_ATOMS * 16 : tiles_ahead * MX_TILE_SCALES(K);
 #else
     MX_EACH_T(o.x[t] = x + (ulong)rows[entry + t] * K)
 #endif
-    mx_tiles(16, &o, tile, base, data, scale, extra, mode, parts, y, gate);
+    mx_tiles(16, &o, tile, base, data, scale, extra, side, parts, y, gate);
 }
 
 #if MX_INTEGER && MX_DOT == MX_MMA && T == 4
@@ -246,14 +245,14 @@ MX_INLINE void mx_mma_entries(uint n, uint entry, uint tile, MX_ARGUMENTS) {
         o.xs[i] = xs + row * groups;
         o.xsum[i] = xsum + row * groups;
     }
-    mx_tiles(32, &o, tile, base, data, scale, extra, mode, parts, y, gate);
+    mx_tiles(32, &o, tile, base, data, scale, extra, side, parts, y, gate);
 }
 #endif
 
 #if T == 1
 #undef T
 #define T 2
-#elif T == 2 && !MX_UNPACKED
+#elif T == 2 && !MX_BLOCKS
 #undef T
 #define T 4
 #elif T == 4 && MX_T > 4
