@@ -12,7 +12,7 @@ enum moxie_error mx_program_get(struct mx_cl *cl, const struct mx_program_key *k
                                 struct moxie_failure *failure);
 
 /* What a program is built from and with: the texts in their order, and the options. */
-#define MX_PROGRAM_SOURCES 26u /* at most */
+#define MX_PROGRAM_SOURCES 30u /* at most */
 struct mx_program_text {
     const char *source[MX_PROGRAM_SOURCES];
     uint32_t sources;

@@ -97,7 +97,7 @@ static char *read_spelt_out(void) {
 
 cl_program kernel_build(struct kernel_device *d, const struct mx_program_key *key, const struct kernel_style *style) {
     const bool linear = strcmp(key->kernel_file, "linear") == 0;
-    char *text[11] = {read_source("arith"), read_source("weights")};
+    char *text[13] = {read_source("arith"), read_source("weights")};
     cl_uint n = 2;
     if (linear)
         text[n++] = read_source("linear_results");
@@ -105,7 +105,7 @@ cl_program kernel_build(struct kernel_device *d, const struct mx_program_key *ke
         text[n++] = style->spelt_out ? read_spelt_out() : read_source("linear_parts");
     while (linear && n < 8)
         text[n++] = read_source("linear_tile");
-    while (linear && n < 10)
+    while (linear && n < 12)
         text[n++] = read_source("linear_block");
     text[n++] = read_source(key->kernel_file);
     char options[256];

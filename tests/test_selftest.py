@@ -33,7 +33,8 @@ PLANTS = {
     "order of a sum": ({"PLANT_FROM": "const float sum = mx_add16(a);", "PLANT_TO": ORDERED_SUM}, "mx_norm", "mx_quantise"),
 }
 
-# parts of kernels that only some shapes come to: the kernel, its text, what makes it wrong; tunables, where not portable
+# parts of kernels that only some shapes come to: the kernel, its text, what makes it wrong; where not portable tunables,
+# and what the processor must have
 PARTS = [
     ("mx_linear", "MX_RUN(MX_T);", "MX_RUN(MX_T); y[MX_T - 1] = y[0];"),
     ("mx_linear", "MX_RUN(MX_T);", "MX_RUN(MX_T); if (mode >= MX_GLU) gate[MX_T - 1] = gate[0];"),
@@ -43,7 +44,9 @@ PARTS = [
     ("mx_attention", "for (; 16 * (c + V) <= d; c += V) {", "for (; 16 * (c + V) <= d; c += V + 1) {"),
     ("mx_attention", "else if (b <= y->p / MX_KV_BLOCK)", "else"),
     ("mx_combine", "const uint end = min(H, c + MX_SHARE);", "const uint end = min(H, MX_SHARE);"),
-    ("mx_linear", "for (uint e = 0; e < n; e += T) {", "for (uint e = 0; e < min(n, 8u); e += T) {", "without=4"),
+    ("mx_linear", "for (; e < n; e += 4)", "for (; e < min(n, 8u); e += 4)", "without=4", "avx2"),
+    *(("mx_linear", f"MX_OF(mx_block_part, {t})(&b, e);", f"b.type ^= 3, MX_OF(mx_block_part, {t})(&b, e), b.type ^= 3;",
+       "job_units=4", "avx512_vnni") for t in (5, 4, 3, 2)),
 ]
 
 
@@ -99,10 +102,10 @@ class Planted(ToolTest):
 
     def test_each_part_of_a_kernel_is_seen_at_start(self):
         """By the known answers that an engine asks for, which are few: a part that none of them comes to would run unseen."""
-        for i, (kernel, text, planted, *avx2) in enumerate(PARTS):
-            if avx2 and "avx2" not in pathlib.Path("/proc/cpuinfo").read_text():
+        for i, (kernel, text, planted, *variant) in enumerate(PARTS):
+            if variant and variant[1] not in pathlib.Path("/proc/cpuinfo").read_text():
                 continue
-            form = ["--tune", f"no_lists=1,{avx2[0]}"] if avx2 else ["--tune", "no_lists=1", "--portable"]
+            form = ["--tune", f"no_lists=1,{variant[0]}"] if variant else ["--tune", "no_lists=1", "--portable"]
             with self.subTest(planted):
                 cache = self.folder / f"cache-part-{i}"
                 cache.mkdir()

@@ -59,7 +59,7 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
                     MX_RUN(MX_T);
                 } else
 #endif
-                if (end - i >= 4) {
+                if (end - i >= (MX_PAIRS ? 2 : 4)) {
 #if MX_BLOCKS
                     n = mx_block_size(end - i);
                     MX_OF(mx_block_entries, 4)

@@ -57,7 +57,8 @@ struct mx_block {
     __global const uchar *data, *scale, *extra;
     size_t data_step, scale_step, extra_step; /* bytes to the second tile */
     uint type, atoms, groups;      /* of scales; in the segment */
-    __global const uchar *next;    /* memory to ask for meanwhile, `share` bytes for each entry */
+    __global const uchar *next;    /* memory to ask for meanwhile, `share` bytes for each entry: two segments ahead */
+    __global const uchar *end;     /* of the first tile; behind it lies the second, the next pair behind that */
     uint share;
     __global float *out;           /* where not 0, the lines of results to ask for: ldo elements apart */
     uint ldo;
@@ -89,6 +90,8 @@ MX_INLINE void MX_OF(mx_block_part, T)(const struct mx_block *b, uint e) {
                   MX_EACH_R(MX_PREFETCH_WRITE(b->out + (e + t) * b->ldo + r * 16));
               })
     __global const uchar *next = b->next + e * b->share;
+    if (MX_PAIRS && next >= b->end)
+        next += b->data_step;
     const uint step = T * b->share / b->groups;
 #if MX_PAIRS
     mx_f acc[MX_SIDE * T];
@@ -107,11 +110,13 @@ MX_INLINE void MX_OF(mx_block_part, T)(const struct mx_block *b, uint e) {
 #endif
     const size_t groups = b->groups;
     for (size_t g = 0; g < groups; g++) {
-        MX_EACH_R(MX_PREFETCH(0, next + r * b->data_step))
+        MX_EACH_R(MX_PREFETCH(T < 4, next + r * b->data_step))
         for (uint at = 64; at < step; at += 64) { /* of few entries more than one line */
-            MX_EACH_R(MX_PREFETCH(0, next + r * b->data_step + at))
+            MX_EACH_R(MX_PREFETCH(T < 4, next + r * b->data_step + at))
         }
         next += step;
+        if (MX_PAIRS && T < 4 && next - step < b->end && next >= b->end)
+            next += b->data_step;
         size_t sum_at = g * 4 + b->sums;
 #if MX_PAIRS
         __asm__("" : "+r"(sum_at)); /* a compiler would have a pointer to each sum, in memory */
@@ -169,6 +174,12 @@ MX_INLINE void MX_OF(mx_block_part, T)(const struct mx_block *b, uint e) {
 #if MX_BLOCK_T == 5
 #undef MX_BLOCK_T
 #define MX_BLOCK_T 4
+#elif MX_PAIRS && MX_BLOCK_T == 4
+#undef MX_BLOCK_T
+#define MX_BLOCK_T 3
+#elif MX_PAIRS && MX_BLOCK_T == 3
+#undef MX_BLOCK_T
+#define MX_BLOCK_T 2
 #else
 #undef MX_BLOCK_T
 #if MX_DOT == MX_AVX2
@@ -194,19 +205,20 @@ MX_INLINE void mx_take_apart(struct mx_block *b) {
 }
 #endif
 
-/* How many of n entries, at least four, are a sum of fives and fours (12 and more always are), or of fours. */
-#define MX_BLOCK_FOURS(n) (MX_PAIRS ? (5 - (n) % 5) % 5 : (n) / 4)
 MX_INLINE uint mx_block_size(uint n) {
-    if (MX_PAIRS)
-        return n >= 4 * MX_BLOCK_FOURS(n) ? n : n / 5 * 5;
-    return n / 4 * 4;
+    return MX_PAIRS ? n : n / 4 * 4;
 }
 
 /* n entries from `entry` on, at most MX_TOKENS_PER_ITEM, a number that mx_block_size gives. out: the lines that their
  * results will go to lie there, each ldo elements further. */
 MX_APART void MX_OF(mx_block_entries, 4)(uint n, uint entry, uint tile, MX_ARGUMENTS, __global float *out, uint ldo) {
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, atoms = (K + 31) / 32;
-    const uint fives = n - 4 * MX_BLOCK_FOURS(n); /* entries done by fives */
+#if MX_PAIRS /* n is 5 fives + 4 fours + 3 threes + 2 twos */
+    const uint fours = (5 - n % 5) % 5;
+    const uint fives_end = n >= 4 * fours ? n - 4 * fours : n == 11 ? 5 : 0;
+    const uint fours_end = n >= 4 * fours ? n : n == 7 ? 4 : fives_end;
+    const uint threes_end = n == 2 ? 0 : n;
+#endif
     enum { ALL = MX_SEGMENT / MX_GROUP }; /* groups of a segment */
     struct mx_block b;
 #if MX_DOT == MX_AVX2
@@ -238,31 +250,35 @@ MX_APART void MX_OF(mx_block_entries, 4)(uint n, uint entry, uint tile, MX_ARGUM
             b.x = x + g * MX_GROUP;
             b.xs = (__global const char *)(xs + g);
             b.data = base + data + i * MX_TILE_BYTES(K) + g * MX_ATOMS * MX_ATOM;
+            b.end = base + data + (i + 1) * MX_TILE_BYTES(K);
             b.scale = MX_SCALE_AT(base + scale, i * MX_TILE_SCALES(K) + g * 16, scale_type);
             b.extra = base + extra + i * MX_TILE_EXTRA(K, scale_type) + MX_TILE_EXTRA(g * MX_GROUP, scale_type);
             b.share = b.atoms * MX_ATOM / n;
             b.out = g == 0 && part == 0 ? out : 0;
-            /* To be asked for: the segment after the next, and the scales of the next. Behind a tile lies what it is in a
-             * pair with, the next pair behind that. */
-            __global const uchar *scales = MX_SCALE_AT(b.scale, ALL * 16, scale_type);
-            b.next = b.data + 2 * b.atoms * MX_ATOM;
-            if (MX_PAIRS && g + ALL >= groups)
-                scales += b.scale_step;
-            if (MX_PAIRS && g + 2 * ALL >= groups)
-                b.next += b.data_step;
+            b.next = b.data + 2 * MX_SEGMENT / 32 * MX_ATOM;
             for (uint j = 0; j < b.groups; j++) {
-                MX_EACH_R(MX_PREFETCH(0, MX_SCALE_AT(scales + r * b.scale_step, j * 16, scale_type)))
+                __global const uchar *next = MX_SCALE_AT(b.scale, (ALL + j) * 16, scale_type);
+                if (MX_PAIRS && g + ALL + j >= groups)
+                    next += b.scale_step;
+                MX_EACH_R(MX_PREFETCH(0, next + r * b.scale_step))
             }
 #if MX_DOT == MX_AVX2
             mx_take_apart(&b);
 #endif
             uint e = 0;
 #if MX_PAIRS
-            for (; e < fives; e += 5)
+            for (; e < fives_end; e += 5)
                 MX_OF(mx_block_part, 5)(&b, e);
-#endif
+            for (; e < fours_end; e += 4)
+                MX_OF(mx_block_part, 4)(&b, e);
+            for (; e < threes_end; e += 3)
+                MX_OF(mx_block_part, 3)(&b, e);
+            for (; e < n; e += 2)
+                MX_OF(mx_block_part, 2)(&b, e);
+#else
             for (; e < n; e += 4)
                 MX_OF(mx_block_part, 4)(&b, e);
+#endif
         }
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A driver that miscompiles, for LD_PRELOAD in front of a real one: PLANT_FROM in the text of a program becomes
- * PLANT_TO, and every program is built with PLANT_OPTIONS too. PLANT_MARK names a file that is made when a text was
+ * A driver that miscompiles, for LD_PRELOAD in front of a real one: PLANT_FROM, wherever it stands in the text of a program,
+ * becomes PLANT_TO, and every program is built with PLANT_OPTIONS too. PLANT_MARK names a file that is made when a text was
  * changed, so that a test sees that there was something to find. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #define CL_TARGET_OPENCL_VERSION 120
@@ -26,14 +26,18 @@ cl_program clCreateProgramWithSource(cl_context context, cl_uint n, const char *
             memcpy(all + used, text[i], bytes);
         used += bytes;
     }
-    const char *source = all, *at = from && to ? strstr(all, from) : NULL;
-    if (at) {
-        snprintf(changed, TEXT_MAX, "%.*s%s%s", (int)(at - all), all, to, at + strlen(from));
-        source = changed;
+    size_t written = 0;
+    const char *rest = all;
+    for (const char *at; from && to && written < TEXT_MAX && (at = strstr(rest, from)); rest = at + strlen(from))
+        written += (size_t)snprintf(changed + written, TEXT_MAX - written, "%.*s%s", (int)(at - rest), rest, to);
+    if (rest != all) {
         FILE *f = mark ? fopen(mark, "w") : NULL;
         if (f)
             fclose(f);
     }
+    if (written < TEXT_MAX)
+        snprintf(changed + written, TEXT_MAX - written, "%s", rest);
+    const char *source = changed;
     cl_program program = next(context, 1, &source, NULL, code);
     free(all);
     free(changed);
