@@ -59,17 +59,23 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
                     MX_RUN(MX_T);
                 } else
 #endif
-                if (end - i >= (MX_PAIRS ? 2 : 4)) {
 #if MX_BLOCKS
-                    n = mx_block_size(end - i);
+                if (end - i >= MX_BLOCK_MIN) {
+                    n = (end - i) / MX_BLOCK_OF * MX_BLOCK_OF;
                     MX_OF(mx_block_entries, 4)
                     (n, MX_THESE, to + (mode >= MX_GLU ? tile / 2 * 16 : tile * 16 + out_row), ldo);
+                } else
 #else
+                if (end - i >= 4) {
                     MX_RUN(4);
+                } else
 #endif
-                } else if (end - i >= 2) {
+#if !MX_PAIRS
+                if (end - i >= 2) {
                     MX_RUN(2);
-                } else {
+                } else
+#endif
+                {
                     MX_RUN(1);
                 }
 #if MX_PAIRS

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The part of linear.cl for blocks of four entries and more (MX_BLOCKS): a segment of a tile, or of two side by side
- * (MX_PAIRS), for all entries while it lies in the nearest cache, T of them at a time. With AVX2 its nibbles are taken
- * apart for all entries before, as this costs as much there as multiplying. The text stands in a program for T = 5, where
- * there are registers for that, and for T = 4. */
+ * The part of linear.cl for blocks of several entries (MX_BLOCKS): a segment of a tile, or of two side by side (MX_PAIRS),
+ * for all entries while it lies in the nearest cache, T of them at a time. With AVX2 its nibbles are taken apart for all
+ * entries before, as this costs as much there as multiplying. The text stands in a program for T = 4 and, where there are
+ * registers for more, for 5, 3 and 2: any number of entries is a sum of these. */
 #ifdef MX_BLOCK_T
 #ifndef MX_SIDE
 #define MX_SIDE (MX_PAIRS + 1)
@@ -138,6 +138,15 @@ MX_INLINE void MX_OF(mx_block_part, T)(const struct mx_block *b, uint e) {
             MX_EACH_T(MX_SUM(0, t) += (mx_i)(mx_sum_pairs(low[t]), mx_sum_pairs(high[t])))
 #else
             __global const uchar *words = b->data + (g * MX_ATOMS + a) * MX_ATOM;
+#if MX_FORMAT == MX_I8
+#pragma unroll
+            for (uint q = 0; q < 8; q++) {
+                mx_u w[MX_SIDE];
+                MX_EACH_R(w[r] = MX_ROW((__global const uint *)(words + r * b->data_step), q) ^ 0x80808080u)
+                MX_EACH_T(const mx_i four = mx_four(MX_X(t, q));
+                          MX_EACH_R(MX_SUM(r, t) = mx_dot_four(MX_SUM(r, t), w[r], four)))
+            }
+#else
 #pragma unroll
             for (uint q = 0; q < 4; q++) {
                 mx_u low[MX_SIDE], high[MX_SIDE];
@@ -149,8 +158,9 @@ MX_INLINE void MX_OF(mx_block_part, T)(const struct mx_block *b, uint e) {
                           MX_EACH_R(MX_SUM(r, t) = mx_dot_four(MX_SUM(r, t), high[r], four)))
             }
 #endif
+#endif
         } while (MX_ATOMS > 1 && ++a < MX_ATOMS && g * MX_ATOMS + a < b->atoms);
-#if MX_FORMAT == MX_I4
+#if MX_FORMAT == MX_I4 || MX_FORMAT == MX_I8
         MX_EACH_T(const mx_i added = mx_added(MX_XSUM(t)); MX_EACH_R(MX_SUM(r, t) -= added))
 #elif MX_FORMAT == MX_I4Z
         MX_EACH_R(const mx_i zero = MX_BLOCK_ZERO(r); MX_EACH_T(MX_SUM(r, t) -= (mx_i)(*MX_XSUM(t)) * zero))
@@ -159,8 +169,10 @@ MX_INLINE void MX_OF(mx_block_part, T)(const struct mx_block *b, uint e) {
         MX_EACH_R(scale[r] = MX_BLOCK_SCALE(r))
         MX_EACH_T(MX_EACH_R(MX_ACC(r, t) = fma(scale[r] * MX_XS(t), MX_TO_F(MX_SUM(r, t)), MX_ACC(r, t))))
 #if MX_FORMAT == MX_I4M
-        MX_EACH_R(const mx_f least = MX_BLOCK_LEAST(r);
-                  MX_EACH_T(MX_ACC(r, t) = fma(least * MX_XS(t), (mx_f)(convert_float(*MX_XSUM(t))), MX_ACC(r, t))))
+        mx_f least[MX_SIDE];
+        MX_EACH_R(least[r] = MX_BLOCK_LEAST(r))
+        MX_EACH_T(const mx_f S = (mx_f)(convert_float(*MX_XSUM(t)));
+                  MX_EACH_R(MX_ACC(r, t) = fma(least[r] * MX_XS(t), S, MX_ACC(r, t))))
 #endif
 #if MX_DOT == MX_AVX2
         apart++;
@@ -205,18 +217,14 @@ MX_INLINE void mx_take_apart(struct mx_block *b) {
 }
 #endif
 
-MX_INLINE uint mx_block_size(uint n) {
-    return MX_PAIRS ? n : n / 4 * 4;
-}
-
-/* n entries from `entry` on, at most MX_TOKENS_PER_ITEM, a number that mx_block_size gives. out: the lines that their
- * results will go to lie there, each ldo elements further. */
+/* n entries from `entry` on, at least MX_BLOCK_MIN and at most MX_TOKENS_PER_ITEM, a multiple of MX_BLOCK_OF. out: the
+ * lines that their results will go to lie there, each ldo elements further. */
 MX_APART void MX_OF(mx_block_entries, 4)(uint n, uint entry, uint tile, MX_ARGUMENTS, __global float *out, uint ldo) {
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, atoms = (K + 31) / 32;
-#if MX_PAIRS /* n is 5 fives + 4 fours + 3 threes + 2 twos */
-    const uint fours = (5 - n % 5) % 5;
-    const uint fives_end = n >= 4 * fours ? n - 4 * fours : n == 11 ? 5 : 0;
-    const uint fours_end = n >= 4 * fours ? n : n == 7 ? 4 : fives_end;
+#if MX_PAIRS /* fives and then fours; 2 = 2, 3 = 3, 6 = 3 + 3, 7 = 4 + 3, 11 = 5 + 3 + 3 are no sum of these */
+    const uint fours = (5 - n % 5) % 5, whole = n >= 4 * fours;
+    const uint fives_end = whole ? n - 4 * fours : n == 11 ? 5 : 0;
+    const uint fours_end = whole ? n : n == 7 ? 4 : fives_end;
     const uint threes_end = n == 2 ? 0 : n;
 #endif
     enum { ALL = MX_SEGMENT / MX_GROUP }; /* groups of a segment */
@@ -256,7 +264,7 @@ MX_APART void MX_OF(mx_block_entries, 4)(uint n, uint entry, uint tile, MX_ARGUM
             b.share = b.atoms * MX_ATOM / n;
             b.out = g == 0 && part == 0 ? out : 0;
             b.next = b.data + 2 * MX_SEGMENT / 32 * MX_ATOM;
-            for (uint j = 0; j < b.groups; j++) {
+            for (uint j = 0; j < b.groups; j++) { /* scales of the segment that follows, of the next pair behind the last */
                 __global const uchar *next = MX_SCALE_AT(b.scale, (ALL + j) * 16, scale_type);
                 if (MX_PAIRS && g + ALL + j >= groups)
                     next += b.scale_step;

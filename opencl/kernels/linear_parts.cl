@@ -3,14 +3,18 @@
  * What linear.cl is made of, whatever the number of entries computed side by side: the products of weights and
  * activations, and what lies where. */
 
-/* Four entries and more have linear_block.cl; where there are registers for it two tiles are done side by side, also those
- * that are no gate and its factor: a processor that multiplies twice in a cycle cannot read x as often. */
-#define MX_BLOCKS ((MX_DOT == MX_AVX2 || MX_DOT == MX_VNNI512) && MX_INTEGER && MX_FORMAT != MX_I8)
-#define MX_PAIRS (MX_BLOCKS && MX_DOT == MX_VNNI512)
+/* Several entries have linear_block.cl. Where there are registers for it two tiles are done side by side, also those that
+ * are no gate and its factor: a processor that multiplies twice in a cycle cannot read x as often. */
+#define MX_PAIRS (MX_DOT == MX_VNNI512 && MX_INTEGER)
+#define MX_BLOCKS (MX_DOT == MX_AVX2 && MX_INTEGER && MX_FORMAT != MX_I8 || MX_PAIRS)
 #if MX_PAIRS
 #define MX_BLOCK_T 5
+#define MX_BLOCK_MIN 2u /* entries */
+#define MX_BLOCK_OF 1u
 #elif MX_BLOCKS
 #define MX_BLOCK_T 4
+#define MX_BLOCK_MIN 4u
+#define MX_BLOCK_OF 4u
 #endif
 
 #if MX_INTEGER
@@ -173,9 +177,9 @@ MX_INLINE mx_i mx_added(__global const int *S) {
         __global const mx_x *x, __global const float *xs, __global const int *xsum, uint K, uint side,                 \
         MX_SHARED mx_f *parts, mx_f *y, mx_f *gate
 
-/* linear_tile.cl follows four times: what depends on the number T of entries computed side by side, for T = 1, 2, 4 (but
- * MX_BLOCKS) and, if that is more, MX_T. Its functions and types have T in their names, and MX_OTHER: a list has linear.cl
- * twice. Then linear_block.cl, for each MX_BLOCK_T. */
+/* linear_tile.cl follows four times: what depends on the number T of entries computed side by side, for T = 1, 2, 4 and,
+ * if that is more, MX_T; with MX_BLOCKS for 1 and 2 only, with MX_PAIRS for 1, and the others are those of linear_block.cl,
+ * which follows as often. Functions and types have T in their names, and MX_OTHER: a list has linear.cl twice. */
 #ifndef MX_OTHER
 #define MX_OTHER
 #endif

@@ -249,7 +249,7 @@ MX_INLINE void mx_mma_entries(uint n, uint entry, uint tile, MX_ARGUMENTS) {
 }
 #endif
 
-#if T == 1
+#if T == 1 && !MX_PAIRS
 #undef T
 #define T 2
 #elif T == 2 && !MX_BLOCKS
