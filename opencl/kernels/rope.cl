@@ -12,7 +12,7 @@
 #define mx_set(p, v, n) (*(p) = (v))
 #define mx_hold mx_set
 #define mx_held(p, n) (*(p))
-#define mx_worst(v) (as_int(v) & MX_MAGNITUDE)
+#define mx_largest(bits) (bits)
 
 /* v into the cache, an integer when multiplied with r. */
 MX_FN void mx_put(__global mx_kv *to, uint stride, float v, float r, uint n) {
@@ -34,7 +34,7 @@ MX_FN void mx_angles(__global const float2 *cs, uint n, float *c, float *s) {
 #define MX_NEXT 16
 #define mx_get mx_load
 #define mx_set mx_store
-#define mx_worst(v) mx_max16(as_int16(v) & MX_MAGNITUDE)
+#define mx_largest mx_max16
 
 MX_FN void mx_hold(float *to, float16 v, uint n) {
     float a[16];
@@ -145,7 +145,7 @@ MX_KERNEL(mx_rope_kv, __global const float *restrict qkv, MX_WEIGHTS, __global c
             atomic_or(status, MX_BAD_INDEX);
         return;
     }
-    int worst = 0;
+    mx_i most = 0; /* bits of the largest magnitudes */
     if (rotated) {
         __global float *to_q = q + ((ulong)t * heads + h) * d;
         for (uint i = MX_FIRST; i < half_dim; i += MX_NEXT) {
@@ -154,7 +154,7 @@ MX_KERNEL(mx_rope_kv, __global const float *restrict qkv, MX_WEIGHTS, __global c
             mx_angles(cs + (ulong)t * half_dim + i, n, &c, &s);
             const mx_f u = mx_biased(y + i, bias + i, biased, n), v = mx_biased(y + j, bias + j, biased, n);
             const mx_f rotated_u = mx_flush_f(fma(u, c, -(v * s))), rotated_v = mx_flush_f(fma(v, c, u * s));
-            worst = max(worst, max(mx_worst(rotated_u), mx_worst(rotated_v)));
+            most = max(most, max(as_mx_i(rotated_u) & MX_MAGNITUDE, as_mx_i(rotated_v) & MX_MAGNITUDE));
             if (key) {
                 mx_hold(row + i, rotated_u, n);
                 mx_hold(row + j, rotated_v, n);
@@ -166,10 +166,11 @@ MX_KERNEL(mx_rope_kv, __global const float *restrict qkv, MX_WEIGHTS, __global c
     } else {
         for (uint i = MX_FIRST; i < d; i += MX_NEXT) {
             const mx_f v = mx_biased(y + i, bias + i, biased, d - i);
-            worst = max(worst, mx_worst(v));
+            most = max(most, as_mx_i(v) & MX_MAGNITUDE);
             mx_hold(row + i, v, d - i);
         }
     }
+    int worst = mx_largest(most);
 #if MX_LANES
     if (MX_ITEM == 0)
         largest = 0;
