@@ -12,7 +12,7 @@
 #define mx_set(p, v, n) (*(p) = (v))
 #define mx_hold mx_set
 #define mx_held(p, n) (*(p))
-#define mx_largest(bits) (bits)
+#define mx_most(bits) (bits)
 
 /* v into the cache, an integer when multiplied with r. */
 MX_FN void mx_put(__global mx_kv *to, uint stride, float v, float r, uint n) {
@@ -34,7 +34,7 @@ MX_FN void mx_angles(__global const float2 *cs, uint n, float *c, float *s) {
 #define MX_NEXT 16
 #define mx_get mx_load
 #define mx_set mx_store
-#define mx_largest mx_max16
+#define mx_most mx_max16
 
 MX_FN void mx_hold(float *to, float16 v, uint n) {
     float a[16];
@@ -170,7 +170,7 @@ MX_KERNEL(mx_rope_kv, __global const float *restrict qkv, MX_WEIGHTS, __global c
             mx_hold(row + i, v, d - i);
         }
     }
-    int worst = mx_largest(most);
+    int worst = mx_most(most);
 #if MX_LANES
     if (MX_ITEM == 0)
         largest = 0;
