@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A driver that miscompiles, for LD_PRELOAD in front of a real one: PLANT_FROM, wherever it stands in the text of a program,
- * becomes PLANT_TO, and every program is built with PLANT_OPTIONS too. PLANT_MARK names a file that is made when a text was
- * changed, so that a test sees that there was something to find. */
+ * A driver that miscompiles, for LD_PRELOAD in front of a real one: PLANT_FROM, wherever it stands in the text of a
+ * program, becomes PLANT_TO, and every program is built with PLANT_OPTIONS too. PLANT_MARK names a file that is made
+ * when a text was changed, so that a test sees that there was something to find. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
