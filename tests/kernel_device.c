@@ -67,31 +67,35 @@ static char *read_source(const char *name) {
     return text;
 }
 
-/* Puts `meaning` in the place of the one block of instructions that begins with `name`. */
-static void spell_out(char *text, const char *name, const char *meaning) {
-    char begin[32];
-    snprintf(begin, sizeof begin, "__asm__(\"%s ", name);
+/* Puts `meaning` in the place of the one block of instructions that begins so. */
+static void spell_out(char *text, const char *instruction, const char *meaning) {
+    char begin[64];
+    snprintf(begin, sizeof begin, "__asm__(\"%s", instruction);
     char *at = strstr(text, begin);
     const char *end = at ? strchr(at, ';') : NULL;
     if (end) {
         memmove(at + strlen(meaning), end, strlen(end) + 1);
         memcpy(at, meaning, strlen(meaning));
     } else {
-        fail_msg("no %s in linear_parts.cl", name);
+        fail_msg("no %s in linear_parts.cl", instruction);
     }
     assert_null(strstr(text, begin));
 }
 
-/* linear_parts.cl without vpdpbusd, the four unsigned bytes of each w times the four signed ones of *x, and vpdpwssd,
- * the two signed halves of a number times those of *S. */
+/* linear_parts.cl without AVX-512's instructions: vpdpbusd, the four unsigned bytes of each w times the four signed
+ * ones of *x or of what mx_four has made of them, and those that give a number to 16 lanes. */
 static char *read_spelt_out(void) {
     char *text = read_source("linear_parts");
-    spell_out(text, "vpdpbusd",
+    spell_out(text, "vpdpbusd %2%{1to16%}",
               "const char4 b = as_char4(*x);\n"
               "sum += as_int16(w & 255u) * b.x + as_int16(w >> 8 & 255u) * b.y +"
               " as_int16(w >> 16 & 255u) * b.z + as_int16(w >> 24) * b.w");
-    spell_out(text, "vpdpwssd",
-              "sum += as_short2(MX_FORMAT == MX_I4 ? 0xfff8u : 0xff80u).x * (int16)(as_short2(*S).x)");
+    spell_out(text, "vpdpbusd %2, %1",
+              "const char4 b = as_char4(four.s0);\n"
+              "sum += as_int16(w & 255u) * b.x + as_int16(w >> 8 & 255u) * b.y +"
+              " as_int16(w >> 16 & 255u) * b.z + as_int16(w >> 24) * b.w");
+    spell_out(text, "vpbroadcastd %1, %0\" :", "four = (int16)(*x)");
+    spell_out(text, "vpslld %2", "added = (int16)(*S * (MX_FORMAT == MX_I4 ? 8 : 128))");
     return text;
 }
 
