@@ -92,6 +92,8 @@ static enum moxie_error sources_of(const struct mx_program *p, const struct mx_k
     static const char *const sequence[] = {"norm", "rope",   "attention", "route", "embed",  "linear_results",
                                            LINEAR, "linear", "float32",   LINEAR,  "linear", NULL};
     static const char *const none[] = {NULL};
+    _Static_assert(sizeof sequence / sizeof *sequence + 2 <= SOURCES_MAX,
+                   "a list has more texts than there is room for");
     const char *name[SOURCES_MAX] = {"arith", "weights"};
     *n = 2;
     for (const char *const *part = is_sequence(&p->key) ? sequence : is_linear(&p->key) ? linear : none; *part; part++)

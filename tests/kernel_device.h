@@ -26,7 +26,7 @@ struct kernel_style {
     uint32_t local;   /* 0: vectors; else the lane style with work-groups of this size */
     uint32_t shrink;  /* 0: the whole grid; else sides are divided by this */
     const char *more; /* further options, or NULL */
-    bool spelt_out;   /* AVX-512 VNNI's instruction is written as what it computes, for processors without it */
+    bool spelt_out;   /* AVX-512's instructions are written as what they compute, for processors without it */
 };
 
 /* Opens the device of which MX_DEVICE names the platform or the device (a part of either), the first without it.

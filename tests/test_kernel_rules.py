@@ -25,7 +25,7 @@ INTRINSICS = re.compile(r"llvm\.(dbg|lifetime|mem(cpy|set|move)|[su](min|max)|ab
                         r"vector\.reduce\.(add|or|and|xor|[su](min|max))|[us](add|sub)\.sat|bswap|ctpop|ctlz)\b")
 # integer, exact: opencl/kernels/linear_parts.cl says when
 MNEMONICS = set("""
-    vpdpbusd vpmaddubsw vpmaddwd vpabsb vpsignb vpaddw vpaddd vpsubd vpslld vpbroadcastd prefetcht0 prefetcht1 prefetchw
+    vpdpbusd vpmaddubsw vpmaddwd vpabsb vpsignb vpaddw vpaddd vpslld vpbroadcastd prefetcht0 prefetcht1 prefetchw
     dp4a.u32.s32 sha256rnds2 sha256msg1 sha256msg2
     mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32""".split())
 OPTIONS = {"-cl-std=CL1.2", "-w"}

@@ -48,7 +48,7 @@ static int open_device(void **state) {
         style("AVX2", MX_DOT_AVX2, 0, 2, NULL);
     if (best == MX_DOT_VNNI512)
         style("AVX-512 VNNI", MX_DOT_VNNI512, 0, 3, NULL);
-    if (best == MX_DOT_AVX2) { /* all of that variant but the instruction itself */
+    if (best == MX_DOT_AVX2) { /* all of that variant but its instructions themselves */
         style("AVX-512 VNNI, spelt out", MX_DOT_VNNI512, 0, 3, NULL);
         styles[n_styles - 1].spelt_out = true;
     }

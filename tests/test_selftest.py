@@ -44,9 +44,9 @@ PARTS = [
     ("mx_attention", "for (; 16 * (c + V) <= d; c += V) {", "for (; 16 * (c + V) <= d; c += V + 1) {"),
     ("mx_attention", "else if (b <= y->p / MX_KV_BLOCK)", "else"),
     ("mx_combine", "const uint end = min(H, c + MX_SHARE);", "const uint end = min(H, MX_SHARE);"),
-    ("mx_linear", "for (; e < n; e += 4)", "for (; e < min(n, 8u); e += 4)", "without=4", "avx2"),
-    *(("mx_linear", f"MX_OF(mx_block_part, {t})(&b, e);", f"b.type ^= 3, MX_OF(mx_block_part, {t})(&b, e), b.type ^= 3;",
-       "job_units=4", "avx512_vnni") for t in (5, 4, 3, 2)),
+    ("mx_linear", "for (; e < n; e += 4)", "for (; e < min(n, 4u); e += 4)", "no_lists=1,without=4", "avx2"),
+    *(("mx_linear", f"MX_OF(mx_block_part, {t})(&b, e);", f"MX_OF(mx_block_part, {t})(&b, e), b.y[1][e] = b.y[1][e] + 1.0f;",
+       "no_lists=1", "avx512_vnni") for t in (5, 4, 3, 2)),
 ]
 
 
@@ -105,7 +105,7 @@ class Planted(ToolTest):
         for i, (kernel, text, planted, *variant) in enumerate(PARTS):
             if variant and variant[1] not in pathlib.Path("/proc/cpuinfo").read_text():
                 continue
-            form = ["--tune", f"no_lists=1,{variant[0]}"] if variant else ["--tune", "no_lists=1", "--portable"]
+            form = ["--tune", variant[0]] if variant else ["--tune", "no_lists=1", "--portable"]
             with self.subTest(planted):
                 cache = self.folder / f"cache-part-{i}"
                 cache.mkdir()

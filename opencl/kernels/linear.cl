@@ -8,7 +8,7 @@
  * mode 0: out[entry * ldo + out_row + n] = y; 1: the same, added to what is there; 2: tiles alternate gate and up,
  * out[entry * ldo + n] = silu(gate) * up for n < ldo; 3: the same with GELU.
  *
- * Grid: dim 0 jobs, dim 1 tiles of 16 rows (pairs of tiles in mode 2), dim 2 blocks of MX_TOKENS_PER_ITEM entries. The
+ * Grid: dim 0 jobs, dim 1 tiles of 16 rows (pairs of tiles from mode 2 on), dim 2 blocks of MX_TOKENS_PER_ITEM entries. The
  * host may make sides 1 and 2 shorter: a unit then does several tiles or blocks; only speed depends on it. Jobs are the
  * first side because they differ in length and many are empty: each stretch of units has some of all.
  *
@@ -33,7 +33,7 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
 #if MX_LANES
     const uint share = (steps + MX_UNITS(1) - 1) / MX_UNITS(1);
     const uint first = MX_UNIT(1) * share, last = min(steps, first + share);
-#else /* where there are fewer steps than units, each stretch of units, one core's, has some */
+#else /* with MX_PAIRS there may be more units than steps: each stretch of units, one core's, has some */
     const uint first = (ulong)MX_UNIT(1) * steps / MX_UNITS(1), last = ((ulong)MX_UNIT(1) + 1) * steps / MX_UNITS(1);
 #endif
     for (uint start = MX_UNIT(2) * MX_TOKENS_PER_ITEM; start < job.z; start += MX_UNITS(2) * MX_TOKENS_PER_ITEM) {
@@ -62,8 +62,10 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
 #if MX_BLOCKS
                 if (end - i >= MX_BLOCK_MIN) {
                     n = (end - i) / MX_BLOCK_OF * MX_BLOCK_OF;
-                    MX_OF(mx_block_entries, 4)
-                    (n, MX_THESE, to + (mode >= MX_GLU ? tile / 2 * 16 : tile * 16 + out_row), ldo);
+                    if (mode >= MX_GLU)
+                        mx_block_entries(n, MX_THESE, to + tile / 2 * 16, 1, ldo);
+                    else
+                        mx_block_entries(n, MX_THESE, to + tile * 16 + out_row, side, ldo);
                 } else
 #else
                 if (end - i >= 4) {

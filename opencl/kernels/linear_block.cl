@@ -2,8 +2,8 @@
  *
  * The part of linear.cl for blocks of several entries (MX_BLOCKS): a segment of a tile, or of two side by side (MX_PAIRS),
  * for all entries while it lies in the nearest cache, T of them at a time. With AVX2 its nibbles are taken apart for all
- * entries before, as this costs as much there as multiplying. The text stands in a program for T = 4 and, where there are
- * registers for more, for 5, 3 and 2: any number of entries is a sum of these. */
+ * entries before, as this costs as much there as multiplying. The text stands in a program for T = 4, with MX_PAIRS for 5,
+ * 4, 3 and 2: any number of entries is a sum of these. */
 #ifdef MX_BLOCK_T
 #ifndef MX_SIDE
 #define MX_SIDE (MX_PAIRS + 1)
@@ -25,7 +25,7 @@
     }
 #endif
 
-/* Asks for the line at p, to be written. */
+/* Asks for the line at p, which need not be memory, to be written. */
 #define MX_PREFETCH_WRITE(p) __asm__ volatile("prefetchw %0" : : "m"(*(p)))
 
 #if MX_DOT == MX_AVX2
@@ -56,12 +56,13 @@ struct mx_block {
     size_t sums;                   /* bytes from xs to the sums */
     __global const uchar *data, *scale, *extra;
     size_t data_step, scale_step, extra_step; /* bytes to the second tile */
-    uint type, atoms, groups;      /* of scales; in the segment */
+    uint type;                     /* of scales */
+    uint atoms, groups;            /* in the segment */
     __global const uchar *next;    /* memory to ask for meanwhile, `share` bytes for each entry: two segments ahead */
     __global const uchar *end;     /* of the first tile; behind it lies the second, the next pair behind that */
     uint share;
-    __global float *out;           /* where not 0, the lines of results to ask for: ldo elements apart */
-    uint ldo;
+    __global float *out;           /* where not 0, the results to ask for: `lines` of each entry, ldo elements apart */
+    uint lines, ldo;
     mx_f *y[MX_SIDE];              /* sums of the entries */
 #if MX_DOT == MX_AVX2
     struct mx_apart *apart;        /* its groups */
@@ -86,25 +87,24 @@ MX_INLINE void MX_OF(mx_block_part, T)(const struct mx_block *b, uint e) {
     __global const char *x[T]; /* first of the segment, and its scale; the sum of its x is b->sums bytes behind */
     __global const char *xs[T];
     MX_EACH_T(const ulong row = b->rows[e + t]; x[t] = b->x + row * b->row_bytes; xs[t] = b->xs + row * b->row_scales;
-              if (b->out) {
-                  MX_EACH_R(MX_PREFETCH_WRITE(b->out + (e + t) * b->ldo + r * 16));
-              })
+              if (b->out) MX_PREFETCH_WRITE(b->out + (e + t) * b->ldo);
+              if (b->out && b->lines == 2) MX_PREFETCH_WRITE(b->out + (e + t) * b->ldo + 16))
     __global const uchar *next = b->next + e * b->share;
     if (MX_PAIRS && next >= b->end)
         next += b->data_step;
     const uint step = T * b->share / b->groups;
 #if MX_PAIRS
     mx_f acc[MX_SIDE * T];
-#define MX_ACC(r, t) acc[r * T + t]
+#define MX_BLOCK_ACC(r, t) acc[r * T + t]
 #else
     mx_f acc[T / 2], kept[T / 2]; /* kept in memory: there are sixteen registers */
-#define MX_ACC(r, t) (t < T / 2 ? acc : kept)[t % (T / 2)]
+#define MX_BLOCK_ACC(r, t) (t < T / 2 ? acc : kept)[t % (T / 2)]
 #endif
-#define MX_SUM(r, t) sum[r * T + t]
-#define MX_X(t, q) ((__global const int *)(x[t] + (g * MX_ATOMS + a) * 32) + (q))
-#define MX_XS(t) ((__global const float *)xs[t])[g]
-#define MX_XSUM(t) ((__global const int *)(xs[t] + sum_at))
-    MX_EACH_T(MX_EACH_R(MX_ACC(r, t) = (mx_f)(0.0f)))
+#define MX_BLOCK_SUM(r, t) sum[r * T + t]
+#define MX_BLOCK_X(t, q) ((__global const int *)(x[t] + (g * MX_ATOMS + a) * 32) + (q))
+#define MX_BLOCK_XS(t) ((__global const float *)xs[t])[g]
+#define MX_BLOCK_XSUM(t) ((__global const int *)(xs[t] + sum_at))
+    MX_EACH_T(MX_EACH_R(MX_BLOCK_ACC(r, t) = (mx_f)(0.0f)))
 #if MX_DOT == MX_AVX2
     const struct mx_apart *apart = b->apart;
 #endif
@@ -115,7 +115,7 @@ MX_INLINE void MX_OF(mx_block_part, T)(const struct mx_block *b, uint e) {
             MX_EACH_R(MX_PREFETCH(T < 4, next + r * b->data_step + at))
         }
         next += step;
-        if (MX_PAIRS && T < 4 && next - step < b->end && next >= b->end)
+        if (MX_PAIRS && T < 4 && next - step < b->end && next >= b->end) /* of more entries the next part does it */
             next += b->data_step;
         size_t sum_at = g * 4 + b->sums;
 #if MX_PAIRS
@@ -124,18 +124,18 @@ MX_INLINE void MX_OF(mx_block_part, T)(const struct mx_block *b, uint e) {
         __asm__("" : "+r"(sum_at), "+m"(kept));
 #endif
         mx_i sum[MX_SIDE * T];
-        MX_EACH_T(MX_EACH_R(MX_SUM(r, t) = (mx_i)(0)))
+        MX_EACH_T(MX_EACH_R(MX_BLOCK_SUM(r, t) = (mx_i)(0)))
         uint a = 0;
         do {
 #if MX_DOT == MX_AVX2
             short16 low[T], high[T];
-            MX_EACH_T(mx_pairs(&low[t], &high[t], apart->word[a * 8], MX_X(t, 0)))
+            MX_EACH_T(mx_pairs(&low[t], &high[t], apart->word[a * 8], MX_BLOCK_X(t, 0)))
 #pragma unroll
             for (uint q = 1; q < 8; q++) {
                 const mx_u w = apart->word[a * 8 + q];
-                MX_EACH_T(mx_add_pairs(&low[t], &high[t], w, MX_X(t, q)))
+                MX_EACH_T(mx_add_pairs(&low[t], &high[t], w, MX_BLOCK_X(t, q)))
             }
-            MX_EACH_T(MX_SUM(0, t) += (mx_i)(mx_sum_pairs(low[t]), mx_sum_pairs(high[t])))
+            MX_EACH_T(MX_BLOCK_SUM(0, t) += (mx_i)(mx_sum_pairs(low[t]), mx_sum_pairs(high[t])))
 #else
             __global const uchar *words = b->data + (g * MX_ATOMS + a) * MX_ATOM;
 #if MX_FORMAT == MX_I8
@@ -143,8 +143,8 @@ MX_INLINE void MX_OF(mx_block_part, T)(const struct mx_block *b, uint e) {
             for (uint q = 0; q < 8; q++) {
                 mx_u w[MX_SIDE];
                 MX_EACH_R(w[r] = MX_ROW((__global const uint *)(words + r * b->data_step), q) ^ 0x80808080u)
-                MX_EACH_T(const mx_i four = mx_four(MX_X(t, q));
-                          MX_EACH_R(MX_SUM(r, t) = mx_dot_four(MX_SUM(r, t), w[r], four)))
+                MX_EACH_T(const mx_i four = mx_four(MX_BLOCK_X(t, q));
+                          MX_EACH_R(MX_BLOCK_SUM(r, t) = mx_dot_four(MX_BLOCK_SUM(r, t), w[r], four)))
             }
 #else
 #pragma unroll
@@ -152,34 +152,35 @@ MX_INLINE void MX_OF(mx_block_part, T)(const struct mx_block *b, uint e) {
                 mx_u low[MX_SIDE], high[MX_SIDE];
                 MX_EACH_R(const mx_u w = MX_ROW((__global const uint *)(words + r * b->data_step), q);
                           low[r] = w & 0x0f0f0f0fu; high[r] = w >> 4 & 0x0f0f0f0fu)
-                MX_EACH_T(const mx_i four = mx_four(MX_X(t, q));
-                          MX_EACH_R(MX_SUM(r, t) = mx_dot_four(MX_SUM(r, t), low[r], four)))
-                MX_EACH_T(const mx_i four = mx_four(MX_X(t, 4 + q));
-                          MX_EACH_R(MX_SUM(r, t) = mx_dot_four(MX_SUM(r, t), high[r], four)))
+                MX_EACH_T(const mx_i four = mx_four(MX_BLOCK_X(t, q));
+                          MX_EACH_R(MX_BLOCK_SUM(r, t) = mx_dot_four(MX_BLOCK_SUM(r, t), low[r], four)))
+                MX_EACH_T(const mx_i four = mx_four(MX_BLOCK_X(t, 4 + q));
+                          MX_EACH_R(MX_BLOCK_SUM(r, t) = mx_dot_four(MX_BLOCK_SUM(r, t), high[r], four)))
             }
 #endif
 #endif
         } while (MX_ATOMS > 1 && ++a < MX_ATOMS && g * MX_ATOMS + a < b->atoms);
 #if MX_FORMAT == MX_I4 || MX_FORMAT == MX_I8
-        MX_EACH_T(const mx_i added = mx_added(MX_XSUM(t)); MX_EACH_R(MX_SUM(r, t) -= added))
+        MX_EACH_T(const mx_i added = mx_added(MX_BLOCK_XSUM(t)); MX_EACH_R(MX_BLOCK_SUM(r, t) -= added))
 #elif MX_FORMAT == MX_I4Z
-        MX_EACH_R(const mx_i zero = MX_BLOCK_ZERO(r); MX_EACH_T(MX_SUM(r, t) -= (mx_i)(*MX_XSUM(t)) * zero))
+        MX_EACH_R(const mx_i zero = MX_BLOCK_ZERO(r); MX_EACH_T(MX_BLOCK_SUM(r, t) -= (mx_i)(*MX_BLOCK_XSUM(t)) * zero))
 #endif
         mx_f scale[MX_SIDE];
         MX_EACH_R(scale[r] = MX_BLOCK_SCALE(r))
-        MX_EACH_T(MX_EACH_R(MX_ACC(r, t) = fma(scale[r] * MX_XS(t), MX_TO_F(MX_SUM(r, t)), MX_ACC(r, t))))
+        MX_EACH_T(MX_EACH_R(const mx_f factor = scale[r] * MX_BLOCK_XS(t);
+                            MX_BLOCK_ACC(r, t) = fma(factor, MX_TO_F(MX_BLOCK_SUM(r, t)), MX_BLOCK_ACC(r, t))))
 #if MX_FORMAT == MX_I4M
         mx_f least[MX_SIDE];
         MX_EACH_R(least[r] = MX_BLOCK_LEAST(r))
-        MX_EACH_T(const mx_f S = (mx_f)(convert_float(*MX_XSUM(t)));
-                  MX_EACH_R(MX_ACC(r, t) = fma(least[r] * MX_XS(t), S, MX_ACC(r, t))))
+        MX_EACH_T(const mx_f S = (mx_f)(convert_float(*MX_BLOCK_XSUM(t)));
+                  MX_EACH_R(MX_BLOCK_ACC(r, t) = fma(least[r] * MX_BLOCK_XS(t), S, MX_BLOCK_ACC(r, t))))
 #endif
 #if MX_DOT == MX_AVX2
         apart++;
 #endif
     }
-    MX_EACH_R(MX_EACH_T(b->y[r][e + t] = b->y[r][e + t] + MX_ACC(r, t)))
-#undef MX_ACC
+    MX_EACH_R(MX_EACH_T(b->y[r][e + t] = b->y[r][e + t] + MX_BLOCK_ACC(r, t)))
+#undef MX_BLOCK_ACC
 }
 #undef T
 
@@ -217,9 +218,10 @@ MX_INLINE void mx_take_apart(struct mx_block *b) {
 }
 #endif
 
-/* n entries from `entry` on, at least MX_BLOCK_MIN and at most MX_TOKENS_PER_ITEM, a multiple of MX_BLOCK_OF. out: the
- * lines that their results will go to lie there, each ldo elements further. */
-MX_APART void MX_OF(mx_block_entries, 4)(uint n, uint entry, uint tile, MX_ARGUMENTS, __global float *out, uint ldo) {
+/* n entries from `entry` on, at least MX_BLOCK_MIN and at most MX_TOKENS_PER_ITEM, a multiple of MX_BLOCK_OF. One tile where
+ * two are side by side is computed twice, and what is in gate is not used. out: the results will go there, to `lines` lines
+ * for each entry, ldo elements further. */
+MX_APART void mx_block_entries(uint n, uint entry, uint tile, MX_ARGUMENTS, __global float *out, uint lines, uint ldo) {
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, atoms = (K + 31) / 32;
 #if MX_PAIRS /* fives and then fours; 2 = 2, 3 = 3, 6 = 3 + 3, 7 = 4 + 3, 11 = 5 + 3 + 3 are no sum of these */
     const uint fours = (5 - n % 5) % 5, whole = n >= 4 * fours;
@@ -241,6 +243,7 @@ MX_APART void MX_OF(mx_block_entries, 4)(uint n, uint entry, uint tile, MX_ARGUM
     b.data_step = side == 2 ? MX_TILE_BYTES(K) : 0;
     b.scale_step = side == 2 ? MX_TILE_SCALES(K) << scale_type : 0;
     b.extra_step = side == 2 ? MX_TILE_EXTRA(K, scale_type) : 0;
+    b.lines = lines;
     b.ldo = ldo;
     for (uint e = 0; e < n; e++)
         y[e] = gate[e] = (mx_f)(0.0f);

@@ -4,7 +4,7 @@
  * activations, and what lies where. */
 
 /* Several entries have linear_block.cl. Where there are registers for it two tiles are done side by side, also those that
- * are no gate and its factor: a processor that multiplies twice in a cycle cannot read x as often. */
+ * are no gate and its factor: one tile for itself asks for as many reads, of x, scales and sums, as it has products. */
 #define MX_PAIRS (MX_DOT == MX_VNNI512 && MX_INTEGER)
 #define MX_BLOCKS (MX_DOT == MX_AVX2 && MX_INTEGER && MX_FORMAT != MX_I8 || MX_PAIRS)
 #if MX_PAIRS
@@ -132,16 +132,6 @@ MX_INLINE mx_i mx_added(__global const int *S) {
     __asm__("vpbroadcastd %1, %0\n\tvpslld $3, %0, %0" : "=x"(added) : "m"(*S));
     return (mx_i)(added, added);
 }
-#endif
-
-/* A pointer that all addresses near it are made from, where there are several entries: a compiler would have a base and
- * an index in each, and with these Intel's processors take a multiplication with memory as two operations. */
-#if MX_DOT == MX_VNNI512
-#define MX_ONE_BASE(p)                                                                                                 \
-    if (T > 1)                                                                                                         \
-    __asm__("" : "+r"(p))
-#else
-#define MX_ONE_BASE(p)
 #endif
 
 /* Where a group is one atom, the 8 that was added to nibbles is taken off the two sums of 16 bits, half of it each. What

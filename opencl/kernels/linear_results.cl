@@ -10,7 +10,7 @@
 #define MX_DP4A 3
 #define MX_MMA 4 /* and dp4a where there are few entries */
 
-#ifndef MX_T /* entries computed side by side, as registers allow; 4 to 8 */
+#ifndef MX_T /* entries computed side by side outside of blocks, as registers allow; 4 to 8 */
 #if MX_LANES || MX_DOT == MX_AVX2
 #define MX_T 4
 #else

@@ -10,7 +10,6 @@ struct mx_operands {
     __global const mx_x *x[T];
     __global const float *xs[T];
     __global const int *xsum[T];
-    size_t sums; /* stride from xs[t] to xsum[t] */
     uint K, type; /* of scales */
     uint ahead, scales_ahead; /* distance of what the cache is asked for; 0: nothing */
 };
@@ -61,10 +60,9 @@ MX_INLINE void mx_segment(const struct mx_operands *o, uint s, mx_f *acc) {
         uint a = g * MX_ATOMS;
         do { /* a group has an atom; one of 32 has no other, and the compiler sees that */
             __global const mx_x *x[T];
-            MX_EACH_T(x[t] = o->x[t] + a * 32; MX_ONE_BASE(x[t]))
+            MX_EACH_T(x[t] = o->x[t] + a * 32)
             if (o->ahead) {
                 __global const uchar *next = o->data + a * MX_ATOM + o->ahead;
-                MX_ONE_BASE(next);
 #pragma unroll
                 for (uint line = 0; line < MX_ATOM; line += 64)
                     MX_PREFETCH(T == 1, next + line);
@@ -81,9 +79,7 @@ MX_INLINE void mx_segment(const struct mx_operands *o, uint s, mx_f *acc) {
 #endif
         }
 #if MX_LESS_AFTER
-        size_t sum_at = g * 4 + o->sums;
-        MX_ONE_BASE(sum_at);
-        MX_EACH_T(sum[t] -= mx_added((__global const int *)((__global const char *)o->xs[t] + sum_at)))
+        MX_EACH_T(sum[t] -= mx_added(o->xsum[t] + g))
 #endif
         const mx_f scale = MX_SCALE_ROW(o->scale, g, o->type);
         MX_EACH_T(acc[t] = fma(scale * o->xs[t][g], MX_TO_F(sum[t]), acc[t]))
@@ -221,7 +217,6 @@ MX_APART void MX_OF(mx_entries, T)(bool first, uint entry, uint tile, MX_ARGUMEN
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, stride = (K + 31) / 32 * 32;
     MX_EACH_T(const ulong row = rows[entry + t]; o.x[t] = x + row * stride; o.xs[t] = xs + row * groups;
               o.xsum[t] = xsum + row * groups)
-    o.sums = (size_t)xsum - (size_t)xs;
     /* one entry: what it needs itself a little later; several: the tile that follows, there is time until then */
     const uint tiles_ahead = first ? side : 0;
     o.ahead = T == 1 ? MX_AHEAD : tiles_ahead * MX_TILE_BYTES(K);

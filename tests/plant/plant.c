@@ -28,7 +28,8 @@ cl_program clCreateProgramWithSource(cl_context context, cl_uint n, const char *
     }
     size_t written = 0;
     const char *rest = all;
-    for (const char *at; from && to && written < TEXT_MAX && (at = strstr(rest, from)); rest = at + strlen(from))
+    for (const char *at; from && *from && to && written < TEXT_MAX && (at = strstr(rest, from));
+         rest = at + strlen(from))
         written += (size_t)snprintf(changed + written, TEXT_MAX - written, "%.*s%s", (int)(at - rest), rest, to);
     if (rest != all) {
         FILE *f = mark ? fopen(mark, "w") : NULL;

@@ -76,7 +76,7 @@ static int dp4a(int sum, uint w, int x) {
 
 #include "opencl/kernels/linear_results.cl"
 #include "opencl/kernels/linear_parts.cl"
-/* as opencl/program.c has it */
+/* as opencl/program.c has it, but for linear_block.cl: lanes have no blocks */
 #include "opencl/kernels/linear_tile.cl"
 #include "opencl/kernels/linear_tile.cl"
 #include "opencl/kernels/linear_tile.cl"
