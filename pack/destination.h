@@ -6,12 +6,14 @@
 
 #include <stdbool.h>
 
-/* A file under a temporary name in the folder of its destination, which it takes the place of in the end. What is no
- * file with a name, a device or a pipe, is written to instead: nothing can take its place. */
+/* A file without a name in the folder of its destination, or with a temporary one where the file system has no such
+ * files, which takes the destination's place in the end. What is no file with a name, a device or a pipe, is written to
+ * instead: nothing can take its place. A link is followed; one that leads nowhere is refused. */
 struct pk_destination {
     int fd;
     char *path;      /* behind symbolic links */
-    char *temporary; /* NULL: written to directly, or already in its place */
+    char *temporary; /* the name it has until then, if any */
+    bool nameless;   /* it has none yet */
 };
 
 /* Each returns false for a failure: see errno. pk_destination_close ends what was opened, and removes what was not

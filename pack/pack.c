@@ -10,6 +10,7 @@
 #include "pack/pack_build.h"
 #include "pack/source_build.h"
 #include "pack/tokenizer.h"
+#include "runtime/tokenizer_utf8.h"
 
 /* The root over the leaves of a segment. */
 static void set_root(struct packer *p, uint32_t index) {
@@ -130,6 +131,17 @@ static void summarise(struct packer *p) {
     }
 }
 
+/* As moxie_bundle_open wants it. */
+static bool is_name(const char *id) {
+    const size_t n = strlen(id);
+    for (size_t i = 0; i < n; i++) {
+        if ((unsigned char)id[i] < 0x20 || id[i] == 0x7f) {
+            return false;
+        }
+    }
+    return n > 0 && n < sizeof(((struct mx_model *)0)->id) && mx_utf8_valid((const uint8_t *)id, n) == n;
+}
+
 static bool check_options(const struct pk_pack_options *o, struct pk_error *e) {
     const uint16_t one = 1;
     if (!*(const uint8_t *)&one) {
@@ -148,8 +160,9 @@ static bool check_options(const struct pk_pack_options *o, struct pk_error *e) {
         return pk_fail(e, MOXIE_ERROR_ARGUMENT, "security counter %llu: at most %u",
                        (unsigned long long)o->security_counter, MX_COUNTER_MAX);
     }
-    if (o->id && (!o->id[0] || strlen(o->id) >= sizeof(((struct mx_model *)0)->id))) {
-        return pk_fail(e, MOXIE_ERROR_ARGUMENT, "model name \"%s\": expected 1 to 63 bytes", o->id);
+    if (o->id && !is_name(o->id)) {
+        return pk_fail(e, MOXIE_ERROR_ARGUMENT,
+                       "the model's name: expected 1 to 63 bytes of UTF-8 without control characters");
     }
     if (o->segment_max % MX_SEGMENT_ALIGN || o->segment_max > MX_SEGMENT_MAX || o->member_max > MX_MEMBER_MAX ||
         (o->segment_max && o->segment_max < MX_LEAF_BYTES)) {

@@ -5,6 +5,7 @@ import pathlib
 import re
 import stat
 import subprocess
+import time
 
 import numpy as np
 
@@ -90,6 +91,52 @@ class Bundles(ToolTest):
         self.assertEqual(again.read_bytes(), self.bundle.read_bytes())
         listing = subprocess.run(["tar", "tvf", self.bundle], capture_output=True, text=True, check=True).stdout
         self.assertRegex(listing, r"\bmanifest\n(.|\n)*\bsignature\n(.|\n)*\btree\n(.|\n)*\bdense\n")
+
+    def test_no_output_takes_the_place_of_its_input(self):
+        source = self.folder / "source"
+        tiny_chat.write(source)
+        before = {p.name: p.read_bytes() for p in source.iterdir()}
+        for file in source.iterdir():
+            self.fails(2, "is a file of the checkpoint", "pack", source, "-o", file)
+        tokens, bundle = self.folder / "tokens", self.file("copy.moxie", self.bundle.read_bytes())
+        tokens.write_text("1 2 3")
+        for out in tokens, bundle:
+            self.fails(2, "is the bundle or the tokens", "logits", bundle, "--tokens", tokens, "-o", out)
+        self.fails(2, "is the bundle itself", "plan", bundle, "--svg", bundle)
+        self.fails(2, "is the bundle itself", "run", bundle, "-p", "x", "--experts", bundle)
+        self.assertEqual({p.name: p.read_bytes() for p in source.iterdir()}, before)
+        self.assertEqual(tokens.read_text(), "1 2 3")
+        self.must("verify", bundle)
+        again = source / "again.moxie"  # a bundle among a checkpoint's files may be made anew
+        self.must("pack", source, "-o", again)
+        self.must("pack", source, "-o", again)
+
+    def test_a_name_that_no_reader_takes_is_refused(self):
+        source, out = self.folder / "named", self.folder / "named.moxie"
+        tiny_chat.write(source)
+        for name in "", "a\x1bb", "a\x7f", "a\udcff", "x" * 64:
+            self.fails(10, "name", "pack", source, "-o", out, "--id", name)
+        self.assertFalse(out.exists())
+
+    def test_nothing_is_left_of_a_bundle_that_is_not_finished(self):
+        source, out = self.folder / "killed", self.folder / "out"
+        tiny_chat.write(source)
+        out.mkdir()
+        for nth in range(20):
+            process = subprocess.Popen([MOXIE, "pack", source, "-o", out / "x.moxie"], stdout=subprocess.DEVNULL, env=self.environment)
+            time.sleep(0.001 * nth)
+            process.kill()
+            process.wait()
+            self.assertIn([p.name for p in out.iterdir()], ([], ["x.moxie"]))
+
+    def test_a_link_is_followed_and_one_that_leads_nowhere_refused(self):
+        source, link, target = self.folder / "linked", self.folder / "link", self.folder / "target.moxie"
+        tiny_chat.write(source)
+        link.symlink_to(target)
+        self.fails(20, "cannot be created", "pack", source, "-o", link)
+        target.write_bytes(b"")
+        self.must("pack", source, "-o", link)
+        self.assertTrue(link.is_symlink() and target.stat().st_size)
 
     def test_pack_tells_the_error_of_each_kind(self):
         out = self.folder / "int4.moxie"

@@ -174,6 +174,27 @@ class Chat(ToolTest):
         self.assertEqual(len(re.findall("tokens read", result.stderr)), 6)
         self.fails(14, "does not fit into a context of 64", "chat", self.bundle, "-p", "y" * 300, "--context", "64")
 
+    def test_an_answer_that_fills_the_context_to_its_end_is_no_end_of_the_chat(self):
+        """Its last token has no place in the context any more."""
+        for context in 64, 65, 100:
+            result = self.moxie("chat", self.bundle, "--system", "S", "--context", str(context), "-n", str(context), "--stats",
+                                stdin="a\nb\nc\nd\n")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(len(re.findall("tokens read", result.stderr)), 4, result.stderr)
+            self.assertIn(f"the context of {context} tokens is full: the answer was cut short", result.stderr)
+
+    def test_a_question_is_a_line_and_nothing_of_it_is_dropped(self):
+        whole = self.must("chat", self.bundle, "-n", "3", "--stats", stdin="a\rb\n")
+        self.assertEqual(whole, self.must("chat", self.bundle, "-n", "3", "-p", "a\rb"))
+        self.assertEqual(self.must("chat", self.bundle, "-n", "3", stdin="ab\r\n"), self.must("chat", self.bundle, "-n", "3", "-p", "ab"))
+        self.fails(1, "NUL", "chat", self.bundle, stdin="a\0b\n")
+
+    def test_standard_input_that_cannot_be_read_is_an_error(self):
+        folder = os.open("/", os.O_RDONLY)
+        result = subprocess.run([MOXIE, "chat", self.bundle], stdin=folder, capture_output=True, env=self.environment, check=False)
+        os.close(folder)
+        self.assertEqual((result.returncode, b"standard input: Is a directory" in result.stderr), (1, True))
+
     def test_the_last_exchange_survives_a_full_context(self):
         options = "--system", "S", "--context", "256", "--stats", "-n", "10"
         result = self.moxie("chat", self.bundle, *options, stdin="\n".join(f"{i} {'z' * 40}" for i in range(4)))

@@ -2,6 +2,7 @@
  *
  * moxie chat: a conversation in the terminal. */
 #define _POSIX_C_SOURCE 200809L // getline, isatty
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,19 +31,28 @@ static int ask(struct chat *c, const char *question) {
     return status;
 }
 
-/* The next line without its end, NULL at the end of the input. Ctrl-C clears the line at a terminal, elsewhere it ends
- * the input. */
-static char *next_line(const struct chat *c, char **line, size_t *room) {
+/* The next line without its end, NULL at the end of the input or when it cannot be read. Ctrl-C clears the line at a
+ * terminal, elsewhere it ends the input. */
+static char *next_line(const struct chat *c, char **line, size_t *room, int *status) {
     for (;;) {
         if (c->prompt) {
             fputs("> ", stdout);
             fflush(stdout);
         }
         if (!c->prompt || interrupt_wait_input(STDIN_FILENO)) { // a terminal gives whole lines
-            if (getline(line, room, stdin) < 0) {
+            ssize_t n = getline(line, room, stdin);
+            if (n < 0) {
+                *status =
+                    feof(stdin) || interrupt_pending() ? *status : report_tool("standard input: %s", strerror(errno));
                 return NULL;
             }
-            (*line)[strcspn(*line, "\r\n")] = '\0';
+            n -= n > 0 && (*line)[n - 1] == '\n';
+            n -= n > 0 && (*line)[n - 1] == '\r';
+            (*line)[n] = '\0';
+            if (strlen(*line) != (size_t)n) {
+                *status = report_tool("standard input: a question with a NUL byte");
+                return NULL;
+            }
             return *line;
         }
         interrupt_take();
@@ -64,7 +74,7 @@ static int converse(struct chat *c) {
     if (c->prompt) {
         printf("%s. Ctrl-C stops an answer, /reset starts anew, /quit ends.\n", c->engine.model.id);
     }
-    while (goes_on(c, status) && next_line(c, &line, &room)) {
+    while (goes_on(c, status) && next_line(c, &line, &room, &status)) {
         status = STATUS_OK;
         if (strcmp(line, "/quit") == 0) {
             break;

@@ -146,7 +146,7 @@ static int inspect(const char *path, const void *bytes, size_t size, const char 
     moxie_bundle_model(&s.bundle, &s.model);
     s.tables = tables_of(bytes);
     if (license) {
-        fwrite(s.model.license, 1, s.model.license_bytes, stdout);
+        print_foreign((const char *)s.model.license, s.model.license_bytes, isatty(STDOUT_FILENO));
         status = finish_output(STATUS_OK);
     } else if (json) {
         status = print_json(&s);

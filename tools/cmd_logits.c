@@ -177,6 +177,9 @@ int cmd_logits(int argc, char **argv) {
     if (!args_parse(&args, argc, argv, &status)) {
         return status;
     }
+    if (l.out_path && (path_same(l.out_path, options.bundle) || path_same(l.out_path, l.tokens_path))) {
+        return usage_error("-o %s is the bundle or the tokens", l.out_path);
+    }
     interrupt_install();
     digest_begin(&l.digest);
     status = logits(&l, &options);

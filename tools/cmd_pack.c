@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * moxie pack: from a checkpoint to a signed bundle. */
+#include <dirent.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "pack/pack.h"
 #include "tools/args.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
 #include "tools/json_out.h"
+#include "tools/paths.h"
 #include "tools/progress.h"
 #include "tools/report.h"
 #include "tools/signing.h"
@@ -161,6 +164,21 @@ static int pack(struct pk_pack_options *options, const char *key_path, bool json
     return status;
 }
 
+/* The output would take the place of what it is made of. A bundle among a checkpoint's files is none of them. */
+static bool is_of_source(const char *output, const char *source) {
+    bool is = path_same(output, source);
+    DIR *folder = opendir(source);
+    char path[PATH_BYTES];
+    for (const struct dirent *entry = NULL; folder && !is && (entry = readdir(folder));) {
+        const char *end = strrchr(entry->d_name, '.');
+        is = !(end && strcmp(end, ".moxie") == 0) && path_join(path, source, entry->d_name) && path_same(output, path);
+    }
+    if (folder) {
+        closedir(folder);
+    }
+    return is;
+}
+
 int cmd_pack(int argc, char **argv) {
     static const char *const weights[] = {"keep", "int4", "int8", "bf16", "f16", "f32", NULL}; // as enum pk_weights
     static const char *const groups[] = {"32", "64", "128", NULL};
@@ -210,6 +228,9 @@ int cmd_pack(int argc, char **argv) {
     }
     if (!options.output && !options.dry_run) {
         return usage_error("-o BUNDLE is missing");
+    }
+    if (options.output && is_of_source(options.output, options.source)) {
+        return usage_error("-o %s is a file of the checkpoint", options.output);
     }
     interrupt_install();
     options.weights = (enum pk_weights)kind;

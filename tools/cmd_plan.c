@@ -8,6 +8,7 @@
 #include "tools/commands.h"
 #include "tools/engine.h"
 #include "tools/json_out.h"
+#include "tools/paths.h"
 #include "tools/plan_fit.h"
 #include "tools/report.h"
 #include "tools/svg.h"
@@ -255,6 +256,9 @@ int cmd_plan(int argc, char **argv) {
     }
     if (boards && (board || how.summary || how.svg)) {
         return usage_error("--boards is a table of its own: without --board, --summary and --svg");
+    }
+    if (how.svg && bundle && path_same(how.svg, bundle)) {
+        return usage_error("--svg %s is the bundle itself", how.svg);
     }
     if (how.json && how.summary) {
         return usage_error("--json prints everything: without --summary");

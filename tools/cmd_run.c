@@ -9,6 +9,7 @@
 #include "tools/generate.h"
 #include "tools/input.h"
 #include "tools/interrupt.h"
+#include "tools/paths.h"
 #include "tools/report.h"
 
 #define DEFAULT_TOKENS 256
@@ -118,6 +119,9 @@ int cmd_run(int argc, char **argv) {
     int status;
     if (!args_parse(&args, argc, argv, &status)) {
         return status;
+    }
+    if (wishes.experts && path_same(wishes.experts, options.bundle)) {
+        return usage_error("--experts %s is the bundle itself", wishes.experts);
     }
     interrupt_install();
     struct engine engine;

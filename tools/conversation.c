@@ -52,7 +52,8 @@ static enum moxie_error append_turn(struct conversation *c, const char *role, co
     size_t count = 0;
     enum moxie_error code =
         moxie_chat_turn(w->engine->moxie, c->at, role, text, strlen(text), answer, c->turn, context, &count, failure);
-    if (code == MOXIE_ERROR_BUFFER_SMALL || (code == MOXIE_OK && count > context - w->count)) {
+    // an answer that filled the context ends with a token behind it
+    if (code == MOXIE_ERROR_BUFFER_SMALL || (code == MOXIE_OK && w->count + count > context)) {
         return MOXIE_ERROR_CONTEXT_FULL;
     }
     if (code == MOXIE_OK) {
@@ -89,7 +90,7 @@ static void append_last(struct conversation *c) {
 
 static bool answer_fits(const struct conversation *c) {
     uint32_t context = c->writer.engine->plan.context;
-    return context - c->writer.count >= ANSWER_ROOM(context);
+    return c->writer.count + ANSWER_ROOM(context) <= context;
 }
 
 /* Appends `question`, forgetting what must be forgotten. *before is the count that the conversation had, or has again

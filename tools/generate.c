@@ -59,19 +59,6 @@ void writer_close(struct writer *w) {
     w->ids = NULL;
 }
 
-/* A model's text may hold anything; on a terminal, control characters would be commands to it. */
-static void print_text(const char *text, size_t bytes, bool terminal) {
-    for (size_t i = 0; i < bytes; i++) {
-        unsigned char c = (unsigned char)text[i];
-        bool c1 = c == 0xc2 && i + 1 < bytes && (unsigned char)text[i + 1] < 0xa0; // U+0080 … U+009F
-        if (terminal && ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || c1)) {
-            i += c1;
-            continue;
-        }
-        putchar(c);
-    }
-}
-
 static bool print_token(struct writer *w, struct moxie_text *text, int32_t token, int *status) {
     struct moxie_failure failure = {0};
     char bytes[512];
@@ -81,7 +68,7 @@ static bool print_token(struct writer *w, struct moxie_text *text, int32_t token
             printf(w->written > 1 ? " %d" : "%d", token);
         }
     } else if (moxie_decode(w->engine->moxie, text, token, bytes, sizeof(bytes), &n, &failure) == MOXIE_OK) {
-        print_text(bytes, n, isatty(STDOUT_FILENO));
+        print_foreign(bytes, n, isatty(STDOUT_FILENO));
     } else {
         *status = report_failure(&failure);
         return false;

@@ -72,6 +72,11 @@ int path_scratch(char out[PATH_BYTES], const char *name, uint64_t bytes) {
     return fd;
 }
 
+bool path_same(const char *a, const char *b) {
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 bool out_file_open(struct out_file *f, const char *path) {
     *f = (struct out_file){.path = path};
     const int fd = pk_destination_open(&f->to, path) ? dup(f->to.fd) : -1;

@@ -28,6 +28,9 @@ bool path_make_folder(const char *path);
  * descriptor, is open. -1: see errno. */
 int path_scratch(char out[PATH_BYTES], const char *name, uint64_t bytes);
 
+/* Both are there, and they are the same file. */
+bool path_same(const char *a, const char *b);
+
 /* A file that appears whole or not at all (pack/destination.h), as a stream. */
 struct out_file {
     FILE *file;

@@ -92,3 +92,15 @@ int finish_output(int status) {
     }
     return status;
 }
+
+void print_foreign(const char *text, size_t bytes, bool terminal) {
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned char c = (unsigned char)text[i];
+        bool c1 = c == 0xc2 && i + 1 < bytes && (unsigned char)text[i + 1] < 0xa0; // U+0080 … U+009F
+        if (terminal && ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || c1)) {
+            i += c1;
+            continue;
+        }
+        putchar(c);
+    }
+}

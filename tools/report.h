@@ -5,6 +5,8 @@
 #ifndef TOOL_REPORT_H
 #define TOOL_REPORT_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "platform/moxie_error.h"
@@ -34,5 +36,9 @@ void report_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Flushes standard output; STATUS_FAILED, reported, when it could not be written, else `status`. */
 int finish_output(int status);
+
+/* Prints a text of a model or a foreign file, which may hold anything: on a terminal, control characters would be
+ * commands to it, and are left out. */
+void print_foreign(const char *text, size_t bytes, bool terminal);
 
 #endif
