@@ -33,6 +33,11 @@ class Commands(ToolTest):
                             (("run", "a", "-p", "b", "--seed", "-1"), "'-1' is not a decimal number"),
                             (("run", "a", "-p", "b", "--top-p", "2"), "'2' is not a number from"),
                             (("plan", "a", "--summary=1"), "--summary takes no value"),
+                            (("keygen", "-o", "x", "--name", "y"), "--name is for the store"),
+                            (("keygen", "-o", "x", "--as-c"), "--as-c prints"), (("keygen", "-o", ""), "need a name"),
+                            (("keygen", "-o", "x/"), "need a name"),
+                            (("pack", "x", "-o", "y", "--head-int4"), "goes with --weights int4"),
+                            (("pack", "x", "--dry-run", "--key", "y"), "signs nothing"),
                             (("bench",), "give a BUNDLE or --shape")]:
             with self.subTest(args):
                 self.fails(2, [words, "--help"], *args)

@@ -105,6 +105,9 @@ class Run(ToolTest):
         result = self.fails(33, "", "run", self.changed(offset + 1234), "-p", "x")
         self.assertEqual(result.stdout, "")
 
+    def test_a_picture_that_cannot_be_written_is_told_before_the_run(self):
+        self.assertEqual(self.fails(1, "no-such", "run", self.bundle, "-p", "x", "--experts", "no-such/x.svg").stdout, "")
+
     def test_a_device_that_is_not_there(self):
         self.fails(50, "99", "run", self.bundle, "-p", "x", "--device", "99")
 

@@ -3,6 +3,7 @@
  * moxie keygen: makes a signing key. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "pack/keys.h"
@@ -73,7 +74,7 @@ static int print_as_c(const char *name, const char *pub) {
 }
 
 int cmd_keygen(int argc, char **argv) {
-    const char *name = PK_KEY_DEFAULT, *out = NULL, *pub = NULL;
+    const char *name = NULL, *out = NULL, *pub = NULL;
     bool as_c = false;
     const struct arg table[] = {
         {"--name", .kind = ARG_TEXT, .out = &name, .value = "NAME",
@@ -101,6 +102,13 @@ int cmd_keygen(int argc, char **argv) {
     if (pub && !as_c) {
         return usage_error("--pub goes with --as-c");
     }
+    if (out && (as_c || name)) {
+        return usage_error(as_c ? "--as-c prints, without -o" : "--name is for the store, without -o");
+    }
+    if (out && (!*out || out[strlen(out) - 1] == '/')) {
+        return usage_error("-o '%s': the keys need a name", out);
+    }
+    name = name ? name : PK_KEY_DEFAULT;
     struct pk_key key = {{0}, {0}};
     status = as_c ? print_as_c(name, pub) : out ? generate_at(&key, out) : generate_in_store(&key, name);
     pk_key_wipe(&key);

@@ -229,6 +229,12 @@ int cmd_pack(int argc, char **argv) {
     if (!options.output && !options.dry_run) {
         return usage_error("-o BUNDLE is missing");
     }
+    if (options.head_int4 && kind != PK_WEIGHTS_INT4) {
+        return usage_error("--head-int4 goes with --weights int4");
+    }
+    if (options.dry_run && key) {
+        return usage_error("--dry-run signs nothing: without --key");
+    }
     if (options.output && is_of_source(options.output, options.source)) {
         return usage_error("-o %s is a file of the checkpoint", options.output);
     }

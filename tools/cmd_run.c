@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * moxie run: continues a text. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,13 @@ int cmd_run(int argc, char **argv) {
     }
     if (wishes.experts && path_same(wishes.experts, options.bundle)) {
         return usage_error("--experts %s is the bundle itself", wishes.experts);
+    }
+    struct out_file picture; // told now and not after the text
+    if (wishes.experts && !out_file_open(&picture, wishes.experts)) {
+        return report_tool("%s: %s", wishes.experts, strerror(errno));
+    }
+    if (wishes.experts) {
+        out_file_discard(&picture);
     }
     interrupt_install();
     struct engine engine;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/interrupt.h"
 #include "tools/report.h"
 
 #define INPUT_MAX ((size_t)1 << 30)
@@ -40,7 +41,9 @@ char *input_read(const char *path, size_t *bytes, int *status) {
     bool standard = strcmp(path, "-") == 0;
     FILE *f = standard ? stdin : fopen(path, "rb");
     char *text = f ? read_stream(f, bytes) : NULL;
-    if (!text) {
+    if (!text && interrupt_pending()) {
+        *status = STATUS_INTERRUPTED;
+    } else if (!text) {
         *status = report_error(MOXIE_ERROR_FILE, "%s: %s", standard ? "standard input" : path, strerror(errno));
     }
     if (f && !standard) {
