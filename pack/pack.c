@@ -10,7 +10,6 @@
 #include "pack/pack_build.h"
 #include "pack/source_build.h"
 #include "pack/tokenizer.h"
-#include "runtime/tokenizer_utf8.h"
 
 /* The root over the leaves of a segment. */
 static void set_root(struct packer *p, uint32_t index) {
@@ -131,15 +130,11 @@ static void summarise(struct packer *p) {
     }
 }
 
-/* As moxie_bundle_open wants it. */
+/* One that is kept as it is. */
 static bool is_name(const char *id) {
-    const size_t n = strlen(id);
-    for (size_t i = 0; i < n; i++) {
-        if ((unsigned char)id[i] < 0x20 || id[i] == 0x7f) {
-            return false;
-        }
-    }
-    return n > 0 && n < sizeof(((struct mx_model *)0)->id) && mx_utf8_valid((const uint8_t *)id, n) == n;
+    struct mx_model m;
+    pk_model_set_id(&m, id);
+    return id[0] && strcmp(m.id, id) == 0;
 }
 
 static bool check_options(const struct pk_pack_options *o, struct pk_error *e) {
