@@ -29,11 +29,14 @@ static int open_nameless(const char *path) {
     return fd;
 }
 
-/* Gives a nameless file its temporary name. */
+/* Gives a nameless file the destination's name or, where there is a file of that name, a temporary one beside it. */
 static bool give_name(struct pk_destination *d) {
     char self[32];
     snprintf(self, sizeof self, "/proc/self/fd/%d", d->fd);
-    for (unsigned i = 0; i < 1000; i++) {
+    if (linkat(AT_FDCWD, self, AT_FDCWD, d->path, AT_SYMLINK_FOLLOW) == 0) {
+        return true;
+    }
+    for (unsigned i = 0; errno == EEXIST && i < 1000; i++) {
         if (asprintf(&d->temporary, "%s.%d-%u", d->path, (int)getpid(), i) < 0) {
             d->temporary = NULL;
             return false;
@@ -45,9 +48,6 @@ static bool give_name(struct pk_destination *d) {
         free(d->temporary);
         d->temporary = NULL;
         errno = why;
-        if (why != EEXIST) {
-            return false;
-        }
     }
     return false;
 }
@@ -97,7 +97,7 @@ bool pk_destination_commit(struct pk_destination *d) {
     if (!d->temporary && !d->nameless) {
         return true;
     }
-    if (fsync(d->fd) != 0 || (d->nameless && !give_name(d)) || rename(d->temporary, d->path) != 0) {
+    if (fsync(d->fd) != 0 || (d->nameless && !give_name(d)) || (d->temporary && rename(d->temporary, d->path) != 0)) {
         return false;
     }
     free(d->temporary);

@@ -50,9 +50,19 @@ class Large(ToolTest):
         return subprocess.Popen([MOXIE, "pack", self.checkpoint, "-o", self.out / "b.moxie", *options], env=self.environment,
                                 **popen)
 
+    def written(self, process):
+        """Bytes of the file that is to take b.moxie's place. It has no name, or a temporary one."""
+        size = 0
+        for fd in pathlib.Path(f"/proc/{process.pid}/fd").glob("*"):
+            try:
+                if os.readlink(fd).startswith(f"{self.out}/"):
+                    size += fd.stat().st_size
+            except OSError:  # closed meanwhile
+                pass
+        return size
+
     def wait_for_bytes(self, process):
-        """Until something is written under the temporary name."""
-        while process.poll() is None and not any(p.stat().st_size for p in self.out.glob("b.moxie.*")):
+        while process.poll() is None and not self.written(process):
             time.sleep(0.001)
         self.assertIsNone(process.poll(), "it was done before it could be stopped")
 

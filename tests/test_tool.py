@@ -133,6 +133,7 @@ class Bundles(ToolTest):
             process.kill()
             process.wait()
             self.assertIn([p.name for p in out.iterdir()], ([], ["x.moxie"]))
+            (out / "x.moxie").unlink(missing_ok=True)
 
     def test_a_link_is_followed_and_one_that_leads_nowhere_refused(self):
         source, link, target = self.folder / "linked", self.folder / "link", self.folder / "target.moxie"
