@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * moxie run: continues a text. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +9,8 @@
 #include "tools/generate.h"
 #include "tools/input.h"
 #include "tools/interrupt.h"
-#include "tools/paths.h"
 #include "tools/report.h"
+#include "tools/svg.h"
 
 #define DEFAULT_TOKENS 256
 
@@ -43,7 +42,8 @@ struct wishes {
     bool specials, ids, stats, fingerprint;
 };
 
-static int run(struct engine *e, const struct wishes *o, const struct sampling_options *sampling) {
+static int run(struct engine *e, const struct wishes *o, const struct sampling_options *sampling,
+               struct out_file *picture) {
     struct writer w;
     struct digest digest;
     struct expert_map map = {0};
@@ -78,7 +78,7 @@ static int run(struct engine *e, const struct wishes *o, const struct sampling_o
         }
         status = finish_output(status);
         if (status == STATUS_OK && o->experts) {
-            status = expert_map_write(&map, e, o->experts);
+            status = expert_map_write(&map, e, picture);
         }
     }
     expert_map_close(&map);
@@ -124,12 +124,9 @@ int cmd_run(int argc, char **argv) {
     if (wishes.experts && path_same(wishes.experts, options.bundle)) {
         return usage_error("--experts %s is the bundle itself", wishes.experts);
     }
-    struct out_file picture; // told now and not after the text
-    if (wishes.experts && !out_file_open(&picture, wishes.experts)) {
-        return report_tool("%s: %s", wishes.experts, strerror(errno));
-    }
-    if (wishes.experts) {
-        out_file_discard(&picture);
+    struct out_file picture = {0};
+    if (wishes.experts && svg_open(&picture, wishes.experts) != STATUS_OK) { // told now and not after the text
+        return STATUS_FAILED;
     }
     interrupt_install();
     struct engine engine;
@@ -137,8 +134,9 @@ int cmd_run(int argc, char **argv) {
     config.experts = wishes.experts != NULL;
     status = engine_open(&engine, &options, &config);
     if (status == STATUS_OK) {
-        status = run(&engine, &wishes, &sampling);
+        status = run(&engine, &wishes, &sampling, &picture);
     }
+    out_file_discard(&picture);
     engine_close(&engine);
     return status;
 }

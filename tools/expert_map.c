@@ -37,10 +37,10 @@ void expert_map_add(struct expert_map *map, const struct engine *engine, uint32_
     map->tokens += entries;
 }
 
-int expert_map_write(const struct expert_map *map, const struct engine *engine, const char *path) {
+int expert_map_write(const struct expert_map *map, const struct engine *engine, struct out_file *picture) {
     const struct moxie_model *m = &engine->model;
     char title[256];
     snprintf(title, sizeof(title), "%s: experts taken by %llu tokens, %u of %u in each layer", m->id,
              (unsigned long long)map->tokens, m->experts_per_token, m->routed_experts);
-    return svg_heat(path, title, "layer", "expert", map->count, m->layers, m->routed_experts);
+    return svg_heat(picture, title, "layer", "expert", map->count, m->layers, m->routed_experts);
 }

@@ -5,6 +5,7 @@
 #define TOOL_EXPERT_MAP_H
 
 #include "tools/engine.h"
+#include "tools/paths.h"
 
 struct expert_map {
     uint64_t *count, tokens; /* (layers, routed experts) */
@@ -17,7 +18,7 @@ void expert_map_close(struct expert_map *map);
 /* Counts the `entries` tokens of the last step. */
 void expert_map_add(struct expert_map *map, const struct engine *engine, uint32_t entries);
 
-/* The picture, as a file that appears whole. An exit status, reported. */
-int expert_map_write(const struct expert_map *map, const struct engine *engine, const char *path);
+/* The picture, into what svg_open has opened, which it ends. An exit status, reported. */
+int expert_map_write(const struct expert_map *map, const struct engine *engine, struct out_file *picture);
 
 #endif

@@ -33,18 +33,17 @@ static void print_text(FILE *f, const char *text) {
     }
 }
 
-static bool begin(struct out_file *f, const char *path, uint32_t width, uint32_t height, const char *title) {
-    if (!out_file_open(f, path)) {
-        report_tool("%s: %s", path, strerror(errno));
-        return false;
-    }
+int svg_open(struct out_file *f, const char *path) {
+    return out_file_open(f, path) ? STATUS_OK : report_tool("%s: %s", path, strerror(errno));
+}
+
+static void begin(struct out_file *f, uint32_t width, uint32_t height, const char *title) {
     fprintf(f->file,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %u %u\" width=\"%u\" height=\"%u\">\n"
             "<style>%s</style>\n<text class=\"h\" x=\"8\" y=\"18\">",
             width, height, width, height, style);
     print_text(f->file, title);
     fputs("</text>\n", f->file);
-    return true;
 }
 
 static int end(struct out_file *f) {
@@ -59,9 +58,10 @@ int svg_bar(const char *path, const char *title, const struct svg_part *part, ui
     for (uint32_t i = 0; i < parts; i++) {
         all += part[i].bytes;
     }
-    if (!begin(&f, path, WIDTH, TOP + HEIGHT + parts * LINE + 12, title)) {
+    if (svg_open(&f, path) != STATUS_OK) {
         return STATUS_FAILED;
     }
+    begin(&f, WIDTH, TOP + HEIGHT + parts * LINE + 12, title);
     for (uint32_t i = 0; i < parts; i++) {
         const uint32_t y = TOP + HEIGHT + 18 + i * LINE;
         const double from = BAR * (double)before / (double)all, width = BAR * (double)part[i].bytes / (double)all;
@@ -89,11 +89,10 @@ static void legend(FILE *f, double most, uint32_t y) {
     fprintf(f, "<text x=\"%d\" y=\"%u\">of an even share</text>\n", 64 + 5 * 76, y + 11);
 }
 
-int svg_heat(const char *path, const char *title, const char *row, const char *col, const uint64_t *count,
+int svg_heat(struct out_file *f, const char *title, const char *row, const char *col, const uint64_t *count,
              uint32_t rows, uint32_t cols) {
     const uint32_t LEFT = 64, TOP = 52, CELL_MIN = 480, RIGHT = 580;
     const uint32_t w = cols * 12 > CELL_MIN ? 12 : CELL_MIN / cols, h = rows > 16 ? 14 : 22;
-    struct out_file f;
     double most = 0;
     for (uint32_t r = 0; r < rows; r++) {
         uint64_t sum = 0;
@@ -106,29 +105,28 @@ int svg_heat(const char *path, const char *title, const char *row, const char *c
         }
     }
     const uint32_t width = LEFT + cols * w + 16;
-    if (!begin(&f, path, width > RIGHT ? width : RIGHT, TOP + rows * h + 36, title)) {
-        return STATUS_FAILED;
-    }
+    begin(f, width > RIGHT ? width : RIGHT, TOP + rows * h + 36, title);
     for (uint32_t c = 0; c < cols; c += w < 20 ? 4 : 1) {
-        fprintf(f.file, "<text x=\"%u\" y=\"%u\" text-anchor=\"middle\">%u</text>\n", LEFT + c * w + w / 2, TOP - 6, c);
+        fprintf(f->file, "<text x=\"%u\" y=\"%u\" text-anchor=\"middle\">%u</text>\n", LEFT + c * w + w / 2, TOP - 6,
+                c);
     }
     for (uint32_t r = 0; r < rows; r++) {
         uint64_t sum = 0;
         for (uint32_t c = 0; c < cols; c++) {
             sum += count[(size_t)r * cols + c];
         }
-        fprintf(f.file, "<text x=\"%u\" y=\"%u\" text-anchor=\"end\">%s %u</text>\n", LEFT - 8, TOP + r * h + h / 2 + 4,
-                row, r);
+        fprintf(f->file, "<text x=\"%u\" y=\"%u\" text-anchor=\"end\">%s %u</text>\n", LEFT - 8,
+                TOP + r * h + h / 2 + 4, row, r);
         for (uint32_t c = 0; c < cols && sum; c++) {
             const double share = (double)count[(size_t)r * cols + c] / (double)sum;
             const uint32_t x = LEFT + c * w, y = TOP + r * h;
-            fprintf(f.file,
+            fprintf(f->file,
                     "<rect class=\"c\" x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\" fill-opacity=\"%.3f\"/>"
                     "<rect class=\"g\" x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\" pointer-events=\"all\">"
                     "<title>%s %u, %s %u: %.2f %%</title></rect>\n",
                     x, y, w, h, share * cols / most, x, y, w, h, row, r, col, c, 100 * share);
         }
     }
-    legend(f.file, most, TOP + rows * h + 12);
-    return end(&f);
+    legend(f->file, most, TOP + rows * h + 12);
+    return end(f);
 }
