@@ -68,8 +68,8 @@ static enum moxie_error mark_history(struct list *l, uint32_t vocab, const struc
 static enum moxie_error read_logits(struct list *l, const float *logits, uint32_t vocab,
                                     const struct mx_sample_options *o, struct moxie_failure *failure) {
     float penalty = o->repetition_penalty > 0 ? o->repetition_penalty : 1, divide = mx_div(1, penalty);
+    float largest = -INFINITY; /* at hand: reading it back for each logit takes longer than all else here */
     l->n = 0;
-    l->largest = 0;
     for (uint32_t i = 0; i < vocab; i++) {
         float x = logits[i];
         if (!(in_range(x, -LARGEST_FLOAT, LARGEST_FLOAT))) {
@@ -84,7 +84,10 @@ static enum moxie_error read_logits(struct list *l, const float *logits, uint32_
         }
         l->value[l->n] = x;
         l->id[l->n] = i;
-        l->largest = x > l->value[l->largest] ? l->n : l->largest;
+        if (x > largest) {
+            largest = x;
+            l->largest = l->n;
+        }
         l->n++;
     }
     if (l->n == 0) {
@@ -109,12 +112,18 @@ static uint32_t key_of(float value) {
     return bits & 0x7fffffffu; /* -0 is 0 */
 }
 
+/* floor(a * fraction), fraction in [0, 1]; a < 2^63. */
+static uint64_t part_of(uint64_t a, float fraction) {
+    uint64_t units = (uint64_t)(fraction * 0x1p24f);
+    return (a >> 24) * units + ((a & 0xffffff) * units >> 24);
+}
+
 enum measure { COUNT, MASS };
 
-/* Key of the candidate with which those before it, and it, reach *enough (at least 1, at most what all have), equal
- * values in order of ids. *enough becomes what the candidates of this very key have to give. Byte by byte from the
- * highest on: four passes, whatever the values are. */
-static uint32_t find_key(const struct list *l, enum measure measure, uint64_t *enough) {
+/* Key of the candidate with which those before it, and it, reach *enough (at least 1, at most what all have; of a MASS
+ * that part of what all have), equal values in order of ids. *enough becomes what the candidates of this very key have
+ * to give. Byte by byte from the highest on: four passes, whatever the values are. */
+static uint32_t find_key(const struct list *l, enum measure measure, float part, uint64_t *enough) {
     uint32_t prefix = 0;
     for (int shift = 24; shift >= 0; shift -= 8) {
         uint64_t sum[256] = {0};
@@ -123,6 +132,14 @@ static uint32_t find_key(const struct list *l, enum measure measure, uint64_t *e
             if ((key ^ prefix) >> shift < 256) {
                 sum[key >> shift & 255] += measure == MASS ? weight(l->value[i]) : 1;
             }
+        }
+        if (measure == MASS && shift == 24) { /* all of them */
+            uint64_t all = 0;
+            for (uint32_t byte = 0; byte < 256; byte++) {
+                all += sum[byte];
+            }
+            *enough = part_of(all, part);
+            *enough = *enough ? *enough : 1;
         }
         uint32_t byte = 0;
         for (; sum[byte] < *enough; byte++) {
@@ -140,19 +157,13 @@ static void keep(struct list *l, uint32_t *n, uint32_t i) {
 
 static void keep_top(struct list *l, uint32_t top_k) {
     uint64_t enough = top_k;
-    uint32_t last = find_key(l, COUNT, &enough), n = 0;
+    uint32_t last = find_key(l, COUNT, 1, &enough), n = 0;
     for (uint32_t i = 0; i < l->n; i++) {
         if (key_of(l->value[i]) <= last) {
             keep(l, &n, i);
         }
     }
     l->n = n;
-}
-
-/* floor(a * fraction), fraction in [0, 1]; a < 2^63. */
-static uint64_t part_of(uint64_t a, float fraction) {
-    uint64_t units = (uint64_t)(fraction * 0x1p24f);
-    return (a >> 24) * units + ((a & 0xffffff) * units >> 24);
 }
 
 static uint64_t mass_of(const struct list *l) {
@@ -164,9 +175,8 @@ static uint64_t mass_of(const struct list *l) {
 }
 
 static void keep_mass(struct list *l, float top_p) {
-    uint64_t enough = part_of(mass_of(l), top_p), had = 0;
-    enough = enough ? enough : 1;
-    uint32_t last = find_key(l, MASS, &enough), n = 0;
+    uint64_t enough, had = 0;
+    uint32_t last = find_key(l, MASS, top_p, &enough), n = 0;
     for (uint32_t i = 0; i < l->n; i++) {
         uint32_t key = key_of(l->value[i]);
         if (key < last || (key == last && had < enough)) {
