@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import mmap
 import os
 import pathlib
 import pty
@@ -343,6 +344,19 @@ class Bench(ToolTest):
         # three sequences read what they share once: more than one would, less than three
         alone, kv = result["bytes_per_decoded_token"], 3 * 22.5 * result["kv_bytes_per_token"]
         self.assertTrue(alone <= result["bytes_per_step"] - kv <= 3 * alone)
+
+    def test_large_pages_are_counted(self):
+        """As the system counts them for another process that maps the same file in the same way."""
+        bundle = self.folder / "large.moxie"
+        result = json.loads(self.must("bench", "--shape", "smollm2-135m", "--keep", bundle, "--prefill", "1", "--decode", "1", "--json"))
+        with open(bundle, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            try:
+                mapped.madvise(mmap.MADV_HUGEPAGE)
+            except OSError as e:
+                self.skipTest(f"no large pages on this system: {e}")
+            self.assertTrue(all(mapped[i] is not None for i in range(0, len(mapped), 4096)))
+            found = 1024 * sum(map(int, re.findall(r"(?:File|Shmem)PmdMapped:\s+(\d+) kB", pathlib.Path("/proc/self/smaps_rollup").read_text())))
+        self.assertAlmostEqual(result["large_page_bytes"], found, delta=8 << 20)  # what else either maps
 
     def memory(self, batch):
         result = json.loads(self.must("bench", "--shape", "tiny", "--prefill", "8", "--decode", "2", "--context", "1024",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * moxie bench: tokens per second, and how near that is to what the memory allows. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,6 +30,7 @@ struct bench {
     double raw_read;             /* bytes/s, before and after it */
     double raw_now, int8_peak, init_s;
     uint64_t planned, held, anonymous; /* bytes beside the weights: the plan's, of them in memory, of the process */
+    uint64_t large_pages;              /* bytes of mapped files that lie in them */
     bool kernels;
     const char *trace;
     struct launch_report reading, writing; /* of prefill and decode, launch by launch */
@@ -129,6 +131,7 @@ static void look_at_memory(struct bench *b) {
     }
     b->held = memory_resident(b->engine.moxie, b->planned);
     b->anonymous = memory_anonymous();
+    b->large_pages = memory_large_pages();
 }
 
 /* The greatest of several moments: on a machine that others use, one alone may be less than what kernels reached. */
@@ -182,7 +185,7 @@ static json_t *json_of(const struct bench *b, const char *bundle) {
     double per_s = b->decode_bytes / b->decode_s;
     json_t *object = json_pack(
         "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:f, s:f, s:I, s:I, s:f, s:f, s:f, "
-        "s:I, s:I, s:I}",
+        "s:I, s:I, s:I, s:I}",
         "bundle", utf8_or(bundle, "?"), "model", b->engine.model.id, "device", b->engine.facts.name, "driver",
         b->engine.facts.driver, "dot", (json_int_t)b->engine.facts.dot, "threads", (json_int_t)b->threads, "context",
         (json_int_t)p->context, "batch", (json_int_t)b->batch, "prefill_tokens", (json_int_t)b->prefill,
@@ -193,7 +196,7 @@ static json_t *json_of(const struct bench *b, const char *bundle) {
         (json_int_t)p->enqueues, "init_seconds", b->init_s, "share_of_raw_read",
         b->raw_read > 0 ? per_s / b->raw_read : 0, "bytes_per_step", b->decode_bytes / b->decode,
         "memory_planned_bytes", (json_int_t)b->planned, "memory_held_bytes", (json_int_t)b->held,
-        "memory_of_process_bytes", (json_int_t)b->anonymous);
+        "memory_of_process_bytes", (json_int_t)b->anonymous, "large_page_bytes", (json_int_t)b->large_pages);
     if (object && b->kernels) {
         json_object_set_new(object, "int8_operations_per_s", json_real(b->int8_peak));
         json_object_set_new(object, "prefill_kernels", launch_report_json(&b->reading, b->raw_read, b->int8_peak));
@@ -219,7 +222,8 @@ static int print(const struct bench *b) {
     if (b->anonymous) {
         printf("; with driver and tool the process has %.1f MB", (double)b->anonymous * 1e-6);
     }
-    putchar('\n');
+    printf("\n  pages    %8.0f %% of the weights lie in large ones\n",
+           100 * fmin(1, (double)b->large_pages / (double)p->weight_bytes));
     if (b->kernels) {
         printf("\nint8 peak %.1f GOP/s. Kernels launched one by one, each measured by the driver:\n",
                b->int8_peak * 1e-9);

@@ -3,6 +3,7 @@
 #include "tools/memory_use.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -22,14 +23,25 @@ uint64_t memory_resident(const void *at, uint64_t bytes) {
     return found * page;
 }
 
-uint64_t memory_anonymous(void) {
+/* What the line of `path` that begins so says, in bytes; 0: there is none. */
+static uint64_t told(const char *path, const char *name) {
     unsigned long long kib = 0;
     char line[256];
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof(line), f) && sscanf(line, "RssAnon: %llu kB", &kib) != 1) {
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof(line), f) &&
+           (strncmp(line, name, strlen(name)) != 0 || sscanf(line + strlen(name), ": %llu kB", &kib) != 1)) {
     }
     if (f) {
         fclose(f);
     }
     return kib * 1024;
+}
+
+uint64_t memory_anonymous(void) {
+    return told("/proc/self/status", "RssAnon");
+}
+
+uint64_t memory_large_pages(void) {
+    const char *all = "/proc/self/smaps_rollup";
+    return told(all, "FilePmdMapped") + told(all, "ShmemPmdMapped");
 }
