@@ -53,8 +53,7 @@ void kernel_device_close(struct kernel_device *d) {
     clReleaseContext(d->context);
 }
 
-/* The text of opencl/kernels/NAME.cl, to be freed. */
-static char *read_source(const char *name) {
+char *kernel_source(const char *name) {
     char path[80];
     snprintf(path, sizeof path, "opencl/kernels/%s.cl", name);
     FILE *f = fopen(path, "rb");
@@ -85,7 +84,7 @@ static void spell_out(char *text, const char *instruction, const char *meaning) 
 /* linear_parts.cl without AVX-512's instructions: vpdpbusd, the four unsigned bytes of each w times the four signed
  * ones of *x or of what mx_four has made of them, and those that give a number to 16 lanes. */
 static char *read_spelt_out(void) {
-    char *text = read_source("linear_parts");
+    char *text = kernel_source("linear_parts");
     spell_out(text, "vpdpbusd %2%{1to16%}",
               "const char4 b = as_char4(*x);\n"
               "sum += as_int16(w & 255u) * b.x + as_int16(w >> 8 & 255u) * b.y +"
@@ -101,17 +100,17 @@ static char *read_spelt_out(void) {
 
 cl_program kernel_build(struct kernel_device *d, const struct mx_program_key *key, const struct kernel_style *style) {
     const bool linear = strcmp(key->kernel_file, "linear") == 0;
-    char *text[13] = {read_source("arith"), read_source("weights")};
+    char *text[13] = {kernel_source("arith"), kernel_source("weights")};
     cl_uint n = 2;
     if (linear)
-        text[n++] = read_source("linear_results");
+        text[n++] = kernel_source("linear_results");
     if (linear)
-        text[n++] = style->spelt_out ? read_spelt_out() : read_source("linear_parts");
+        text[n++] = style->spelt_out ? read_spelt_out() : kernel_source("linear_parts");
     while (linear && n < 8)
-        text[n++] = read_source("linear_tile");
+        text[n++] = kernel_source("linear_tile");
     while (linear && n < 12)
-        text[n++] = read_source("linear_block");
-    text[n++] = read_source(key->kernel_file);
+        text[n++] = kernel_source("linear_block");
+    text[n++] = kernel_source(key->kernel_file);
     char options[256];
     cl_int code;
     /* in the order of opencl/program.c, so that a driver's cache serves both */

@@ -34,6 +34,9 @@ struct kernel_style {
 void kernel_device_open(struct kernel_device *d);
 void kernel_device_close(struct kernel_device *d);
 
+/* The text of opencl/kernels/NAME.cl, to be freed. */
+char *kernel_source(const char *name);
+
 cl_program kernel_build(struct kernel_device *d, const struct mx_program_key *key, const struct kernel_style *style);
 
 /* Runs on the device; image is the memory before and after. */

@@ -14,6 +14,7 @@
 #undef mx_x /* of float32.cl */
 #undef mx_linear
 
+#define MX_OP_LINEAR 4u
 #define MX_OP_WORDS 32u
 #define MX_PROGRESS_WORDS 16u
 
@@ -52,7 +53,7 @@ MX_APART void mx_operation(__global const uint *op, const struct mx_memory *m, u
                 MX_STEP(char, 11), MX_STEP(float, 12), MX_STEP(int, 13), MX_STEP(int, 14), MX_ARG(15), MX_ARG(16),
                 MX_REAL(17), MX_REAL(18));
         break;
-    case 4:
+    case MX_OP_LINEAR:
 #ifdef MX_WITH_FLOAT32
         if (MX_ARG(6) == MX_NONE) { /* no scales */
             mx_linear_f32(unit, units, MX_TENSOR(0), MX_STEP(const uint4, 8), MX_STEP(const uint, 9),
@@ -109,16 +110,17 @@ MX_FN uint mx_side(__global const uint *op, __global const uint *counts, uint i)
     return (op[1 + i] * (scale ? counts[scale] : 1) + op[4 + i] - 1) / op[4 + i];
 }
 
-/* Units from.x .. from.y - 1 are share n of `all` units: each round gives every work-item a share of half of what is left,
- * so that a work-item reads long stretches of weights and all end at about the same time. */
+/* Share n of `all` units: .x .. .y - 1. Each work-item has a stretch of its own and takes three quarters of what is left of
+ * it at a time, so it reads weights without a jump; who is done early takes shares of another's. Longer stretches come
+ * first, so behind an empty share all are empty. */
 MX_FN uint2 mx_share(uint n, uint all, uint workers) {
-    uint from = 0, size = max(1u, all / (2 * workers));
-    for (uint round = n / workers; round > 0 && from < all; round--) {
-        from += size * workers;
-        size = max(1u, (all - min(all, from)) / (2 * workers));
+    const uint stretch = n % workers, longer = all % workers;
+    uint from = stretch * (all / workers) + min(stretch, longer), left = all / workers + (stretch < longer), size;
+    for (uint round = n / workers; (size = left - left / 4) > 0 && round > 0; round--) {
+        from += size;
+        left -= size;
     }
-    from += n % workers * size;
-    return (uint2)(min(all, from), min(all, from + size));
+    return (uint2)(from, from + size);
 }
 
 /* Grid: any number of work-items in groups of one. */
@@ -134,14 +136,16 @@ MX_ENTRY void mx_sequence(__global uchar *step, __global uchar *session, __globa
         const uint needs = op[7] >> 24;
         const uint3 units = (uint3)(mx_side(op, counts, 0), mx_side(op, counts, 1), mx_side(op, counts, 2));
         const uint all = needs && counts[needs] == 0 ? 0 : units.s0 * units.s1 * units.s2;
+        const uint columns = op[0] == MX_OP_LINEAR ? units.s0 : 1; /* a job's tiles lie side by side: one after the other */
         uint mine = 0;
         while (*done != all) {
             const uint2 share = mx_share(atomic_inc(taken), all, (uint)get_global_size(0));
             if (share.x == share.y)
                 break;
-            for (uint u = share.x; u < share.y; u++)
-                mx_operation(op, &memory, (uint3)(u % units.s0, u / units.s0 % units.s1, u / units.s0 / units.s1),
-                             units);
+            for (uint c = 0; c < columns; c++)
+                for (uint u = share.x + (c + columns - share.x % columns) % columns; u < share.y; u += columns)
+                    mx_operation(op, &memory, (uint3)(u % units.s0, u / units.s0 % units.s1, u / units.s0 / units.s1),
+                                 units);
             mine += share.y - share.x;
         }
         mem_fence(CLK_GLOBAL_MEM_FENCE); /* what was written comes before its being done */
