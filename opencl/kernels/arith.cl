@@ -55,6 +55,22 @@ typedef uint16 mx_u;
 #define as_mx_i as_int16
 #endif
 
+#define MX_AVX2 1 /* MX_DOT: enum mx_dot of opencl/device.h */
+#define MX_VNNI512 2
+#define MX_DP4A 3
+#define MX_MMA 4 /* and dp4a where there are few entries */
+
+/* Asks the nearest cache, or the next, for the line at p, which need not be memory. */
+#if MX_DOT == MX_AVX2 || MX_DOT == MX_VNNI512
+#define MX_PREFETCH(near, p)                                                                                           \
+    if (near)                                                                                                          \
+        __asm__ volatile("prefetcht0 %0" : : "m"(*(p)));                                                               \
+    else                                                                                                               \
+        __asm__ volatile("prefetcht1 %0" : : "m"(*(p)))
+#else
+#define MX_PREFETCH(near, p)
+#endif
+
 /* A function for a large part of a kernel, which a processor's compiler is not to inline: several of PoCL 3.1's passes over
  * a kernel take time that grows with the square of its text (mx_linear in one piece: 4 times as long). */
 #if MX_LANES

@@ -199,11 +199,14 @@ MX_FN void mx_take(const struct mx_query *y, float16 sum, uint b, float16 *o) {
 #endif
 #define MX_SUM(t, v) sum[(t) * 4 + (v)]
 
-/* 16 V columns of the T rows of a, n values each, times the matrix m. */
+/* 16 V columns of the T rows of a, n values each, times the matrix m. For one or two queries the cache is asked for as much
+ * from `next` on: the keys or values of a block end before a processor has seen what it is to read ahead. */
 MX_INLINE void mx_sums(const uint T, const uint V, const float *a, const uint apart, uint n, __global const mx_kv *m,
-                       uint stride, float16 *sum) {
+                       uint stride, __global const mx_kv *next, float16 *sum) {
     MX_EACH_QUERY(MX_SUM(t, 0) = 0.0f; MX_SUM(t, 1) = 0.0f; MX_SUM(t, 2) = 0.0f; MX_SUM(t, 3) = 0.0f)
-    for (uint i = 0; i < n; i++, a++, m += stride) {
+    for (uint i = 0; i < n; i++, a++, m += stride, next += 16 * V) {
+        for (uint ahead = 0; T <= 2 && ahead < 64; ahead += 64 / sizeof(mx_kv))
+            MX_PREFETCH(1, next + ahead);
         const float16 m0 = MX_KV_16(m, 0);
         MX_EACH_QUERY(MX_SUM(t, 0) = fma((float16)(a[t * apart]), m0, MX_SUM(t, 0)))
         if (V > 1) {
@@ -229,15 +232,16 @@ MX_INLINE void mx_attend(const uint T, struct mx_query *y, __global const mx_kv 
     for (uint b = 0; b <= p / MX_KV_BLOCK; b++) {
         const ulong block = (uint)table[b] * MX_KV_SIZE(d);
         __global const mx_kv *k = k_head + block, *v = v_head + block;
+        __global const mx_kv *next = b < p / MX_KV_BLOCK ? k_head + (uint)table[b + 1] * MX_KV_SIZE(d) : k;
         for (uint c = 0; c < MX_KV_BLOCK / 16; c += V) {
-            mx_sums(T, V, q, MX_HEAD_DIM_MAX, d, k + 16 * c, MX_KV_BLOCK, sum);
+            mx_sums(T, V, q, MX_HEAD_DIM_MAX, d, k + 16 * c, MX_KV_BLOCK, v + 16 * c * d, sum);
             MX_EACH_QUERY(for (uint i = 0; i < V; i++) vstore16(MX_SUM(t, i), c + i, e + t * MX_KV_BLOCK))
         }
         MX_EACH_QUERY(mx_weigh(&y[t], k, v, d, b, scale, e + t * MX_KV_BLOCK))
         const uint live = min(MX_KV_BLOCK, p + 1 - b * MX_KV_BLOCK);
         uint c = 0;
         for (; 16 * (c + V) <= d; c += V) {
-            mx_sums(T, V, e, MX_KV_BLOCK, live, v + 16 * c, d, sum);
+            mx_sums(T, V, e, MX_KV_BLOCK, live, v + 16 * c, d, next + 16 * c * MX_KV_BLOCK, sum);
             MX_EACH_QUERY(for (uint i = 0; i < V; i++) mx_take(&y[t], MX_SUM(t, i), b, &o[t][c + i]))
         }
         for (; c < chunks; c++) {

@@ -27,16 +27,6 @@ typedef float mx_x;
 #define MX_ATOM (MX_FORMAT == MX_I8 ? 512u : 256u) /* bytes of 16 rows x 32 k */
 #define MX_ATOMS (MX_GROUP / 32u)                  /* in a group */
 
-/* Asks the nearest cache, or the next, for the line at p, which need not be memory. */
-#if MX_DOT == MX_AVX2 || MX_DOT == MX_VNNI512
-#define MX_PREFETCH(near, p)                                                                                           \
-    if (near)                                                                                                          \
-        __asm__ volatile("prefetcht0 %0" : : "m"(*(p)));                                                               \
-    else                                                                                                               \
-        __asm__ volatile("prefetcht1 %0" : : "m"(*(p)))
-#else
-#define MX_PREFETCH(near, p)
-#endif
 #ifndef MX_AHEAD
 #define MX_AHEAD 4096u /* bytes, in a product for one entry */
 #endif

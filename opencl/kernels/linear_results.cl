@@ -5,10 +5,6 @@
 #ifndef MX_TOKENS_PER_ITEM
 #define MX_TOKENS_PER_ITEM 64u /* entries for which one unit reads a tile: they share it in the cache */
 #endif
-#define MX_AVX2 1 /* MX_DOT: enum mx_dot of opencl/device.h */
-#define MX_VNNI512 2
-#define MX_DP4A 3
-#define MX_MMA 4 /* and dp4a where there are few entries */
 
 #ifndef MX_T /* entries computed side by side outside of blocks, as registers allow; 4 to 8 */
 #if MX_LANES || MX_DOT == MX_AVX2
