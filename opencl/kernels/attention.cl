@@ -113,13 +113,20 @@ MX_FN float16 mx_kv_part(__global const mx_kv *p, uint n) {
     return vload16(0, v);
 }
 
-MX_FN float mx_largest(float16 a) {
+MX_FN float mx_largest(float16 a) { /* in two ways, as mx_add16 */
+#if MX_DOT
+    const float8 a8 = a.lo > a.hi ? a.lo : a.hi;
+    const float4 a4 = a8.lo > a8.hi ? a8.lo : a8.hi;
+    const float2 a2 = a4.lo > a4.hi ? a4.lo : a4.hi;
+    return a2.x > a2.y ? a2.x : a2.y;
+#else
     float v[16], m;
     vstore16(a, 0, v);
     m = v[0];
     for (uint j = 1; j < 16; j++)
         m = v[j] > m ? v[j] : m;
     return m;
+#endif
 }
 
 /* One of the queries computed side by side. */
@@ -198,6 +205,14 @@ MX_FN void mx_take(const struct mx_query *y, float16 sum, uint b, float16 *o) {
 #define MX_SUMS 4u
 #endif
 #define MX_SUM(t, v) sum[(t) * 4 + (v)]
+/* What is done for each of them: an index that is not a constant from the start keeps the sums in memory. */
+#define MX_COLUMN(i, ...)                                                                                              \
+    if (i < V) {                                                                                                       \
+        enum { column = i };                                                                                           \
+        __VA_ARGS__;                                                                                                   \
+    }
+#define MX_EACH_COLUMN(...)                                                                                            \
+    MX_COLUMN(0, __VA_ARGS__) MX_COLUMN(1, __VA_ARGS__) MX_COLUMN(2, __VA_ARGS__) MX_COLUMN(3, __VA_ARGS__)
 
 /* 16 V columns of the T rows of a, n values each, times the matrix m. For one or two queries the cache is asked for as much
  * from `next` on: the keys or values of a block end before a processor has seen what it is to read ahead. */
@@ -235,14 +250,14 @@ MX_INLINE void mx_attend(const uint T, struct mx_query *y, __global const mx_kv 
         __global const mx_kv *next = b < p / MX_KV_BLOCK ? k_head + (uint)table[b + 1] * MX_KV_SIZE(d) : k;
         for (uint c = 0; c < MX_KV_BLOCK / 16; c += V) {
             mx_sums(T, V, q, MX_HEAD_DIM_MAX, d, k + 16 * c, MX_KV_BLOCK, v + 16 * c * d, sum);
-            MX_EACH_QUERY(for (uint i = 0; i < V; i++) vstore16(MX_SUM(t, i), c + i, e + t * MX_KV_BLOCK))
+            MX_EACH_QUERY(MX_EACH_COLUMN(vstore16(MX_SUM(t, column), c + column, e + t * MX_KV_BLOCK)))
         }
         MX_EACH_QUERY(mx_weigh(&y[t], k, v, d, b, scale, e + t * MX_KV_BLOCK))
         const uint live = min(MX_KV_BLOCK, p + 1 - b * MX_KV_BLOCK);
         uint c = 0;
         for (; 16 * (c + V) <= d; c += V) {
             mx_sums(T, V, e, MX_KV_BLOCK, live, v + 16 * c, d, next + 16 * c * MX_KV_BLOCK, sum);
-            MX_EACH_QUERY(for (uint i = 0; i < V; i++) mx_take(&y[t], MX_SUM(t, i), b, &o[t][c + i]))
+            MX_EACH_QUERY(MX_EACH_COLUMN(mx_take(&y[t], MX_SUM(t, column), b, &o[t][c + column])))
         }
         for (; c < chunks; c++) {
             MX_EACH_QUERY(MX_SUM(t, 0) = 0.0f)
