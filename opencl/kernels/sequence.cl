@@ -129,23 +129,29 @@ MX_ENTRY void mx_sequence(__global uchar *step, __global uchar *session, __globa
                           uint counts_at, uint progress, uint first, uint end) {
     const struct mx_memory memory = {step, session, {w0, w1, w2, w3}};
     __global const uint *counts = (__global const uint *)(step + (ulong)counts_at * 4096);
-    for (uint i = first; i < end; i++) {
-        __global const uint *op = (__global const uint *)(step + (ulong)ops * 4096) + i * MX_OP_WORDS;
-        __global uint *taken = (__global uint *)(step + (ulong)progress * 4096) + i * MX_PROGRESS_WORDS;
+    const uint workers = (uint)get_global_size(0);
+    for (uint at = first; at < end; at++) {
+        __global const uint *op = (__global const uint *)(step + (ulong)ops * 4096) + at * MX_OP_WORDS;
+        __global uint *taken = (__global uint *)(step + (ulong)progress * 4096) + at * MX_PROGRESS_WORDS;
         volatile __global uint *done = taken + MX_PROGRESS_WORDS / 2;
         const uint needs = op[7] >> 24;
         const uint3 units = (uint3)(mx_side(op, counts, 0), mx_side(op, counts, 1), mx_side(op, counts, 2));
         const uint all = needs && counts[needs] == 0 ? 0 : units.s0 * units.s1 * units.s2;
-        const uint columns = op[0] == MX_OP_LINEAR ? units.s0 : 1; /* a job's tiles lie side by side: one after the other */
+        const uint jobs = op[0] == MX_OP_LINEAR ? units.s0 : 1;
         uint mine = 0;
         while (*done != all) {
-            const uint2 share = mx_share(atomic_inc(taken), all, (uint)get_global_size(0));
+            const uint n = atomic_inc(taken);
+            const uint2 share = mx_share(n, all, workers);
             if (share.x == share.y)
                 break;
-            for (uint c = 0; c < columns; c++)
-                for (uint u = share.x + (c + columns - share.x % columns) % columns; u < share.y; u += columns)
+            /* A job's tiles lie side by side, so they follow each other. Every second stretch begins with the last job: the
+             * shared expert's have most entries and wait for no memory, so all work-items should not be there at once. */
+            for (uint i = 0; i < jobs; i++) {
+                const uint job = n % workers % 2 ? jobs - 1 - i : i;
+                for (uint u = share.x + (job + jobs - share.x % jobs) % jobs; u < share.y; u += jobs)
                     mx_operation(op, &memory, (uint3)(u % units.s0, u / units.s0 % units.s1, u / units.s0 / units.s1),
                                  units);
+            }
             mine += share.y - share.x;
         }
         mem_fence(CLK_GLOBAL_MEM_FENCE); /* what was written comes before its being done */
