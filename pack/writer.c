@@ -105,8 +105,9 @@ struct pk_writer *pk_writer_open(const char *path, uint8_t *leaves, unsigned thr
         return pk_fail_memory(e);
     }
     // not a pipe or a terminal: the index is written last, and stands first
-    if (!pk_destination_open(&w->to, path) || lseek(w->to.fd, 0, SEEK_CUR) != 0) {
-        pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot be created: %s", path, strerror(errno));
+    const bool opened = pk_destination_open(&w->to, path);
+    if (!opened || lseek(w->to.fd, 0, SEEK_CUR) != 0) {
+        pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot be created: %s", path, opened ? "not a file" : strerror(errno));
         pk_writer_close(w);
         return NULL;
     }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tool's commands that do not run a model: help, keys, packing, inspecting, verifying, planning, devices."""
 import json
+import os
 import pathlib
 import re
 import stat
@@ -38,6 +39,10 @@ class Commands(ToolTest):
                             (("keygen", "-o", "x/"), "need a name"),
                             (("pack", "x", "-o", "y", "--head-int4"), "goes with --weights int4"),
                             (("pack", "x", "--dry-run", "--key", "y"), "signs nothing"),
+                            (("plan", "--shape", "tiny", "--pub", "x"), "--pub is for a BUNDLE"),
+                            (("plan", "a", "--board", "host-pocl", "--device", "0"), "--device is a device here"),
+                            (("run", "a", "-p", "b", "--temperature", "1e-30"), "0 or at least 1e-6"),
+                            (("chat", "a", "--temperature", "1e-30"), "0 or at least 1e-6"),
                             (("bench",), "give a BUNDLE or --shape")]:
             with self.subTest(args):
                 self.fails(2, [words, "--help"], *args)
@@ -49,6 +54,20 @@ class Commands(ToolTest):
         for line in statuses:
             self.assertTrue(line.startswith("130") or f"\n{line}\n" in page, line)
         self.assertEqual(len({line.split()[0] for line in statuses}), len(statuses))
+
+    def test_a_name_that_is_no_text_is_none_in_json(self):
+        name = os.path.join(os.fsencode(self.folder), b"b\xff.moxie")
+        for command in ([b"pack", os.fsencode(self.source), b"-o", name], [b"verify", name]):
+            done = subprocess.run([MOXIE, *command, b"--json"], capture_output=True, env=self.environment, check=True)
+            self.assertEqual(json.loads(done.stdout)["bundle"], "?")
+        os.unlink(name)
+
+    def test_a_bundle_is_a_file(self):
+        os.mkfifo(self.folder / "pipe")
+        self.addCleanup(os.unlink, self.folder / "pipe")
+        reader = os.open(self.folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)  # so that opening it does not wait
+        self.addCleanup(os.close, reader)
+        self.fails(20, ["pipe: cannot be created: not a file"], "pack", self.source, "-o", self.folder / "pipe")
 
     def test_options_are_read_in_every_form(self):
         short = self.must("plan", self.bundle, "--context", "64", "--summary", "--board", "host-pocl")

@@ -8,7 +8,9 @@ import os
 import pathlib
 import pty
 import re
+import resource
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -42,6 +44,16 @@ class Run(ToolTest):
         self.assertEqual(ids, [int(i) for i in logits.argmax(1)[:len(ids)]])
         digest = hashlib.sha256(logits[:len(ids)].tobytes()).hexdigest()
         self.assertIn(f"SHA-256 of the logits of {len(ids)} tokens: {digest}", run.stderr)
+
+    def test_a_driver_that_cannot_keep_what_it_compiles_is_told(self):
+        cache = self.folder / "small"
+        cache.mkdir()
+        self.addCleanup(shutil.rmtree, cache)
+        done = subprocess.run([MOXIE, "run", self.bundle, "-p", "a", "-n", "1"], capture_output=True, text=True, check=False,
+                              env=self.environment | {"XDG_CACHE_HOME": str(cache), "POCL_CACHE_DIR": str(cache / "pocl")},
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+        self.assertEqual(done.returncode, 52, done.stderr)
+        self.assertIn(f"The driver's cache cannot be written: {cache}/pocl: File too large", done.stderr)
 
     def test_text_is_the_bytes_of_the_ids(self):
         for seed in range(5):

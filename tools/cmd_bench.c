@@ -172,21 +172,13 @@ static int profile(struct bench *b, const struct engine_options *options, struct
     return status;
 }
 
-/* JSON has no other text. */
-static const char *utf8_or(const char *text, const char *other) {
-    json_t *string = json_string(text);
-    const bool is = string != NULL;
-    json_decref(string);
-    return is ? text : other;
-}
-
 static json_t *json_of(const struct bench *b, const char *bundle) {
     const struct moxie_plan *p = &b->engine.plan;
     double per_s = b->decode_bytes / b->decode_s;
     json_t *object = json_pack(
         "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:f, s:f, s:I, s:I, s:f, s:f, s:f, "
         "s:I, s:I, s:I, s:I}",
-        "bundle", utf8_or(bundle, "?"), "model", b->engine.model.id, "device", b->engine.facts.name, "driver",
+        "bundle", json_path(bundle), "model", b->engine.model.id, "device", b->engine.facts.name, "driver",
         b->engine.facts.driver, "dot", (json_int_t)b->engine.facts.dot, "threads", (json_int_t)b->threads, "context",
         (json_int_t)p->context, "batch", (json_int_t)b->batch, "prefill_tokens", (json_int_t)b->prefill,
         "decode_tokens", (json_int_t)b->decode, "prefill_tokens_per_s", (double)b->prefill * b->batch / b->prefill_s,

@@ -140,6 +140,10 @@ int cmd_chat(int argc, char **argv) {
     if (!args_parse(&args, argc, argv, &status)) {
         return status;
     }
+    status = sampling_check(&c.sampling);
+    if (status != STATUS_OK) {
+        return status;
+    }
     interrupt_install();
     struct moxie_config config = MOXIE_CONFIG;
     status = engine_open(&c.engine, &options, &config);

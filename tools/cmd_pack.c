@@ -109,14 +109,14 @@ static int print_json(const struct pk_summary *s, const struct pk_source *source
     for (size_t i = 0; i < source->n_notes; i++) {
         json_array_append_new(notes, json_string(source->notes[i]));
     }
-    return json_print(
-        json_pack("{s:s?, s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:s, s:I, s:I, s:I, s:o, s:o, s:o}", "bundle",
-                  options->output, "dry_run", (int)options->dry_run, "model", s->model, "architecture", s->architecture,
-                  "key_id", s->key_id, "parameters", (json_int_t)s->parameters, "bytes", (json_int_t)s->bundle_bytes,
-                  "weight_bytes", (json_int_t)s->weight_bytes, "segments", (json_int_t)s->segments, "tokenizer",
-                  (int)s->tokenizer, "chat_template", chat_template_name(s->chat_template), "flushed",
-                  (json_int_t)s->flushed, "widened", (json_int_t)s->widened, "unpacked", (json_int_t)s->unpacked,
-                  "matrices", kinds, "ignored", ignored, "notes", notes));
+    return json_print(json_pack(
+        "{s:s?, s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:s, s:I, s:I, s:I, s:o, s:o, s:o}", "bundle",
+        json_path(options->output), "dry_run", (int)options->dry_run, "model", s->model, "architecture",
+        s->architecture, "key_id", s->key_id, "parameters", (json_int_t)s->parameters, "bytes",
+        (json_int_t)s->bundle_bytes, "weight_bytes", (json_int_t)s->weight_bytes, "segments", (json_int_t)s->segments,
+        "tokenizer", (int)s->tokenizer, "chat_template", chat_template_name(s->chat_template), "flushed",
+        (json_int_t)s->flushed, "widened", (json_int_t)s->widened, "unpacked", (json_int_t)s->unpacked, "matrices",
+        kinds, "ignored", ignored, "notes", notes));
 }
 
 /* What is odd about the checkpoint, on standard error. */

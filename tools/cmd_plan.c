@@ -216,6 +216,7 @@ int cmd_plan(int argc, char **argv) {
     struct view view = {0};
     struct bench_shape shape = {.shape = UINT32_MAX, .hollow = true};
     bool experts = false, boards = false;
+    uint32_t device = UINT32_MAX; // not told
     const struct arg table[] = {
         {"BUNDLE", .kind = ARG_PLACE_OPTIONAL, .out = &bundle, .help = "a file made by moxie pack, or:"},
         {"--shape", .kind = ARG_CHOICE, .out = &shape.shape, .value = "SHAPE", .choices = synthetic_shapes,
@@ -224,7 +225,7 @@ int cmd_plan(int argc, char **argv) {
         {"--board", .kind = ARG_TEXT, .out = &board, .value = "BOARD",
          .help = "facts file, folder, or name in boards/ (default: the device here)"},
         {"--boards", .kind = ARG_FLAG, .out = &boards, .help = "a table of all boards: what fits where"},
-        {"--device", .kind = ARG_U32, .out = &config.device, .value = "D", .max = UINT32_MAX,
+        {"--device", .kind = ARG_U32, .out = &device, .value = "D", .max = UINT32_MAX - 1,
          .help = "OpenCL device, as moxie devices counts (default 0)"},
         {"--context", .kind = ARG_U32, .out = &config.context, .value = "N", .min = 1, .max = 1u << 24,
          .help = "positions of a sequence (default: the model's, at most 4096)"},
@@ -257,6 +258,12 @@ int cmd_plan(int argc, char **argv) {
     if (boards && (board || how.summary || how.svg)) {
         return usage_error("--boards is a table of its own: without --board, --summary and --svg");
     }
+    if (device != UINT32_MAX && (board || boards)) {
+        return usage_error("--device is a device here: without --board and --boards");
+    }
+    if (pub && !bundle) {
+        return usage_error("--pub is for a BUNDLE");
+    }
     if (how.svg && bundle && path_same(how.svg, bundle)) {
         return usage_error("--svg %s is the bundle itself", how.svg);
     }
@@ -267,6 +274,7 @@ int cmd_plan(int argc, char **argv) {
     if (status != STATUS_OK) {
         return status;
     }
+    config.device = device == UINT32_MAX ? 0 : device;
     config.experts = experts;
     config.tunables = &view.tune.tunables;
     struct moxie_device_facts facts = MOXIE_DEVICE_FACTS;

@@ -121,6 +121,10 @@ int cmd_run(int argc, char **argv) {
     if (!args_parse(&args, argc, argv, &status)) {
         return status;
     }
+    status = sampling_check(&sampling);
+    if (status != STATUS_OK) {
+        return status;
+    }
     if (wishes.experts && path_same(wishes.experts, options.bundle)) {
         return usage_error("--experts %s is the bundle itself", wishes.experts);
     }

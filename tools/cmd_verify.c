@@ -25,8 +25,8 @@ static int verify(struct engine *e, const char *path, bool json) {
     }
     double seconds = seconds_now() - began;
     if (json) {
-        return json_print(json_pack("{s:s, s:s, s:I, s:I, s:f}", "bundle", path, "model", e->model.id, "weight_bytes",
-                                    (json_int_t)e->model.weight_bytes, "security_counter",
+        return json_print(json_pack("{s:s, s:s, s:I, s:I, s:f}", "bundle", json_path(path), "model", e->model.id,
+                                    "weight_bytes", (json_int_t)e->model.weight_bytes, "security_counter",
                                     (json_int_t)e->model.security_counter, "seconds", seconds));
     }
     printf("%s: signature and every byte are right (model %s, %.1f MB of weights, %.2f s)\n", path, e->model.id,

@@ -33,6 +33,11 @@ struct sampling_args sampling_args(struct sampling_options *s, struct engine_opt
     return all;
 }
 
+int sampling_check(const struct sampling_options *s) {
+    return s->temperature > 0 && s->temperature < 1e-6f ? usage_error("--temperature is 0 or at least 1e-6")
+                                                        : STATUS_OK;
+}
+
 /* The library's zero means "the model's default", the command line's means zero. */
 static struct moxie_sampling to_library(const struct sampling_options *o) {
     struct moxie_sampling s = MOXIE_SAMPLING;

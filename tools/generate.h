@@ -22,6 +22,10 @@ struct sampling_options {
 struct sampling_args {
     struct arg row[15]; /* those of engine_args too */
 };
+
+/* STATUS_OK, or what cannot be asked of them, reported. */
+int sampling_check(const struct sampling_options *s);
+
 struct sampling_args sampling_args(struct sampling_options *s, struct engine_options *o);
 
 /* Zero but for `ids`; the tokens ids[0 … count) are in the sequence, or will be after the next writing. The last token

@@ -16,6 +16,13 @@ int json_print(json_t *value) {
     return finish_output(failed ? STATUS_FAILED : STATUS_OK);
 }
 
+const char *json_path(const char *path) {
+    json_t *string = path ? json_string(path) : NULL;
+    const bool fits = !path || string;
+    json_decref(string);
+    return fits ? path : "?";
+}
+
 void json_fact(void *user, const char *key, const char *text, bool is_number) {
     json_object_set_new(user, key, is_number ? json_integer((json_int_t)strtoull(text, NULL, 10)) : json_string(text));
 }

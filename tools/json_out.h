@@ -11,6 +11,9 @@
  * status. */
 int json_print(json_t *value);
 
+/* A path, or "?" for one that is not UTF-8: JSON has no other text. NULL stays NULL. */
+const char *json_path(const char *path);
+
 /* For board_visit: a device's fact, into the object `user`. */
 void json_fact(void *user, const char *key, const char *text, bool is_number);
 

@@ -21,13 +21,36 @@ bool path_join(char out[PATH_BYTES], const char *folder, const char *name) {
     return fits(snprintf(out, PATH_BYTES, "%s/%s", folder, name));
 }
 
-bool path_cache(char out[PATH_BYTES], const char *name) {
+static bool cache_of(char out[PATH_BYTES], const char *program, const char *name) {
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     if (xdg && xdg[0] == '/') { // the standard says to ignore relative ones
-        return fits(snprintf(out, PATH_BYTES, "%s/moxie/%s", xdg, name));
+        return fits(snprintf(out, PATH_BYTES, "%s/%s/%s", xdg, program, name));
     }
     errno = ENOENT;
-    return home && home[0] && fits(snprintf(out, PATH_BYTES, "%s/.cache/moxie/%s", home, name));
+    return home && home[0] && fits(snprintf(out, PATH_BYTES, "%s/.cache/%s/%s", home, program, name));
+}
+
+bool path_cache(char out[PATH_BYTES], const char *name) {
+    return cache_of(out, "moxie", name);
+}
+
+bool path_writable_driver_cache(char out[PATH_BYTES]) {
+    static const char some[4096];
+    const char *told = getenv("POCL_CACHE_DIR");
+    char file[PATH_BYTES];
+    const bool is = told ? fits(snprintf(out, PATH_BYTES, "%s", told)) : cache_of(out, "pocl", "kcache");
+    if (!is) {
+        return true; // elsewhere, or nowhere
+    }
+    const int fd = path_make_folder(out) && path_join(file, out, "moxie-XXXXXX") ? mkstemp(file) : -1;
+    const bool can = fd >= 0 && write(fd, some, sizeof(some)) == sizeof(some) && fsync(fd) == 0;
+    const int why = errno;
+    if (fd >= 0) {
+        close(fd);
+        unlink(file);
+    }
+    errno = why;
+    return can;
 }
 
 bool path_make_folder(const char *path) {

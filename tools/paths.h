@@ -17,6 +17,10 @@
  */
 bool path_cache(char out[PATH_BYTES], const char *name);
 
+/* Where PoCL keeps what it compiles, and whether that can be written (false: errno says why not): without it no kernel
+ * compiles, and PoCL does not tell. */
+bool path_writable_driver_cache(char out[PATH_BYTES]);
+
 /* "folder/name"; false: too long. */
 bool path_join(char out[PATH_BYTES], const char *folder, const char *name);
 

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tools/paths.h"
+
 const char *report_command = "";
 
 int status_of(int code) {
@@ -47,6 +49,10 @@ int report_failure_in(const char *path, const struct moxie_failure *failure) {
         fprintf(stderr, " [OpenCL error %d]", failure->cl);
     }
     fputc('\n', stderr);
+    char cache[PATH_BYTES];
+    if (failure->code == MOXIE_ERROR_COMPILE && !path_writable_driver_cache(cache)) {
+        fprintf(stderr, "The driver's cache cannot be written: %s: %s\n", cache, strerror(errno));
+    }
     return status_of(failure->code);
 }
 
