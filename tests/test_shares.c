@@ -58,7 +58,7 @@ static void test_each_unit_is_in_one_share(void **state) {
     assert_int_equal(code, CL_SUCCESS);
     cl_mem memory = clCreateBuffer(d.context, CL_MEM_READ_WRITE, sizeof share, NULL, &code);
     assert_int_equal(code, CL_SUCCESS);
-    clSetKernelArg(k, 0, sizeof memory, &memory);
+    clSetKernelArg(k, 0, sizeof(cl_mem), &memory);
     for (cl_uint workers = 1; workers <= WORKERS; workers++)
         for (cl_uint all = 0; all <= UNITS; all++) {
             const size_t global = SHARES, local = 1;
