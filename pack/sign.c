@@ -116,11 +116,13 @@ static bool write_file(const char *path, const char *text, mode_t mode, struct p
         return pk_fail(e, MOXIE_ERROR_FILE, "%s: %s", path, strerror(errno));
     }
     size_t n = strlen(text);
+    errno = ENOSPC; // of a part that is written, nothing is said
     bool ok = write(fd, text, n) == (ssize_t)n && fsync(fd) == 0;
     ok = close(fd) == 0 && ok;
     if (!ok) {
+        const int why = errno;
         unlink(path);
-        return pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot be written", path);
+        return pk_fail(e, MOXIE_ERROR_FILE, "%s: cannot be written: %s", path, strerror(why));
     }
     return true;
 }

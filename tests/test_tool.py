@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import stat
 import subprocess
 import time
@@ -89,6 +90,14 @@ class Keys(ToolTest):
         self.fails(20, "default", "keygen")
         self.assertEqual(private.read_bytes(), before)
         self.fails(10, '"../x"', "keygen", "--name", "../x")
+
+    def test_a_key_that_cannot_be_written_says_why(self):
+        path = self.folder / "large"
+        done = subprocess.run([MOXIE, "keygen", "-o", path], capture_output=True, text=True, check=False,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+        self.assertEqual(done.returncode, 20, done.stderr)
+        self.assertIn("large.key.pem: cannot be written: File too large", done.stderr)
+        self.assertEqual([*self.folder.glob("large*")], [])
 
     def test_a_key_outside_the_store_is_trusted_only_when_named(self):
         self.must("keygen", "-o", self.folder / "other")

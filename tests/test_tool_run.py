@@ -45,6 +45,12 @@ class Run(ToolTest):
         digest = hashlib.sha256(logits[:len(ids)].tobytes()).hexdigest()
         self.assertIn(f"SHA-256 of the logits of {len(ids)} tokens: {digest}", run.stderr)
 
+    def test_a_failed_output_is_told_once(self):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([MOXIE, "run", self.bundle, "-p", "a", "-n", "3"], stdout=full, stderr=subprocess.PIPE,
+                                  text=True, env=self.environment, check=False)
+        self.assertEqual((done.returncode, done.stderr.count("standard output: No space left on device")), (1, 1))
+
     def test_a_driver_that_cannot_keep_what_it_compiles_is_told(self):
         cache = self.folder / "small"
         cache.mkdir()

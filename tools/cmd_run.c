@@ -76,7 +76,7 @@ static int run(struct engine *e, const struct wishes *o, const struct sampling_o
         if (o->stats && w.read_s > 0) {
             writer_print_speed(&w);
         }
-        status = finish_output(status);
+        status = why == WRITTEN_FAILED ? status : finish_output(status); // a failed output was told there
         if (status == STATUS_OK && o->experts) {
             status = expert_map_write(&map, e, picture);
         }
