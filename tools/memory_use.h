@@ -13,9 +13,9 @@ uint64_t memory_resident(const void *at, uint64_t bytes);
  * /proc/self/status). */
 uint64_t memory_anonymous(void);
 
-/* Bytes of mapped files that lie in large pages, which is almost all of them the bundle's. Linux gives them to what it
- * reads for a mapping and to what is written in pieces as large, not to what another program has read before. 0: none,
- * or the system does not tell. */
+/* Bytes of mapped files that lie in large pages, which is almost all of them the bundle's. Linux may give
+ * them to what it reads for a mapping and to what is written in pieces as large. 0: none, or the system does not tell.
+ */
 uint64_t memory_large_pages(void);
 
 #endif
