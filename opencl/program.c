@@ -82,8 +82,7 @@ static struct options options_of(const struct mx_cl *cl, const struct mx_program
 enum { SOURCES_MAX = MX_PROGRAM_SOURCES };
 
 #define LINEAR                                                                                                         \
-    "linear_parts", "linear_tile", "linear_tile", "linear_tile", "linear_tile", "linear_block", "linear_block",        \
-        "linear_block", "linear_block"
+    "linear_parts", "linear_tile", "linear_tile", "linear_tile", "linear_tile", "linear_block", "linear_block"
 
 /* The strings that make up a program: what all share, then its own file; a sequence has all that it may run. */
 static enum moxie_error sources_of(const struct mx_program *p, const struct mx_kernel_source *source[SOURCES_MAX],

@@ -100,7 +100,7 @@ static char *read_spelt_out(void) {
 
 cl_program kernel_build(struct kernel_device *d, const struct mx_program_key *key, const struct kernel_style *style) {
     const bool linear = strcmp(key->kernel_file, "linear") == 0;
-    char *text[13] = {kernel_source("arith"), kernel_source("weights")};
+    char *text[11] = {kernel_source("arith"), kernel_source("weights")};
     cl_uint n = 2;
     if (linear)
         text[n++] = kernel_source("linear_results");
@@ -108,7 +108,7 @@ cl_program kernel_build(struct kernel_device *d, const struct mx_program_key *ke
         text[n++] = style->spelt_out ? read_spelt_out() : kernel_source("linear_parts");
     while (linear && n < 8)
         text[n++] = kernel_source("linear_tile");
-    while (linear && n < 12)
+    while (linear && n < 10)
         text[n++] = kernel_source("linear_block");
     text[n++] = kernel_source(key->kernel_file);
     char options[256];

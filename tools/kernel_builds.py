@@ -7,7 +7,7 @@ import typing
 
 KERNELS = pathlib.Path("opencl/kernels")
 SHARED = "arith", "weights"  # the first strings of every program
-LINEAR = "linear_parts", *["linear_tile"] * 4, *["linear_block"] * 4  # before linear.cl
+LINEAR = "linear_parts", *["linear_tile"] * 4, *["linear_block"] * 2  # before linear.cl
 PARTS = "norm", "rope", "attention", "route", "embed", "linear_results", *LINEAR, "linear", "float32", *LINEAR, \
     "linear"  # what sequence.cl runs
 NO_PROGRAMS = *SHARED, "linear_results", *LINEAR, "float32"

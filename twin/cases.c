@@ -92,8 +92,8 @@ struct linear_shape {
 
 static bool linear(struct mx_maker *m, uint32_t run) {
     static const struct linear_shape shapes[] = {
-        /* 7 = 4 + 2 + 1 entries (4 + 3 in blocks), a job without any, then 13 = 8 + 4 + 1 (5 + 4 + 4); short last group
-         * and tile */
+        /* 7 = 4 + 2 + 1 entries (6 + 1 with AVX-512), a job without any, then 13 = 8 + 4 + 1 (5 + 4 + 4); short last
+         * group and tile */
         {40, 600, 1, 72, 16, 3, 3, {{1, 0, 7, 0}, {0, 7, 0, 0}, {0, 7, 13, 0}}, 20, PLAIN},
         {20, 80, 0, 20, 0, 2, 1, {{0, 0, 3, 0}}, 3, EDGES},
         {20, 80, 1, 20, 0, 2, 1, {{0, 0, 3, 0}}, 3, EDGES},

@@ -205,7 +205,8 @@ MX_FN void mx_take(const struct mx_query *y, float16 sum, uint b, float16 *o) {
 #define MX_SUMS 4u
 #endif
 #define MX_SUM(t, v) sum[(t) * 4 + (v)]
-/* What is done for each of them: an index that is not a constant from the start keeps the sums in memory. */
+/* What is done for each column, MX_SUM(t, column): an index that is not a constant from the start keeps the sums in
+ * memory. */
 #define MX_COLUMN(i, ...)                                                                                              \
     if (i < V) {                                                                                                       \
         enum { column = i };                                                                                           \

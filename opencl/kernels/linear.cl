@@ -45,8 +45,8 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
                 __global float *to = out + (ulong)(job.y + i) * ldo;
 #define MX_THESE job.y + i, tile, base, data, scale, extra, scale_type, rows, x, xs, xsum, K, side, parts, y, gate
 #define MX_RUN(count)                                                                                                  \
-    n = count;                                                                                                         \
-    MX_OF(mx_entries, count)(i == start, MX_THESE)
+    n = min((uint)count, end - i);                                                                                     \
+    MX_OF(mx_entries, count)(n, i == start, MX_THESE)
 #if MX_INTEGER && MX_DOT == MX_MMA
                 if (end - i > 4) {
                     n = min(end - i, MX_MMA_T);
@@ -61,23 +61,26 @@ MX_KERNEL(mx_linear, MX_WEIGHTS, __global const uint4 *restrict jobs, __global c
 #endif
 #if MX_BLOCKS
                 if (end - i >= MX_BLOCK_MIN) {
-                    n = (end - i) / MX_BLOCK_OF * MX_BLOCK_OF;
+                    n = MX_BLOCK_COUNT(end - i);
                     if (mode >= MX_GLU)
                         mx_block_entries(n, MX_THESE, to + tile / 2 * 16, 1, ldo);
                     else
                         mx_block_entries(n, MX_THESE, to + tile * 16 + out_row, side, ldo);
                 } else
-#else
-                if (end - i >= 4) {
+#endif
+#if MX_PAIRS
+                if (end - i > 4) {
+                    MX_RUN(6);
+                } else
+#endif
+#if !MX_BLOCKS || MX_PAIRS
+                if (end - i >= (MX_PAIRS ? 3 : 4)) {
                     MX_RUN(4);
                 } else
 #endif
-#if !MX_PAIRS
                 if (end - i >= 2) {
                     MX_RUN(2);
-                } else
-#endif
-                {
+                } else {
                     MX_RUN(1);
                 }
 #if MX_PAIRS

@@ -2,8 +2,8 @@
  *
  * The part of linear.cl for blocks of several entries (MX_BLOCKS): a segment of a tile, or of two side by side (MX_PAIRS),
  * for all entries while it lies in the nearest cache, T of them at a time. With AVX2 its nibbles are taken apart for all
- * entries before, as this costs as much there as multiplying. The text stands in a program for T = 4, with MX_PAIRS for 5,
- * 4, 3 and 2: any number of entries is a sum of these. */
+ * entries before, as this costs as much there as multiplying. The text stands in a program for T = 4, with MX_PAIRS for 5
+ * and 4. */
 #ifdef MX_BLOCK_T
 #ifndef MX_SIDE
 #define MX_SIDE (MX_PAIRS + 1)
@@ -58,9 +58,8 @@ struct mx_block {
     size_t data_step, scale_step, extra_step; /* bytes to the second tile */
     uint type;                     /* of scales */
     uint atoms, groups;            /* in the segment */
-    __global const uchar *next;    /* memory to ask for meanwhile, `share` bytes for each entry: two segments ahead */
-    __global const uchar *end;     /* of the first tile; behind it lies the second, the next pair behind that */
-    uint share;
+    __global const uchar *next;    /* memory to ask for meanwhile */
+    uint share;                    /* bytes of it for each entry and group */
     __global float *out;           /* where not 0, the results to ask for: `lines` of each entry, ldo elements apart */
     uint lines, ldo;
     mx_f *y[MX_SIDE];              /* sums of the entries */
@@ -86,13 +85,15 @@ struct mx_block {
 MX_INLINE void MX_OF(mx_block_part, T)(const struct mx_block *b, uint e) {
     __global const char *x[T]; /* first of the segment, and its scale; the sum of its x is b->sums bytes behind */
     __global const char *xs[T];
-    MX_EACH_T(const ulong row = b->rows[e + t]; x[t] = b->x + row * b->row_bytes; xs[t] = b->xs + row * b->row_scales;
-              if (b->out) MX_PREFETCH_WRITE(b->out + (e + t) * b->ldo);
-              if (b->out && b->lines == 2) MX_PREFETCH_WRITE(b->out + (e + t) * b->ldo + 16))
-    __global const uchar *next = b->next + e * b->share;
-    if (MX_PAIRS && next >= b->end)
-        next += b->data_step;
-    const uint step = T * b->share / b->groups;
+    MX_EACH_T(const ulong row = b->rows[e + t]; x[t] = b->x + row * b->row_bytes; xs[t] = b->xs + row * b->row_scales)
+    if (b->out) {
+        MX_EACH_T(MX_PREFETCH_WRITE(b->out + (e + t) * b->ldo))
+        if (b->lines == 2) {
+            MX_EACH_T(MX_PREFETCH_WRITE(b->out + (e + t) * b->ldo + 16))
+        }
+    }
+    const uint step = T * b->share;
+    __global const uchar *next = b->next + e * b->share * b->groups;
 #if MX_PAIRS
     mx_f acc[MX_SIDE * T];
 #define MX_BLOCK_ACC(r, t) acc[r * T + t]
@@ -110,13 +111,10 @@ MX_INLINE void MX_OF(mx_block_part, T)(const struct mx_block *b, uint e) {
 #endif
     const size_t groups = b->groups;
     for (size_t g = 0; g < groups; g++) {
-        MX_EACH_R(MX_PREFETCH(T < 4, next + r * b->data_step))
-        for (uint at = 64; at < step; at += 64) { /* of few entries more than one line */
-            MX_EACH_R(MX_PREFETCH(T < 4, next + r * b->data_step + at))
-        }
+        MX_PREFETCH(MX_PAIRS, next);
+        for (uint at = 64; at < step; at += 64) /* of few entries more than one line */
+            MX_PREFETCH(MX_PAIRS, next + at);
         next += step;
-        if (MX_PAIRS && T < 4 && next - step < b->end && next >= b->end) /* of more entries the next part does it */
-            next += b->data_step;
         size_t sum_at = g * 4 + b->sums;
 #if MX_PAIRS
         __asm__("" : "+r"(sum_at)); /* a compiler would have a pointer to each sum, in memory */
@@ -187,12 +185,6 @@ MX_INLINE void MX_OF(mx_block_part, T)(const struct mx_block *b, uint e) {
 #if MX_BLOCK_T == 5
 #undef MX_BLOCK_T
 #define MX_BLOCK_T 4
-#elif MX_PAIRS && MX_BLOCK_T == 4
-#undef MX_BLOCK_T
-#define MX_BLOCK_T 3
-#elif MX_PAIRS && MX_BLOCK_T == 3
-#undef MX_BLOCK_T
-#define MX_BLOCK_T 2
 #else
 #undef MX_BLOCK_T
 #if MX_DOT == MX_AVX2
@@ -218,18 +210,21 @@ MX_INLINE void mx_take_apart(struct mx_block *b) {
 }
 #endif
 
-/* n entries from `entry` on, at least MX_BLOCK_MIN and at most MX_TOKENS_PER_ITEM, a multiple of MX_BLOCK_OF. One tile where
- * two are side by side is computed twice, and what is in gate is not used. out: the results will go there, to `lines` lines
- * for each entry, ldo elements further. */
+/* Asks for what begins at p. */
+MX_INLINE void mx_ask(__global const uchar *p, uint bytes) {
+    for (uint at = 0; at < bytes; at += 64)
+        MX_PREFETCH(0, p + at);
+}
+
+/* n entries from `entry` on, at least MX_BLOCK_MIN and a MX_BLOCK_COUNT. One tile where two are side by side is computed
+ * twice, and what is in gate is not used. out: the results will go there, to `lines` lines for each entry, ldo elements
+ * further. */
 MX_APART void mx_block_entries(uint n, uint entry, uint tile, MX_ARGUMENTS, __global float *out, uint lines, uint ldo) {
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, atoms = (K + 31) / 32;
-#if MX_PAIRS /* fives and then fours; 2 = 2, 3 = 3, 6 = 3 + 3, 7 = 4 + 3, 11 = 5 + 3 + 3 are no sum of these */
-    const uint fours = (5 - n % 5) % 5, whole = n >= 4 * fours;
-    const uint fives_end = whole ? n - 4 * fours : n == 11 ? 5 : 0;
-    const uint fours_end = whole ? n : n == 7 ? 4 : fives_end;
-    const uint threes_end = n == 2 ? 0 : n;
+    enum { ALL = MX_SEGMENT / MX_GROUP, BYTES = MX_SEGMENT / 32 * MX_ATOM }; /* groups of a segment, bytes of its weights */
+#if MX_PAIRS
+    const uint fives_end = n - (5 - n % 5) % 5 * 4;
 #endif
-    enum { ALL = MX_SEGMENT / MX_GROUP }; /* groups of a segment */
     struct mx_block b;
 #if MX_DOT == MX_AVX2
     struct mx_apart apart[ALL];
@@ -249,6 +244,7 @@ MX_APART void mx_block_entries(uint n, uint entry, uint tile, MX_ARGUMENTS, __gl
         y[e] = gate[e] = (mx_f)(0.0f);
     for (uint part = 0; part < (MX_PAIRS ? 1 : side); part++) {
         const ulong i = tile + part;
+        __global const uchar *tiles = base + data + i * MX_TILE_BYTES(K);
 #if MX_PAIRS
         b.y[0] = gate;
         b.y[1] = y;
@@ -260,19 +256,19 @@ MX_APART void mx_block_entries(uint n, uint entry, uint tile, MX_ARGUMENTS, __gl
             b.atoms = min(atoms - g * MX_ATOMS, MX_SEGMENT / 32);
             b.x = x + g * MX_GROUP;
             b.xs = (__global const char *)(xs + g);
-            b.data = base + data + i * MX_TILE_BYTES(K) + g * MX_ATOMS * MX_ATOM;
-            b.end = base + data + (i + 1) * MX_TILE_BYTES(K);
+            b.data = tiles + g * MX_ATOMS * MX_ATOM;
             b.scale = MX_SCALE_AT(base + scale, i * MX_TILE_SCALES(K) + g * 16, scale_type);
             b.extra = base + extra + i * MX_TILE_EXTRA(K, scale_type) + MX_TILE_EXTRA(g * MX_GROUP, scale_type);
-            b.share = b.atoms * MX_ATOM / n;
             b.out = g == 0 && part == 0 ? out : 0;
-            b.next = b.data + 2 * MX_SEGMENT / 32 * MX_ATOM;
-            for (uint j = 0; j < b.groups; j++) { /* scales of the segment that follows, of the next pair behind the last */
-                __global const uchar *next = MX_SCALE_AT(b.scale, (ALL + j) * 16, scale_type);
-                if (MX_PAIRS && g + ALL + j >= groups)
-                    next += b.scale_step;
-                MX_EACH_R(MX_PREFETCH(0, next + r * b.scale_step))
-            }
+            /* One tile: two segments ahead. Two: the pair that follows, in the order in which it lies in memory, as a
+             * processor reads two tiles in turns more slowly. */
+            b.next = MX_PAIRS ? tiles + 2 * (MX_TILE_BYTES(K) + g * MX_ATOMS * MX_ATOM) : b.data + 2 * BYTES;
+            b.share = (MX_SIDE * MX_ATOMS * MX_ATOM + n - 1) / n;
+            const ulong ahead = MX_PAIRS ? (i + 2) * MX_TILE_SCALES(K) + 2 * g * 16 : i * MX_TILE_SCALES(K) + (g + ALL) * 16;
+            mx_ask(MX_SCALE_AT(base + scale, ahead, scale_type), MX_SIDE * b.groups * 16 << scale_type);
+#if MX_FORMAT == MX_I4M
+            mx_ask(MX_SCALE_AT(base + extra, ahead, scale_type), MX_SIDE * b.groups * 16 << scale_type);
+#endif
 #if MX_DOT == MX_AVX2
             mx_take_apart(&b);
 #endif
@@ -280,16 +276,9 @@ MX_APART void mx_block_entries(uint n, uint entry, uint tile, MX_ARGUMENTS, __gl
 #if MX_PAIRS
             for (; e < fives_end; e += 5)
                 MX_OF(mx_block_part, 5)(&b, e);
-            for (; e < fours_end; e += 4)
-                MX_OF(mx_block_part, 4)(&b, e);
-            for (; e < threes_end; e += 3)
-                MX_OF(mx_block_part, 3)(&b, e);
-            for (; e < n; e += 2)
-                MX_OF(mx_block_part, 2)(&b, e);
-#else
+#endif
             for (; e < n; e += 4)
                 MX_OF(mx_block_part, 4)(&b, e);
-#endif
         }
     }
 }

@@ -4,17 +4,19 @@
  * activations, and what lies where. */
 
 /* Several entries have linear_block.cl. Where there are registers for it two tiles are done side by side, also those that
- * are no gate and its factor: one tile for itself asks for as many reads, of x, scales and sums, as it has products. */
+ * are no gate and its factor: one tile for itself asks for as many reads, of x, scales and sums, as it has products. Few
+ * entries wait for memory, and a processor reads one tile after the other faster: they have linear_tile.cl, T = 4 also
+ * for three and T = 6 for five, whose last entry is then computed twice. */
 #define MX_PAIRS (MX_DOT == MX_VNNI512 && MX_INTEGER)
 #define MX_BLOCKS (MX_DOT == MX_AVX2 && MX_INTEGER && MX_FORMAT != MX_I8 || MX_PAIRS)
 #if MX_PAIRS
 #define MX_BLOCK_T 5
-#define MX_BLOCK_MIN 2u /* entries */
-#define MX_BLOCK_OF 1u
+#define MX_BLOCK_MIN 8u                                /* entries */
+#define MX_BLOCK_COUNT(left) ((left) - ((left) == 11)) /* as many as are a sum of fives and fours */
 #elif MX_BLOCKS
 #define MX_BLOCK_T 4
 #define MX_BLOCK_MIN 4u
-#define MX_BLOCK_OF 4u
+#define MX_BLOCK_COUNT(left) ((left) / 4 * 4)
 #endif
 
 #if MX_INTEGER
@@ -27,8 +29,11 @@ typedef float mx_x;
 #define MX_ATOM (MX_FORMAT == MX_I8 ? 512u : 256u) /* bytes of 16 rows x 32 k */
 #define MX_ATOMS (MX_GROUP / 32u)                  /* in a group */
 
+/* What linear_tile.cl asks the cache for. One entry, or few: what they need themselves a little later; more: the tile that
+ * follows, there is time until then. */
+#define MX_SOON (T == 1 || MX_PAIRS)
 #ifndef MX_AHEAD
-#define MX_AHEAD 4096u /* bytes, in a product for one entry */
+#define MX_AHEAD 4096u /* bytes, if soon */
 #endif
 #ifndef MX_X_AHEAD
 #define MX_X_AHEAD 512u /* bytes of a row of x, in a product for several */
@@ -158,8 +163,8 @@ MX_INLINE mx_i mx_added(__global const int *S) {
         MX_SHARED mx_f *parts, mx_f *y, mx_f *gate
 
 /* linear_tile.cl follows four times: what depends on the number T of entries computed side by side, for T = 1, 2, 4 and,
- * if that is more, MX_T; with MX_BLOCKS for 1 and 2 only, with MX_PAIRS for 1, and the others are those of linear_block.cl,
- * which follows as often. Functions and types have T in their names, and MX_OTHER: a list has linear.cl twice. */
+ * if that is more, MX_T; with MX_PAIRS for 6 instead, with MX_BLOCKS else for 1 and 2 only, and linear_block.cl follows
+ * twice. Functions and types have T in their names, and MX_OTHER: a list has linear.cl twice. */
 #ifndef MX_OTHER
 #define MX_OTHER
 #endif

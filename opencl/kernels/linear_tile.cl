@@ -65,17 +65,17 @@ MX_INLINE void mx_segment(const struct mx_operands *o, uint s, mx_f *acc) {
                 __global const uchar *next = o->data + a * MX_ATOM + o->ahead;
 #pragma unroll
                 for (uint line = 0; line < MX_ATOM; line += 64)
-                    MX_PREFETCH(T == 1, next + line);
+                    MX_PREFETCH(MX_SOON, next + line);
             }
-            if (T > 1 && a % 2 == 0) { /* more rows of x than a processor follows by itself */
+            if (T > 1 && !MX_PAIRS && a % 2 == 0) { /* more rows of x than a processor follows by itself */
                 MX_EACH_T(MX_PREFETCH(1, x[t] + MX_X_AHEAD))
             }
             mx_atom(o, o->data + a * MX_ATOM, a, x, sum);
         } while (MX_ATOMS > 1 && ++a < last);
         if (o->ahead) {
-            MX_PREFETCH(T == 1, MX_SCALE_AT(o->scale, g * 16 + o->scales_ahead, o->type));
+            MX_PREFETCH(MX_SOON, MX_SCALE_AT(o->scale, g * 16 + o->scales_ahead, o->type));
 #if MX_FORMAT == MX_I4M
-            MX_PREFETCH(T == 1, MX_SCALE_AT(o->extra, g * 16 + o->scales_ahead, o->type));
+            MX_PREFETCH(MX_SOON, MX_SCALE_AT(o->extra, g * 16 + o->scales_ahead, o->type));
 #endif
         }
 #if MX_LESS_AFTER
@@ -208,19 +208,18 @@ MX_INLINE void mx_tiles(const uint set, struct mx_operands *o, uint tile, __glob
     }
 }
 
-/* T entries from `entry` on. `first`: no others have used the tile just before. */
-MX_APART void MX_OF(mx_entries, T)(bool first, uint entry, uint tile, MX_ARGUMENTS) {
+/* n entries from `entry` on: T, or with MX_PAIRS less. `first`: no others have used the tile just before. */
+MX_APART void MX_OF(mx_entries, T)(uint n, bool first, uint entry, uint tile, MX_ARGUMENTS) {
     struct mx_operands o;
     o.K = K;
     o.type = scale_type;
 #if MX_INTEGER
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, stride = (K + 31) / 32 * 32;
-    MX_EACH_T(const ulong row = rows[entry + t]; o.x[t] = x + row * stride; o.xs[t] = xs + row * groups;
-              o.xsum[t] = xsum + row * groups)
-    /* one entry: what it needs itself a little later; several: the tile that follows, there is time until then */
+    MX_EACH_T(const ulong row = rows[entry + (MX_PAIRS ? min((uint)t, n - 1) : t)]; o.x[t] = x + row * stride;
+              o.xs[t] = xs + row * groups; o.xsum[t] = xsum + row * groups)
     const uint tiles_ahead = first ? side : 0;
-    o.ahead = T == 1 ? MX_AHEAD : tiles_ahead * MX_TILE_BYTES(K);
-    o.scales_ahead = T == 1 ? MX_AHEAD / MX_ATOM / MX_ATOMS * 16 : tiles_ahead * MX_TILE_SCALES(K);
+    o.ahead = MX_SOON ? MX_AHEAD : tiles_ahead * MX_TILE_BYTES(K);
+    o.scales_ahead = MX_SOON ? MX_AHEAD / MX_ATOM / MX_ATOMS * 16 : tiles_ahead * MX_TILE_SCALES(K);
 #else
     MX_EACH_T(o.x[t] = x + (ulong)rows[entry + t] * K)
 #endif
@@ -244,12 +243,15 @@ MX_INLINE void mx_mma_entries(uint n, uint entry, uint tile, MX_ARGUMENTS) {
 }
 #endif
 
-#if T == 1 && !MX_PAIRS
+#if T == 1
 #undef T
 #define T 2
-#elif T == 2 && !MX_BLOCKS
+#elif T == 2 && (!MX_BLOCKS || MX_PAIRS)
 #undef T
 #define T 4
+#elif T == 4 && MX_PAIRS
+#undef T
+#define T 6
 #elif T == 4 && MX_T > 4
 #undef T
 #define T MX_T
