@@ -210,15 +210,15 @@ MX_INLINE void mx_take_apart(struct mx_block *b) {
 }
 #endif
 
-/* Asks for what begins at p. */
+/* Asks the second cache for `bytes` from p on. */
 MX_INLINE void mx_ask(__global const uchar *p, uint bytes) {
     for (uint at = 0; at < bytes; at += 64)
         MX_PREFETCH(0, p + at);
 }
 
-/* n entries from `entry` on, at least MX_BLOCK_MIN and a MX_BLOCK_COUNT. One tile where two are side by side is computed
- * twice, and what is in gate is not used. out: the results will go there, to `lines` lines for each entry, ldo elements
- * further. */
+/* n entries from `entry` on: at least MX_BLOCK_MIN, at most MX_TOKENS_PER_ITEM, and as many as MX_BLOCK_COUNT gives. One
+ * tile where two are side by side is computed twice, and what is in gate is not used. out: the results will go there, to
+ * `lines` lines for each entry, ldo elements further. */
 MX_APART void mx_block_entries(uint n, uint entry, uint tile, MX_ARGUMENTS, __global float *out, uint lines, uint ldo) {
     const uint groups = (K + MX_GROUP - 1) / MX_GROUP, atoms = (K + 31) / 32;
     enum { ALL = MX_SEGMENT / MX_GROUP, BYTES = MX_SEGMENT / 32 * MX_ATOM }; /* groups of a segment, bytes of its weights */
