@@ -5,6 +5,7 @@
 #ifndef MX_SAMPLE_H
 #define MX_SAMPLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,9 @@ size_t mx_sample_scratch(uint32_t vocab);
 enum moxie_error mx_sample(const float *logits, uint32_t vocab, const struct mx_sample_options *options,
                            uint64_t position, void *scratch, size_t scratch_bytes, int32_t *token,
                            struct moxie_failure *failure);
+
+/* Whether none of v (n) is NaN or infinite. */
+bool mx_finite(const float *v, size_t n);
 
 /* Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC'11). */
 void mx_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);

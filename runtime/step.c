@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "runtime/engine.h"
+#include "runtime/sample.h"
 
 static void *parameter(const struct moxie *e, enum mx_buffer buffer) {
     return e->parameters + e->plan.place[buffer].offset;
@@ -99,17 +100,6 @@ static enum moxie_error run(struct moxie *e, const uint32_t counts[MX_COUNTS], s
     return MOXIE_OK;
 }
 
-/* The exponent of what is not finite is all ones: one more carries into the sign. */
-static bool finite(const float *v, size_t n) {
-    uint32_t carried = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &v[i], sizeof bits);
-        carried |= (bits & 0x7fffffffu) + 0x00800000u;
-    }
-    return carried >> 31 == 0;
-}
-
 /* Waits, and fetches the status, the logits, and the experts where they are kept. */
 static enum moxie_error collect(struct moxie *e, uint32_t count, uint32_t rows, struct moxie_failure *failure) {
     const int32_t *status = parameter(e, MX_BUFFER_STATUS);
@@ -123,7 +113,7 @@ static enum moxie_error collect(struct moxie *e, uint32_t count, uint32_t rows, 
                          sizeof *e->kept * count * e->bundle->manifest->model.layers * e->plan.shape.selected, failure);
     if (err)
         return err;
-    if (*status || !finite(e->logits, values))
+    if (*status || !mx_finite(e->logits, values))
         return mx_fail(failure, MOXIE_ERROR_NOT_FINITE, MX_NO_OFFSET,
                        *status & 2 ? "an index computed on the device is out of range (status %d)"
                                    : "an activation became NaN or infinite (status %d)",

@@ -56,6 +56,30 @@ static void greedy(void **state) {
     assert_int_equal(sample((const float[]){9, 8, 1, 2}, 4, &o, 0), 3);
 }
 
+/* The loops over all tokens go by many at once, and one by one at the end. */
+static void every_place(void **state) {
+    (void)state;
+    static const uint32_t sizes[] = {1, 63, 64, 65, 200};
+    const struct mx_sample_options plain = {0}, draw = {.temperature = 0.01f};
+    static float logits[200];
+    struct moxie_failure f;
+    int32_t token;
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        const uint32_t n = sizes[s];
+        for (uint32_t i = 0; i < n; i++) {
+            for (uint32_t j = 0; j < n; j++) {
+                logits[j] = j == i ? -2 : -3 - (float)(j % 7);
+            }
+            assert_int_equal(sample(logits, n, &draw, i), i);
+            logits[n - 1] = -2; /* an equal one behind it changes nothing */
+            assert_int_equal(sample(logits, n, &plain, i), i);
+            logits[i] = i % 2 ? NAN : -INFINITY;
+            check_error(mx_sample(logits, n, &plain, 0, scratch, sizeof(scratch), &token, &f), MOXIE_ERROR_NOT_FINITE);
+            assert_int_equal(f.offset, i);
+        }
+    }
+}
+
 static void repetition_penalty(void **state) {
     (void)state;
     static const int32_t history[] = {1, 1, 1, 2};
@@ -267,9 +291,10 @@ static void the_largest_vocabulary(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(philox_known_answers), cmocka_unit_test(greedy),   cmocka_unit_test(repetition_penalty),
-        cmocka_unit_test(frequencies),          cmocka_unit_test(ties),     cmocka_unit_test(same_tokens_for_ever),
-        cmocka_unit_test(what_is_refused),      cmocka_unit_test(extremes), cmocka_unit_test(the_largest_vocabulary),
+        cmocka_unit_test(philox_known_answers),   cmocka_unit_test(greedy),          cmocka_unit_test(every_place),
+        cmocka_unit_test(repetition_penalty),     cmocka_unit_test(frequencies),     cmocka_unit_test(ties),
+        cmocka_unit_test(same_tokens_for_ever),   cmocka_unit_test(what_is_refused), cmocka_unit_test(extremes),
+        cmocka_unit_test(the_largest_vocabulary),
     };
     return check_run(tests);
 }
