@@ -145,7 +145,9 @@ struct pk_tensor *pk_source_add(struct pk_source *s, const char *name, enum pk_t
     free(shown);
     if (!copy || odd) {
         free(copy);
-        return odd ? (pk_fail(e, MOXIE_ERROR_FORMAT, "the name of tensor \"%s\" has control characters", name), NULL)
+        return odd ? (pk_fail(e, MOXIE_ERROR_FORMAT, "%s: the name of tensor \"%s\" has control characters",
+                              s->files[file].path, name),
+                      NULL)
                    : pk_fail_memory(e);
     }
     *t = (struct pk_tensor){.name = copy,
@@ -172,14 +174,15 @@ bool pk_source_add_stack(struct pk_source *s, const char *prefix, const char *su
     uint64_t experts = stack->dims[0], dims[2] = {rows, stack->dims[2]};
     uint64_t expert_bytes = stack->dims[1] * stack->row_bytes;
     if (experts > MX_ROUTED_MAX) {
-        return pk_fail(e, MOXIE_ERROR_MODEL, "tensor \"%s\" stacks %llu experts, at most %u can be packed", stack->name,
-                       (unsigned long long)experts, MX_ROUTED_MAX);
+        return pk_fail(e, MOXIE_ERROR_MODEL, "%s: tensor \"%s\" stacks %llu experts, at most %u can be packed",
+                       s->files[stack->file].path, stack->name, (unsigned long long)experts, MX_ROUTED_MAX);
     }
     for (uint64_t j = 0; j < experts; j++) {
         char name[512];
         int n = snprintf(name, sizeof(name), "%s%llu.%s", prefix, (unsigned long long)j, suffix);
         if (n < 0 || (size_t)n >= sizeof(name)) {
-            return pk_fail(e, MOXIE_ERROR_FORMAT, "the name of tensor \"%s\" is too long", stack->name);
+            return pk_fail(e, MOXIE_ERROR_FORMAT, "%s: the name of tensor \"%s\" is too long",
+                           s->files[stack->file].path, stack->name);
         }
         if (!pk_source_add(s, name, stack->type, stack->type_name, 2, dims, stack->file,
                            stack->offset + j * expert_bytes + first * stack->row_bytes, e)) {

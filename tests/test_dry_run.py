@@ -51,7 +51,7 @@ class DryRun(FilesTest):
         self.fails(25, "model.layers.1", "pack", source, "--dry-run")
 
     def test_names_that_would_act_on_a_terminal_are_refused(self):
-        result = self.fails(22, 'the name of tensor "a?[31m?b" has control characters', "pack",
+        result = self.fails(22, 'model.safetensors: the name of tensor "a?[31m?b" has control characters', "pack",
                             self.write(**{"a\x1b[31m\nb": np.ones(3, "<f2")}), "--dry-run")
         self.assertNotIn("\x1b", result.stderr)
 
