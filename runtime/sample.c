@@ -114,7 +114,7 @@ static void forbid(struct list *l, uint32_t vocab, const uint32_t *allowed) {
 /* Integers in the order of floats; -0 is 0. */
 static int32_t order(float x) {
     int32_t bits = mx_as_int(x + 0.0f);
-    return bits ^ (bits >> 31 & 0x7fffffff);
+    return bits < 0 ? bits ^ 0x7fffffff : bits;
 }
 
 static int32_t larger(int32_t a, float x) {
