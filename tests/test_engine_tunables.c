@@ -34,6 +34,8 @@ static void check(enum pk_weights weights) {
         MOXIE_TUNABLES,
         {.size = sizeof *tunables, .side_by_side = 4, .unit_entries = 8, .core_units = 1, .job_units = 1, .ahead = 64},
         {.size = sizeof *tunables, .side_by_side = 7, .unit_entries = 256, .no_lists = 1, .row_ahead = 64},
+        {.size = sizeof *tunables, .unit_entries = 3},
+        {.size = sizeof *tunables, .unit_entries = 5},
     };
     struct kit kit = {.engine = NULL};
     int32_t tokens[KIT_TOKENS];
@@ -48,7 +50,9 @@ static void check(enum pk_weights weights) {
         kit_feed(&kit, 0, tokens, KIT_TOKENS, KIT_TOKENS, i == 0 ? want : got);
         kit_stop(&kit);
         if (i > 0) {
-            kit_same(&kit, i == 1 ? "small units" : "large units, no lists", got, want, KIT_TOKENS);
+            char which[32];
+            snprintf(which, sizeof which, "tunables %zu", i);
+            kit_same(&kit, which, got, want, KIT_TOKENS);
         }
     }
     free(want);

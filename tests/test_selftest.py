@@ -159,6 +159,12 @@ class Planted(ToolTest):
         self.assertIn(f"WRONG  {kernel}", unwritten.stdout)
 
 
+class Tunables(ToolTest):
+    def test_units_may_have_few_entries(self):
+        for entries in 1, 3, 5:  # AVX-512 computes four for three and six for five
+            self.assertIn("every bit", self.must("selftest", "--small", "--alone", "--kernels", "mx_linear", "--tune", f"unit_entries={entries}"))
+
+
 class Conform(ToolTest):
     """With the scalar twins for a device: the same commands, and no compiler to wait for."""
 

@@ -27,7 +27,11 @@
 #define MX_MMA_ROW(thread, t) (((thread) >> 2 & 7u) + 8u * ((t) >> 1)) /* linear_tile.cl says why */
 #define MX_MMA_ENTRY(thread, t) (((thread) & 3u) * 2u + ((t) & 1u))
 #else
-#define MX_OWN (MX_DOT == MX_AVX2 || MX_DOT == MX_VNNI512 ? MX_TOKENS_PER_ITEM : MX_T)
+/* With AVX-512 at least 6: five entries are computed as six. */
+#define MX_OWN                                                                                                         \
+    (MX_DOT == MX_VNNI512 && MX_TOKENS_PER_ITEM < 6 ? 6                                                                \
+     : MX_DOT == MX_AVX2 || MX_DOT == MX_VNNI512    ? MX_TOKENS_PER_ITEM                                               \
+                                                    : MX_T)
 #endif
 
 /* A lane's element of a row, or the first n of 16. */
