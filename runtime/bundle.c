@@ -54,9 +54,8 @@ static enum moxie_error check_signature(struct mx_bundle *b, const struct moxie_
                        (unsigned)s->key_id[0] >> 4, (unsigned)s->key_id[0] & 15, (unsigned)s->key_id[1] >> 4,
                        (unsigned)s->key_id[1] & 15, trust->keys);
     }
-    uint8_t digest[MX_SHA256_BYTES];
-    mx_manifest_digest(b->manifest, digest);
-    enum moxie_error e = mx_p256_verify(key->xy, digest, s->rs, f);
+    mx_manifest_digest(b->manifest, b->digest);
+    enum moxie_error e = mx_p256_verify(key->xy, b->digest, s->rs, f);
     if (e == MOXIE_ERROR_SIGNATURE) {
         return mx_fail(f, e, at, "the manifest is not what its key signed");
     }
@@ -144,7 +143,10 @@ static enum moxie_error open_all(struct mx_bundle *b, const struct moxie_trust *
     if (!e) {
         e = mx_check_tensors(b, f);
     }
-    return e ? e : mx_check_roots(b, f);
+    if (!e) {
+        e = mx_check_roots(b, f);
+    }
+    return e ? e : mx_check_host_segments(b, f);
 }
 
 enum moxie_error mx_bundle_open(struct mx_bundle *bundle, const void *bytes, uint64_t size,

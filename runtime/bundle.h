@@ -24,6 +24,7 @@ struct mx_bundle {
     const struct mx_tensor *tensors;   /* (manifest->tensors) */
     const uint8_t *leaves;             /* (manifest->leaves, 32) */
     const uint8_t *key_id;             /* (32) of the key that signed it */
+    uint8_t digest[32];                /* of the manifest, which is what was signed */
 };
 
 /* Opens the `size` bytes at `bytes`, which must stay there unchanged as long as `bundle` is used. On failure `bundle`
@@ -63,6 +64,10 @@ typedef int mx_progress_fn(void *user, uint64_t done, uint64_t total);
 /* Hashes `count` segments from `first` on, leaf by leaf, and then looks at their values (mx_bundle_check_values). */
 enum moxie_error mx_bundle_verify_host(const struct mx_bundle *bundle, uint32_t first, uint32_t count,
                                        mx_progress_fn *progress, void *user, struct moxie_failure *failure);
+
+/* Whether manifest, tables and tree still are what was signed, once leaves were compared with them: they lie in the same
+ * mapping as the weights. MOXIE_ERROR_SIGNATURE or MOXIE_ERROR_HASH when not. */
+enum moxie_error mx_bundle_check_tree(const struct mx_bundle *bundle, struct moxie_failure *failure);
 
 /* What a signature cannot promise: that the numbers in `segment` are finite, in their range, and flushed
  * (ARITHMETIC.md section 1). MOXIE_ERROR_MODEL names role, layer, expert and offset. */

@@ -30,8 +30,11 @@ enum moxie_error mx_check_tensors(const struct mx_bundle *b, struct moxie_failur
 /* What is signed. */
 void mx_manifest_digest(const struct mx_manifest *m, uint8_t digest[32]);
 
-/* The root of every segment over its leaves, and the bytes of the segments that only the host uses. */
+/* The root of every segment over its leaves. */
 enum moxie_error mx_check_roots(const struct mx_bundle *b, struct moxie_failure *f);
+
+/* The bytes of the segments that only the host uses. */
+enum moxie_error mx_check_host_segments(const struct mx_bundle *b, struct moxie_failure *f);
 
 static inline bool mx_all_zero(const void *bytes, uint64_t n) {
     const uint8_t *p = bytes;

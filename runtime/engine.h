@@ -58,7 +58,10 @@ uint64_t mx_engine_bytes(const struct mx_bundle *bundle, const struct mx_plan *p
 /* The validated bundle behind the public handle; NULL when the handle is not open. */
 const struct mx_bundle *mx_bundle_of(const struct moxie_bundle *bundle);
 
-/* Tells the product that a bundle with this counter has been verified in full (moxie_trust.counter_store). */
+/* Whether mx_bundle_accept was called for this open bundle. */
+bool mx_bundle_verified(const struct moxie_bundle *bundle);
+
+/* To be called when all of the bundle has been verified. Tells the product its counter (moxie_trust.counter_store). */
 enum moxie_error mx_bundle_accept(const struct moxie_bundle *bundle, struct moxie_failure *failure);
 
 /* Hashes every weight segment on the device, from the buffers that kernels will read, and compares with the tree. Uses

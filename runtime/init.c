@@ -256,8 +256,12 @@ static enum moxie_error start(struct moxie *e, const struct moxie_bundle *handle
         err = mx_known_answers(&e->cl, e->step, e->plan.facts.region_bytes[MOXIE_REGION_STEP], failure);
     if (!err)
         err = bind_all(e, failure);
-    if (!err && !config->no_verify)
-        err = mx_verify_on_device(e, failure);
+    if (!err)
+        err = !config->no_verify ? mx_verify_on_device(e, failure)
+              : mx_bundle_verified(handle)
+                  ? MOXIE_OK
+                  : mx_fail(failure, MOXIE_ERROR_STATE, MX_NO_OFFSET,
+                            "no_verify, but nothing has verified this bundle since it was opened");
     if (!err)
         err = mx_bundle_accept(handle, failure);
     if (!err)

@@ -52,8 +52,9 @@ struct moxie_trust {
     const uint8_t (*revoked_id)[32]; /* (revoked) */
     void *user;                      /* given to the callbacks */
     /* Rollback counter that the product stores for a model id (NUL-terminated); NULL = no rollback protection. load
-     * returns the stored value, 0 if none. store is called after everything verified, when the bundle's counter is
-     * higher; it returns 0 on success. */
+     * returns the stored value, 0 if none; it is asked when a bundle is opened and again once everything verified. store
+     * is called then, if the bundle's counter is higher; it returns 0 on success. Where several processes do this, store
+     * must keep the highest. */
     uint64_t (*counter_load)(void *user, const char *model);
     int (*counter_store)(void *user, const char *model, uint64_t counter);
 };
@@ -117,7 +118,8 @@ struct moxie_config {
     uint32_t step_logits; /* most rows of logits of one step; default `sequences` */
     uint32_t device;      /* index for moxie_init; default 0 */
     uint32_t experts;     /* 1: the experts of the last step are kept for moxie_experts */
-    uint32_t no_verify;   /* 1: the caller has just called moxie_bundle_verify on these very bytes */
+    uint32_t no_verify;   /* 1: moxie_bundle_verify or another engine has verified the bundle since it was opened, and
+                             that is enough; MOXIE_ERROR_STATE otherwise */
     const struct moxie_tunables *tunables; /* asked for instead of the board's; read by the call only. NULL: none */
 };
 #define MOXIE_CONFIG                                                                                                   \

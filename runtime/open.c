@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The public bundle functions: mapping, trust, and what a caller may ask of a model. */
+#include <stdbool.h>
 #include <string.h>
 
 #include "platform/platform.h"
@@ -12,8 +13,9 @@ struct open_bundle {
     struct mx_bundle bundle;
     struct mx_mapping mapping; /* {NULL, 0} when the caller gave the bytes */
     void *user;
+    uint64_t (*counter_load)(void *user, const char *model);
     int (*counter_store)(void *user, const char *model, uint64_t counter);
-    uint64_t stored_counter;
+    bool verified; /* all of it, since it was opened */
 };
 _Static_assert(MOXIE_BUNDLE_MAJOR == MX_BUNDLE_MAJOR, "the public header names another major version");
 _Static_assert(MOXIE_BUNDLE_MINOR == MX_BUNDLE_MINOR, "the public header names another minor version");
@@ -30,23 +32,25 @@ const struct mx_bundle *mx_bundle_of(const struct moxie_bundle *bundle) {
     return b ? &b->bundle : NULL;
 }
 
+/* *stored: what the product has accepted before, of the same model; not above the bundle's counter. */
+static enum moxie_error check_counter(const struct open_bundle *b, uint64_t *stored, struct moxie_failure *failure) {
+    const struct mx_manifest *m = b->bundle.manifest;
+    *stored = b->counter_load ? b->counter_load(b->user, m->model.id) : m->security_counter;
+    if (m->security_counter < *stored)
+        return mx_fail(failure, MOXIE_ERROR_ROLLBACK, MX_NO_OFFSET,
+                       "security counter %llu of model '%s' is below %llu, which this product has accepted before",
+                       (unsigned long long)m->security_counter, m->model.id, (unsigned long long)*stored);
+    return MOXIE_OK;
+}
+
 static enum moxie_error open_bytes(struct open_bundle *b, const void *bytes, uint64_t size,
                                    const struct moxie_trust *trust, struct moxie_failure *failure) {
+    uint64_t stored;
     enum moxie_error e = mx_bundle_open(&b->bundle, bytes, size, trust, failure);
-    if (e)
-        return e;
-    const struct mx_manifest *m = b->bundle.manifest;
-    b->stored_counter = m->security_counter;
-    if (trust->counter_load) {
-        b->stored_counter = trust->counter_load(trust->user, m->model.id);
-        if (m->security_counter < b->stored_counter)
-            return mx_fail(failure, MOXIE_ERROR_ROLLBACK, MX_NO_OFFSET,
-                           "security counter %llu of model '%s' is below %llu, which this product has accepted before",
-                           (unsigned long long)m->security_counter, m->model.id, (unsigned long long)b->stored_counter);
-    }
     b->user = trust->user;
+    b->counter_load = trust->counter_load;
     b->counter_store = trust->counter_store;
-    return MOXIE_OK;
+    return e ? e : check_counter(b, &stored, failure);
 }
 
 static enum moxie_error check_arguments(const struct moxie_bundle *bundle, const void *source,
@@ -102,16 +106,24 @@ void moxie_bundle_close(struct moxie_bundle *bundle) {
     memset(bundle, 0, sizeof *bundle);
 }
 
+bool mx_bundle_verified(const struct moxie_bundle *bundle) {
+    return of(bundle)->verified;
+}
+
+/* The counter is read again: another bundle of the model may have been accepted since this one was opened. */
 enum moxie_error mx_bundle_accept(const struct moxie_bundle *bundle, struct moxie_failure *failure) {
     struct open_bundle *b = of(bundle);
     const struct mx_manifest *m = b->bundle.manifest;
-    if (!b->counter_store || m->security_counter <= b->stored_counter)
-        return MOXIE_OK;
-    if (b->counter_store(b->user, m->model.id, m->security_counter) != 0)
+    uint64_t stored;
+    enum moxie_error e = check_counter(b, &stored, failure);
+    if (e)
+        return e;
+    b->verified = true;
+    if (b->counter_store && m->security_counter > stored &&
+        b->counter_store(b->user, m->model.id, m->security_counter) != 0)
         return mx_fail(failure, MOXIE_ERROR_ROLLBACK, MX_NO_OFFSET,
                        "the product could not store security counter %llu of model '%s'",
                        (unsigned long long)m->security_counter, m->model.id);
-    b->stored_counter = m->security_counter;
     return MOXIE_OK;
 }
 

@@ -89,5 +89,5 @@ enum moxie_error mx_verify_on_device(struct moxie *engine, struct moxie_failure 
         err = mx_cl_sub(&engine->cl, engine->step, digests, 32ull * b.capacity, &b.digests, failure);
     for (uint32_t w = 0; !err && w < engine->plan.facts.windows; w++)
         err = verify_window(&b, w, failure);
-    return err;
+    return err ? err : mx_bundle_check_tree(engine->bundle, failure);
 }

@@ -132,6 +132,10 @@ enum moxie_error mx_check_roots(const struct mx_bundle *b, struct moxie_failure 
                            (int)b->segments[i].layer, (int)b->segments[i].expert);
         }
     }
+    return MOXIE_OK;
+}
+
+enum moxie_error mx_check_host_segments(const struct mx_bundle *b, struct moxie_failure *f) {
     for (uint32_t i = 0; i < b->manifest->segments && b->segments[i].kind <= MX_SEGMENT_LICENSE; i++) {
         const struct mx_segment *s = &b->segments[i];
         enum moxie_error e = check_segment(b, i, &(struct listener){.progress = NULL}, f);
@@ -145,6 +149,15 @@ enum moxie_error mx_check_roots(const struct mx_bundle *b, struct moxie_failure 
         }
     }
     return MOXIE_OK;
+}
+
+enum moxie_error mx_bundle_check_tree(const struct mx_bundle *b, struct moxie_failure *f) {
+    uint8_t digest[MX_SHA256_BYTES];
+    mx_manifest_digest(b->manifest, digest);
+    if (memcmp(digest, b->digest, sizeof digest) != 0) {
+        return mx_fail(f, MOXIE_ERROR_SIGNATURE, MX_BLOCK, "the manifest was changed after it had been opened");
+    }
+    return mx_check_roots(b, f);
 }
 
 enum moxie_error mx_bundle_verify_host(const struct mx_bundle *bundle, uint32_t first, uint32_t count,
@@ -167,5 +180,5 @@ enum moxie_error mx_bundle_verify_host(const struct mx_bundle *bundle, uint32_t 
             return e;
         }
     }
-    return MOXIE_OK;
+    return mx_bundle_check_tree(bundle, failure);
 }
