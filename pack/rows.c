@@ -144,7 +144,7 @@ const struct pk_slice *pk_rows_find(const struct pk_rows *rows, uint64_t row, ui
 }
 
 void pk_rows_expect(const struct pk_source *s, const struct pk_rows *rows, uint64_t first, uint64_t n) {
-    uint64_t from[3] = {0}, to[3] = {0}; // of each slice
+    uint64_t from[PK_SLICES] = {0}, to[PK_SLICES] = {0}; // of each slice
     for (uint64_t row = first; row - first < n; row += PK_TILE) {
         uint64_t at;
         const struct pk_slice *slice = pk_rows_find(rows, row, &at);

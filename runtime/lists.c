@@ -116,6 +116,8 @@ enum moxie_error mx_lists_bind(struct moxie *e, struct moxie_failure *failure) {
 static enum moxie_error flush(struct lists_walk *w, struct moxie_failure *failure) {
     struct moxie *e = w->e;
     const uint64_t bytes = 4ull * MX_OP_WORDS;
+    if (w->op == w->written)
+        return MOXIE_OK;
     enum moxie_error err = mx_cl_write(&e->cl, e->buffer[MX_BUFFER_OPS], bytes * w->written, e->scratch,
                                        (size_t)(bytes * (w->op - w->written)), failure);
     w->written = w->op;

@@ -24,7 +24,7 @@ enum moxie_error mx_model_shape(const struct mx_bundle *bundle, struct mx_shape 
                            shape->selected, shape->experts);
         shape->selected = (uint32_t)max64(shape->selected, selected);
         shape->experts = (uint32_t)max64(shape->experts, experts);
-        shape->carried = l->flags & MX_LAYER_CARRIED ? l->routed : shape->carried;
+        shape->carried = (uint32_t)max64(shape->carried, l->flags & MX_LAYER_CARRIED ? l->routed : 0);
         shape->light = (uint32_t)max64(shape->light, mx_layer_light(l) ? 1u + l->constants : 0);
         shape->middle = max64(shape->middle, (uint64_t)selected * l->width);
         shape->out = max64(shape->out, l->routed ? (uint64_t)selected * m->hidden : 0);

@@ -400,11 +400,26 @@ static void test_refused(void **state) {
     kit_close(&kit);
 }
 
+/* Layers may differ in light experts, and so in the logits that they hand on. */
+static void test_carried(void **state) {
+    (void)state;
+    const struct mx_layer wide = {.routed = 200, .top_k = 2, .width = 32, .copies = 150};
+    const struct mx_layer narrow = {.routed = 60, .top_k = 2, .width = 32, .copies = 10};
+    struct mx_layer layers[4] = {wide, wide, narrow, narrow};
+    struct mx_manifest manifest = {.model = {.layers = 4, .hidden = 64}, .layers = 4};
+    const struct mx_bundle bundle = {.manifest = &manifest, .layers = layers};
+    struct moxie_failure f;
+    struct mx_shape shape;
+    layers[1].flags = layers[3].flags = MX_LAYER_CARRIED;
+    check_ok(mx_model_shape(&bundle, &shape, &f), f);
+    assert_int_equal(shape.carried, 200);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pure),     cmocka_unit_test(test_defaults),      cmocka_unit_test(test_lines),
         cmocka_unit_test(test_overlaps), cmocka_unit_test(test_overlaps_save), cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused),  cmocka_unit_test(test_carried),
     };
     return check_run(tests);
 }
