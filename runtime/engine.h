@@ -37,6 +37,7 @@ struct moxie {
     cl_event *event;               /* (launches) of the step that runs, when it is profiled; else NULL each */
     void (*profile)(void *user, const struct moxie_launch *launch); /* NULL: steps are not profiled */
     uint32_t counts[MX_COUNTS];                                     /* of the last step */
+    uint64_t positions_read; /* of keys and values, by the last step: each once for its sequence */
     uint32_t launches;
     uint8_t *parameters;       /* host copy of MX_BUFFER_STATUS .. MX_BUFFER_BLOCKS, laid out as on the device */
     struct mx_kv_copy *copies; /* in parameters */

@@ -33,17 +33,12 @@ static const void *parameter(const struct moxie *e, enum mx_buffer buffer) {
     return e->parameters + e->plan.place[buffer].offset;
 }
 
-/* Positions whose keys and values were read, each once for its sequence; the sum over tokens in *attended. */
-static uint64_t positions_read(const struct moxie *e, uint64_t *attended) {
-    const int32_t *position = parameter(e, MX_BUFFER_POSITION), *sequence = parameter(e, MX_BUFFER_SEQUENCE);
+/* Keys that tokens were compared with, in one layer. */
+static uint64_t attended(const struct moxie *e) {
+    const int32_t *position = parameter(e, MX_BUFFER_POSITION);
     uint64_t all = 0;
-    *attended = 0;
-    for (uint32_t i = 0; i < e->counts[MX_TOKENS]; i++) {
-        uint64_t seen = (uint64_t)position[i] + 1;
-        bool last = i + 1 == e->counts[MX_TOKENS] || sequence[i + 1] != sequence[i];
-        *attended += seen;
-        all += last ? seen : 0;
-    }
+    for (uint32_t i = 0; i < e->counts[MX_TOKENS]; i++)
+        all += (uint64_t)position[i] + 1;
     return all;
 }
 
@@ -62,7 +57,6 @@ static struct cost cost_of(const struct moxie *e, const struct mx_op *op) {
     const uint32_t *counts = e->counts;
     const uint64_t rows = counts[op->grid.count == MX_LOGITS ? MX_LOGITS : MX_TOKENS];
     struct cost c = {0, 0};
-    uint64_t attended, positions = positions_read(e, &attended);
     for (uint32_t i = 0; i < op->operands; i++) {
         const uint32_t b = op->operand[i].value;
         if (op->operand[i].kind == MX_OPERAND_BUFFER && b >= MX_BUFFER_X && b < MX_BUFFER_LOGITS)
@@ -72,8 +66,8 @@ static struct cost cost_of(const struct moxie *e, const struct mx_op *op) {
     }
     if (op->phase == MX_PHASE_ATTENTION) {
         const struct mx_model *m = &e->bundle->manifest->model;
-        c.bytes += positions * (p->facts.kv_bytes_per_token / m->layers);
-        c.operations = 4 * attended * m->heads * m->head_dim;
+        c.bytes += e->positions_read * (p->facts.kv_bytes_per_token / m->layers);
+        c.operations = 4 * attended(e) * m->heads * m->head_dim;
     }
     if (op->tensor) {
         const bool routed = op->grid.jobs == MX_JOBS;
@@ -85,7 +79,7 @@ static struct cost cost_of(const struct moxie *e, const struct mx_op *op) {
 }
 
 uint64_t moxie_step_bytes(const struct moxie *engine) {
-    uint64_t attended, bytes = 0;
+    uint64_t bytes = 0;
     if (!engine || !engine->counts[MX_TOKENS])
         return 0;
     const struct mx_bundle *b = engine->bundle;
@@ -96,7 +90,7 @@ uint64_t moxie_step_bytes(const struct moxie *engine) {
             continue;
         bytes += mx_model_tensor_bytes(t) * (experts ? touched(engine, t->layer) : 1);
     }
-    return bytes + positions_read(engine, &attended) * engine->plan.facts.kv_bytes_per_token;
+    return bytes + engine->positions_read * engine->plan.facts.kv_bytes_per_token;
 }
 
 /* ---- Launch by launch ---- */

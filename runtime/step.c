@@ -154,6 +154,9 @@ static enum moxie_error step(struct moxie *e, const struct moxie_entry *entries,
     if (!err)
         err = collect(e, count, rows, failure);
     memcpy(e->counts, counts, sizeof counts);
+    e->positions_read = 0;
+    for (uint32_t q = 0; q < e->plan.sequences; q++)
+        e->positions_read += e->appended[q] ? e->kv.length[q] + e->appended[q] : 0;
     if (err) /* what it read is unknown */
         e->counts[MX_TOKENS] = 0;
     if (!err && e->profile)

@@ -392,6 +392,33 @@ static void test_pool_full(void **state) {
 
 /* ---- What only a tokenizer could do ---- */
 
+/* Two sequences in turns read as much as one after the other: weights, and 30 and 10 positions. */
+static void test_step_bytes(void **state) {
+    enum { LONG = 30, SHORT = 10 };
+    struct world w;
+    uint64_t bytes[2];
+    (void)state;
+    open_world(&w, PK_WEIGHTS_F16);
+    for (int mixed = 0; mixed < 2; mixed++) {
+        struct moxie_entry entries[LONG + SHORT];
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < LONG; i++) {
+            entries[n++] = (struct moxie_entry){.sequence = 0, .position = i, .token = w.a[i]};
+            if (mixed && i < SHORT) {
+                entries[n++] = (struct moxie_entry){.sequence = 1, .position = i, .token = w.a[i]};
+            }
+        }
+        for (uint32_t i = 0; !mixed && i < SHORT; i++) {
+            entries[n++] = (struct moxie_entry){.sequence = 1, .position = i, .token = w.a[i]};
+        }
+        check_ok(moxie_step(w.kit.engine, entries, n, &w.kit.failure), w.kit.failure);
+        bytes[mixed] = moxie_step_bytes(w.kit.engine);
+        reset(&w);
+    }
+    assert_int_equal(bytes[0], bytes[1]);
+    close_world(&w);
+}
+
 static void test_no_tokenizer(void **state) {
     struct world w;
     struct moxie_text text = {{0}};
@@ -425,6 +452,7 @@ int main(void) {
         cmocka_unit_test(test_truncate),     cmocka_unit_test(test_fork),        cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_cancel_idle),  cmocka_unit_test(test_bad_entries), cmocka_unit_test(test_too_many_logits),
         cmocka_unit_test(test_context_full), cmocka_unit_test(test_pool_full),   cmocka_unit_test(test_no_tokenizer),
+        cmocka_unit_test(test_step_bytes),
     };
     return check_run(tests);
 }
