@@ -48,10 +48,22 @@ static uint32_t take(struct mx_kv *kv) {
     return block;
 }
 
-/* The tail block of `sequence` is written next and somebody else holds it too. */
-static bool tail_is_shared(const struct mx_kv *kv, uint32_t sequence) {
-    uint32_t tail = kv->length[sequence] / MX_KV_BLOCK;
-    return tail < kv->held[sequence] && kv->users[row(kv, sequence)[tail]] > 1;
+static bool holds(const struct mx_kv *kv, uint32_t sequence, uint32_t i, int32_t block) {
+    return i < kv->held[sequence] && row(kv, sequence)[i] == block;
+}
+
+/* The tail block of `sequence`, which is written next, is another's to write: of those who hold it the longest writes
+ * behind what all of them have, also when a step fails and the others go back to it; of equals the first. */
+static bool tail_is_taken(const struct mx_kv *kv, uint32_t sequence) {
+    const uint32_t length = kv->length[sequence], tail = length / MX_KV_BLOCK;
+    if (tail >= kv->held[sequence])
+        return false;
+    const int32_t block = row(kv, sequence)[tail];
+    for (uint32_t s = 0; s < kv->sequences && kv->users[block] > 1; s++)
+        if (s != sequence && holds(kv, s, tail, block) &&
+            (kv->length[s] > length || (kv->length[s] == length && s < sequence)))
+            return true;
+    return false;
 }
 
 enum moxie_error mx_kv_reserve(struct mx_kv *kv, uint32_t sequence, uint32_t count, struct mx_kv_copy *copy,
@@ -61,15 +73,15 @@ enum moxie_error mx_kv_reserve(struct mx_kv *kv, uint32_t sequence, uint32_t cou
         return mx_fail(failure, MOXIE_ERROR_CONTEXT_FULL, UINT64_MAX,
                        "sequence %u has %u of %u positions, %u more were asked for", sequence, length, kv->context,
                        count);
-    bool shared = tail_is_shared(kv, sequence);
+    bool taken = tail_is_taken(kv, sequence);
     uint32_t want = blocks_for(length + count);
     uint32_t missing = want > kv->held[sequence] ? want - kv->held[sequence] : 0;
-    if (missing + shared > kv->free_count)
+    if (missing + taken > kv->free_count)
         return mx_fail(failure, MOXIE_ERROR_CONTEXT_FULL, UINT64_MAX,
                        "KV pool full: sequence %u needs %u blocks of 64 positions, %u of %u are free", sequence,
-                       missing + shared, kv->free_count, kv->blocks);
+                       missing + taken, kv->free_count, kv->blocks);
     int32_t *table = row(kv, sequence);
-    if (shared) {
+    if (taken) {
         uint32_t tail = length / MX_KV_BLOCK;
         copy[*copies] = (struct mx_kv_copy){.from = (uint32_t)table[tail], .to = take(kv)};
         kv->users[table[tail]]--;
@@ -84,7 +96,7 @@ enum moxie_error mx_kv_reserve(struct mx_kv *kv, uint32_t sequence, uint32_t cou
 void mx_kv_undo_copy(struct mx_kv *kv, struct mx_kv_copy copy) {
     for (uint32_t s = 0; s < kv->sequences; s++) {
         uint32_t tail = kv->length[s] / MX_KV_BLOCK;
-        if (tail < kv->held[s] && (uint32_t)row(kv, s)[tail] == copy.to) {
+        if (holds(kv, s, tail, (int32_t)copy.to)) {
             row(kv, s)[tail] = (int32_t)copy.from;
             kv->users[copy.from]++;
             release(kv, copy.to);
@@ -96,10 +108,10 @@ void mx_kv_undo_copy(struct mx_kv *kv, struct mx_kv_copy copy) {
 uint32_t mx_kv_room(const struct mx_kv *kv, uint32_t sequence) {
     uint32_t length = kv->length[sequence];
     uint32_t context = kv->context - length;
-    uint32_t shared = tail_is_shared(kv, sequence);
-    if (shared > kv->free_count)
+    uint32_t taken = tail_is_taken(kv, sequence);
+    if (taken > kv->free_count)
         return 0;
-    uint64_t pool = (uint64_t)(kv->held[sequence] + kv->free_count - shared) * MX_KV_BLOCK - length;
+    uint64_t pool = (uint64_t)(kv->held[sequence] + kv->free_count - taken) * MX_KV_BLOCK - length;
     return pool < context ? (uint32_t)pool : context;
 }
 

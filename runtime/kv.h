@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The KV cache's bookkeeping: a pool of blocks of 64 positions, found through a block table per sequence. Blocks are
- * shared between forked sequences and copied when one of them writes. Pure host logic; the bytes are on the device. */
+ * shared between forked sequences; the longest of them writes on in the shared one, another copies it first. Pure host
+ * logic; the bytes are on the device. */
 #ifndef MX_KV_H
 #define MX_KV_H
 
@@ -38,7 +39,7 @@ uint64_t mx_kv_bytes(uint32_t blocks, uint32_t sequences, uint32_t max_blocks);
 void mx_kv_init(struct mx_kv *kv, void *memory, uint32_t blocks, uint32_t sequences, uint32_t context);
 
 /* Makes positions length .. length + count - 1 of `sequence` writable: takes blocks from the pool and lists the copy
- * that a shared tail block needs (at most one; *copies grows by it). The length does not change.
+ * that a tail block needs which is another's to write (at most one; *copies grows by it). The length does not change.
  * MOXIE_ERROR_CONTEXT_FULL leaves everything as it was. */
 enum moxie_error mx_kv_reserve(struct mx_kv *kv, uint32_t sequence, uint32_t count, struct mx_kv_copy *copy,
                                uint32_t *copies, struct moxie_failure *failure);

@@ -233,6 +233,41 @@ static void test_cancel(void **state) {
     close_world(&w);
 }
 
+/* A step for a sequence and for a shorter fork, which share the block that both write, is cancelled: no key and no
+ * value of the longer one is the fork's. */
+static void test_cancel_together(void **state) {
+    enum { LONG = 115, MORE = 12 };
+    struct world w;
+    struct canceller c = {.stop = 0};
+    int cancelled = 0;
+    (void)state;
+    open_world(&w, PK_WEIGHTS_INT4);
+    c.engine = w.kit.engine;
+    assert_int_equal(pthread_create(&c.thread, NULL, cancel_thread, &c), 0);
+    for (int i = 0; i < 400 && cancelled < 20; i++) {
+        struct moxie_entry entries[2 * MORE];
+        reset(&w);
+        kit_feed(&w.kit, 0, w.a, LONG, 64, NULL);
+        check_ok(moxie_sequence_fork(w.kit.engine, 0, 1, FORK, &w.kit.failure), w.kit.failure);
+        for (uint32_t k = 0; k < MORE; k++) {
+            entries[k] = (struct moxie_entry){.sequence = 0, .position = LONG + k, .token = w.b[LONG + k]};
+            entries[MORE + k] = (struct moxie_entry){.sequence = 1, .position = FORK + k, .token = w.b[FORK + k]};
+        }
+        atomic_store(&c.go, 1 + i % 25 * 60);
+        const enum moxie_error e = moxie_step(w.kit.engine, entries, 2 * MORE, &w.kit.failure);
+        while (atomic_load(&c.go)) {
+        }
+        cancelled += e == MOXIE_ERROR_CANCELLED;
+        truncate_to(&w, 1, 0);
+        truncate_to(&w, 0, LONG);
+        append(&w, "after a cancellation", 0, w.a, w.of_a, LONG, KIT_TOKENS, 25);
+    }
+    atomic_store(&c.stop, 1);
+    pthread_join(c.thread, NULL);
+    assert_true(cancelled >= 5);
+    close_world(&w);
+}
+
 /* A cancellation while nothing runs is forgotten. */
 static void test_cancel_idle(void **state) {
     struct world w;
@@ -449,10 +484,12 @@ static void test_no_tokenizer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_truncate),     cmocka_unit_test(test_fork),        cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_cancel_idle),  cmocka_unit_test(test_bad_entries), cmocka_unit_test(test_too_many_logits),
-        cmocka_unit_test(test_context_full), cmocka_unit_test(test_pool_full),   cmocka_unit_test(test_no_tokenizer),
-        cmocka_unit_test(test_step_bytes),
+        cmocka_unit_test(test_truncate),        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_cancel),          cmocka_unit_test(test_cancel_idle),
+        cmocka_unit_test(test_bad_entries),     cmocka_unit_test(test_too_many_logits),
+        cmocka_unit_test(test_context_full),    cmocka_unit_test(test_pool_full),
+        cmocka_unit_test(test_no_tokenizer),    cmocka_unit_test(test_step_bytes),
+        cmocka_unit_test(test_cancel_together),
     };
     return check_run(tests);
 }

@@ -27,24 +27,38 @@ static void start(struct world *w) {
     assert_int_equal(w->kv.max_blocks, MAX_BLOCKS);
 }
 
-/* Appends as a step does: reserve, copy, write, set the length. */
-static bool append(struct world *w, uint32_t s, uint32_t count) {
+/* Appends count[s] positions to each sequence as a step does: reserve for all or for none, copy, write, and set the
+ * lengths; or be cancelled when all is written. False: there was no room. */
+static bool step(struct world *w, const uint32_t count[SEQUENCES], bool cancelled) {
     struct mx_kv_copy copy[SEQUENCES];
-    uint32_t copies = 0, room = mx_kv_room(&w->kv, s);
-    struct moxie_failure failure;
-    enum moxie_error e = mx_kv_reserve(&w->kv, s, count, copy, &copies, &failure);
-    assert_int_equal(e, count <= room ? MOXIE_OK : MOXIE_ERROR_CONTEXT_FULL);
-    if (e)
-        return false;
-    for (uint32_t i = 0; i < copies; i++)
+    uint32_t copies = 0, full = SEQUENCES;
+    for (uint32_t s = 0; s < SEQUENCES && full == SEQUENCES; s++)
+        if (count[s] && mx_kv_reserve(&w->kv, s, count[s], copy, &copies, NULL) != MOXIE_OK)
+            full = s;
+    for (uint32_t i = 0; i < copies && full == SEQUENCES; i++)
         memcpy(w->device[copy[i].to], w->device[copy[i].from], sizeof w->device[0]);
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t p = w->n[s]++;
-        w->history[s][p] = ++w->stamp;
-        w->device[w->kv.table[s * MAX_BLOCKS + p / MX_KV_BLOCK]][p % MX_KV_BLOCK] = w->stamp;
+    for (uint32_t s = 0; s < SEQUENCES && full == SEQUENCES; s++)
+        for (uint32_t i = 0; i < count[s]; i++) {
+            const uint32_t p = w->n[s] + i;
+            w->device[w->kv.table[s * MAX_BLOCKS + p / MX_KV_BLOCK]][p % MX_KV_BLOCK] = ++w->stamp;
+            w->history[s][p] = w->stamp;
+        }
+    const bool done = full == SEQUENCES && !cancelled;
+    while (!done && copies)
+        mx_kv_undo_copy(&w->kv, copy[--copies]);
+    for (uint32_t s = 0; s < full; s++) {
+        w->n[s] += done ? count[s] : 0;
+        mx_kv_set_length(&w->kv, s, w->n[s]);
     }
-    mx_kv_set_length(&w->kv, s, w->n[s]);
-    return true;
+    return full == SEQUENCES;
+}
+
+static bool append(struct world *w, uint32_t s, uint32_t more) {
+    uint32_t count[SEQUENCES] = {0};
+    count[s] = more;
+    const bool room = more <= mx_kv_room(&w->kv, s);
+    assert_int_equal(step(w, count, false), room);
+    return room;
 }
 
 static void check(const struct world *w) {
@@ -68,12 +82,12 @@ static void check(const struct world *w) {
 static void test_random_histories(void **state) {
     (void)state;
     static struct world w;
-    uint32_t refused = 0, forks = 0;
+    uint32_t refused = 0, forks = 0, together = 0, cancelled = 0;
     srand(7);
     start(&w);
     for (int round = 0; round < 20000; round++) {
         uint32_t s = (uint32_t)rand() % SEQUENCES, t = (uint32_t)rand() % SEQUENCES;
-        switch (rand() % 4) {
+        switch (rand() % 6) {
         case 0:
         case 1:
             refused += !append(&w, s, 1 + (uint32_t)rand() % 90);
@@ -82,6 +96,17 @@ static void test_random_histories(void **state) {
             w.n[s] = w.n[s] ? (uint32_t)rand() % (w.n[s] + 1) : 0;
             mx_kv_set_length(&w.kv, s, w.n[s]);
             break;
+        case 3:
+        case 4: {
+            uint32_t count[SEQUENCES];
+            const bool cancel = rand() % 2;
+            for (uint32_t i = 0; i < SEQUENCES; i++)
+                count[i] = rand() % 3 ? (uint32_t)rand() % 40 : 0;
+            const bool fits = step(&w, count, cancel);
+            together += fits && !cancel;
+            cancelled += fits && cancel;
+            break;
+        }
         default:
             if (s == t)
                 break;
@@ -92,7 +117,8 @@ static void test_random_histories(void **state) {
         }
         check(&w);
     }
-    assert_true(refused > 100 && forks > 1000); /* the pool was really exhausted and shared */
+    /* the pool was really exhausted and shared */
+    assert_true(refused > 100 && forks > 1000 && together > 1000 && cancelled > 1000);
 }
 
 static void test_undone_copy(void **state) {
