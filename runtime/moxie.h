@@ -208,7 +208,8 @@ enum moxie_error moxie_init(struct moxie **engine, const struct moxie_bundle *bu
 /* Releases every OpenCL object and what the library mapped. The caller's regions may then be reused. */
 void moxie_close(struct moxie *engine);
 
-/* The plan in force and the facts of the device. */
+/* The plan in force and the facts of the device; enqueues and programs as they are, also where a BLAS or a profile
+ * takes part or lists of kernels do not work. */
 void moxie_engine_plan(const struct moxie *engine, struct moxie_plan *plan, struct moxie_device_facts *facts);
 
 /* A kernel that this engine uses in another form than the device's fastest, because that one gave wrong bits or did not

@@ -31,6 +31,7 @@ struct bench {
     double raw_now, int8_peak, init_s;
     uint64_t planned, held, anonymous; /* bytes beside the weights: the plan's, of them in memory, of the process */
     uint64_t large_pages;              /* bytes of mapped files that lie in them */
+    uint32_t enqueues;                 /* of a step, before kernels are measured one by one */
     bool kernels;
     const char *trace;
     struct launch_report reading, writing; /* of prefill and decode, launch by launch */
@@ -185,7 +186,7 @@ static json_t *json_of(const struct bench *b, const char *bundle) {
         "decode_tokens_per_s", (double)b->decode * b->batch / b->decode_s, "bytes_per_decoded_token",
         (json_int_t)p->bytes_per_token, "kv_bytes_per_token", (json_int_t)p->kv_bytes_per_token, "decode_bytes_per_s",
         per_s, "raw_read_bytes_per_s", b->raw_read, "weight_bytes", (json_int_t)p->weight_bytes, "launches_per_step",
-        (json_int_t)p->enqueues, "init_seconds", b->init_s, "share_of_raw_read",
+        (json_int_t)b->enqueues, "init_seconds", b->init_s, "share_of_raw_read",
         b->raw_read > 0 ? per_s / b->raw_read : 0, "bytes_per_step", b->decode_bytes / b->decode,
         "memory_planned_bytes", (json_int_t)b->planned, "memory_held_bytes", (json_int_t)b->held,
         "memory_of_process_bytes", (json_int_t)b->anonymous, "large_page_bytes", (json_int_t)b->large_pages);
@@ -221,8 +222,8 @@ static int print(const struct bench *b) {
                b->int8_peak * 1e-9);
         launch_report_print(&b->reading, "prefill", b->raw_read, b->int8_peak);
         launch_report_print(&b->writing, "a step of decoding", b->raw_read, b->int8_peak);
-        printf("\nThe same step in %u launch%s, not measured one by one: %.1f us\n", p->enqueues,
-               p->enqueues == 1 ? "" : "es", b->decode_s * 1e6 / b->decode);
+        printf("\nThe same step in %u launch%s, not measured one by one: %.1f us\n", b->enqueues,
+               b->enqueues == 1 ? "" : "es", b->decode_s * 1e6 / b->decode);
     }
     return finish_output(STATUS_OK);
 }
@@ -241,6 +242,7 @@ static int run(struct bench *b, const struct engine_options *options, bool json)
     if (status != STATUS_OK) {
         return status;
     }
+    b->enqueues = b->engine.plan.enqueues;
     b->tokens = malloc(sizeof(*b->tokens) * b->prefill);
     b->entries = malloc(sizeof(*b->entries) * b->batch);
     if (!b->tokens || !b->entries) {
