@@ -235,8 +235,12 @@ enum moxie_error mx_chat_turn(const struct mx_tokenizer *t, uint32_t template, e
                               int32_t *ids, size_t max, size_t *count, struct moxie_failure *failure) {
     static const char *const names[ROLES] = {"system", "user", "assistant"};
     struct turn turn = {.at = at, .role = ROLES, .content = content ? content : "", .bytes = bytes, .answer = answer};
-    if (!role || (!content && bytes > 0) || !count || at > MX_CHAT_AT_QUESTION) {
+    if (!role || (!content && bytes > 0) || !count) {
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "chat: role, content or count missing");
+    }
+    if (at > MX_CHAT_AT_QUESTION) {
+        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "chat: at is %u, the largest is %d", (unsigned)at,
+                       MX_CHAT_AT_QUESTION);
     }
     *count = 0;
     if (template == MX_CHAT_NONE || template > MX_CHAT_LAST) {

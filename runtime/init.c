@@ -95,6 +95,12 @@ static enum moxie_error take_regions(const struct mx_plan *p, const struct moxie
                            region[i].bytes,
                            (uintptr_t)region[i].pointer % MX_REGION_ALIGN ? "an unaligned" : "an aligned",
                            (unsigned long long)need);
+        for (int k = 0; k < i; k++) { /* those that are NULL have no place yet */
+            const uintptr_t a = (uintptr_t)region[k].pointer, b = (uintptr_t)region[i].pointer;
+            if (a && a < b + need && b < a + p->facts.region_bytes[k])
+                return mx_fail(failure, MOXIE_ERROR_MEMORY, MX_NO_OFFSET, "regions %s and %s overlap", names[k],
+                               names[i]);
+        }
     }
     if (!missing)
         return MOXIE_OK;
@@ -266,7 +272,8 @@ static enum moxie_error start(struct moxie *e, const struct moxie_bundle *handle
         err = mx_bundle_accept(handle, failure);
     if (!err)
         err = write_tables(e, failure);
-    e->plan.facts.enqueues = e->launches; /* of what was bound: lists may have failed, or a BLAS or profile forbid them */
+    e->plan.facts.enqueues =
+        e->launches; /* of what was bound: lists may have failed, or a BLAS or profile forbid them */
     e->plan.facts.programs = e->cl.n_programs;
     if (!err && e->plan.lists)
         err = mx_lists_write(e, failure);
@@ -350,9 +357,9 @@ void moxie_close(struct moxie *engine) {
 }
 
 void moxie_engine_plan(const struct moxie *engine, struct moxie_plan *plan, struct moxie_device_facts *facts) {
-    if (plan)
+    if (engine && plan)
         *plan = engine->plan.facts;
-    if (facts)
+    if (engine && facts)
         *facts = engine->cl.facts;
 }
 

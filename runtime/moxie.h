@@ -43,7 +43,8 @@ struct moxie_key {
     uint8_t xy[64];
 };
 
-/* What the product trusts. Everything pointed to must stay alive during the call that takes it. */
+/* What the product trusts. The keys and ids pointed to must stay alive during the call that takes it; the callbacks,
+ * and what `user` points to, until the bundle is closed. */
 struct moxie_trust {
     uint32_t size;
     uint32_t keys;                   /* number of pinned keys; none means that nothing can be opened */
@@ -52,9 +53,9 @@ struct moxie_trust {
     const uint8_t (*revoked_id)[32]; /* (revoked) */
     void *user;                      /* given to the callbacks */
     /* Rollback counter that the product stores for a model id (NUL-terminated); NULL = no rollback protection. load
-     * returns the stored value, 0 if none; it is asked when a bundle is opened and again once everything verified. store
-     * is called then, if the bundle's counter is higher; it returns 0 on success. Where several processes do this, store
-     * must keep the highest. */
+     * returns the stored value, 0 if none; it is asked when a bundle is opened and again once everything verified.
+     * store is called then, if the bundle's counter is higher; it returns 0 on success. Where several processes do
+     * this, store must keep the highest. */
     uint64_t (*counter_load)(void *user, const char *model);
     int (*counter_store)(void *user, const char *model, uint64_t counter);
 };
@@ -166,7 +167,6 @@ struct moxie_region {
     size_t bytes;
 };
 
-/* What a product keeps itself. All optional. */
 /* One launch of a step. Times are the device's own, in nanoseconds from some start. */
 struct moxie_launch {
     const char *kernel, *what; /* "mx_linear", "gate up"; static memory */
@@ -176,6 +176,7 @@ struct moxie_launch {
     uint64_t start_ns, end_ns;
 };
 
+/* What a product keeps itself. All optional. */
 struct moxie_callbacks {
     uint32_t size;
     void *user;
@@ -183,7 +184,8 @@ struct moxie_callbacks {
      * number, 0 if there is none. Their authenticity is the callback's duty. */
     size_t (*cache_load)(void *user, const uint8_t key[32], void *bytes, size_t max);
     void (*cache_store)(void *user, const uint8_t key[32], const void *bytes, size_t count);
-    /* Progress of init: `what` is "build", "check" or "verify"; other than 0 stops with MOXIE_ERROR_CANCELLED. */
+    /* Progress of init: `what` is "build" (of `total` kernels; the first ones come after a while) or "verify" (of
+     * `total` bytes); other than 0 stops with MOXIE_ERROR_CANCELLED. */
     int (*progress)(void *user, const char *what, uint64_t done, uint64_t total);
     /* Diagnostics: build logs, replaced kernel variants. */
     void (*log)(void *user, const char *text);
@@ -282,8 +284,8 @@ enum moxie_error moxie_sequence_fork(struct moxie *engine, uint32_t from, uint32
 #define MOXIE_ENCODE_BEGIN 2u    /* the text begins a sequence: the begin token comes first if the model wants one */
 
 /* Text to token ids. `bytes` of UTF-8. Scratch memory is in the HOST region. *count is the number of ids, also when
- * `max` is too small (MOXIE_ERROR_BUFFER_SMALL). MOXIE_ERROR_TEXT: not UTF-8, or a byte the vocabulary cannot express.
- */
+ * `max` is too small (MOXIE_ERROR_BUFFER_SMALL). MOXIE_ERROR_TEXT: not UTF-8, a byte the vocabulary cannot express, or
+ * a word (what the vocabulary does not split further) for which scratch has no room: 100 KB and more are. */
 enum moxie_error moxie_encode(struct moxie *engine, const char *text, size_t bytes, unsigned flags, int32_t *ids,
                               size_t max, size_t *count, struct moxie_failure *failure);
 
@@ -297,11 +299,13 @@ struct moxie_text {
         { 0, 0, 1 }                                                                                                    \
     }
 /* Bytes of UTF-8 that `token` completes (0 while a character is incomplete), not NUL-terminated. Control tokens give
- * nothing. token < 0 flushes the end of the stream. `max` at least 512. */
+ * nothing. token < 0 flushes the end of the stream. 512 bytes are enough for the tokens of usual vocabularies; where
+ * they are not, MOXIE_ERROR_BUFFER_SMALL has the bytes needed in `offset`, and the call may be made again.
+ * MOXIE_ERROR_TOKEN: outside the model's vocabulary. */
 enum moxie_error moxie_decode(const struct moxie *engine, struct moxie_text *state, int32_t token, char *text,
                               size_t max, size_t *bytes, struct moxie_failure *failure);
 
-/* 1 if `token` ends an answer. */
+/* 1 if `token` ends an answer, else 0. */
 int moxie_is_end(const struct moxie *engine, int32_t token);
 
 /* What the sequence ends with, to which a turn of a chat is appended. */
@@ -327,11 +331,11 @@ enum moxie_error moxie_chat_turn(struct moxie *engine, enum moxie_chat_at at, co
 /* Sampling. Zero = the bundle's own default (generation_config), where it has none: greedy, no penalty. */
 struct moxie_sampling {
     uint32_t size;
-    float temperature;        /* < 0: greedy whatever the bundle says */
+    float temperature;        /* 1e-6 to 1e6; < 0: greedy whatever the bundle says */
     uint32_t top_k;           /* UINT32_MAX: off */
     float top_p;              /* in (0, 1]; 1 = off */
     float min_p;              /* < 0: off */
-    float repetition_penalty; /* 1 = off */
+    float repetition_penalty; /* 1e-6 to 1e6; 1 = off */
     uint64_t seed;            /* same seed, logits and position: same token, on every machine */
     const uint32_t *allowed;  /* bitmap of (vocab) bits, bit i of word i/32; NULL: all */
     const int32_t *history;   /* (history_count) token ids that the repetition penalty looks at */

@@ -278,15 +278,26 @@ static uint32_t draw(const struct list *l, const struct mx_sample_options *o, ui
 enum moxie_error mx_sample(const float *logits, uint32_t vocab, const struct mx_sample_options *o, uint64_t position,
                            void *scratch, size_t scratch_bytes, int32_t *token, struct moxie_failure *failure) {
     if (!logits || vocab == 0 || vocab > MOST_TOKENS || !o || !scratch || !token ||
-        (!o->history && o->history_count > 0) || scratch_bytes < mx_sample_scratch(vocab)) {
+        scratch_bytes < mx_sample_scratch(vocab)) {
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET,
                        "sample: logits, options, scratch or token missing");
     }
-    if (!in_range(o->temperature, 0, 1e6f) || (o->temperature > 0 && o->temperature < 1e-6f) ||
-        !in_range(o->top_p, 0, 1e6f) || !in_range(o->min_p, 0, 1) || !in_range(o->repetition_penalty, 0, 1e6f) ||
-        (o->repetition_penalty > 0 && o->repetition_penalty < 1e-6f)) {
-        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET,
-                       "sample: temperature, top_p, min_p or repetition_penalty out of range");
+    if (!o->history && o->history_count > 0) {
+        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "sample: a history of %zu ids that is NULL",
+                       o->history_count);
+    }
+    const struct {
+        const char *name;
+        float value, least, most; /* or 0: off */
+    } range[] = {{"temperature", o->temperature, 1e-6f, 1e6f},
+                 {"top_p", o->top_p, 0, 1},
+                 {"min_p", o->min_p, 0, 1},
+                 {"repetition_penalty", o->repetition_penalty, 1e-6f, 1e6f}};
+    for (size_t i = 0; i < sizeof range / sizeof range[0]; i++) {
+        if (range[i].value != 0 && !in_range(range[i].value, range[i].least, range[i].most)) {
+            return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "sample: %s is %g, expected %g to %g",
+                           range[i].name, (double)range[i].value, (double)range[i].least, (double)range[i].most);
+        }
     }
     struct list l = {
         .value = scratch, .id = (uint32_t *)scratch + vocab, .seen = (uint32_t *)scratch + 2 * (size_t)vocab};

@@ -16,7 +16,7 @@
 struct mx_sample_options {
     float temperature;        /* logits are divided by it; 0: greedy, the largest logit */
     uint32_t top_k;           /* keep the k largest and all that equal the k-th */
-    float top_p;              /* keep the fewest most probable tokens that have this mass together; >= 1: off */
+    float top_p;              /* keep the fewest most probable tokens that have this mass together; 1: off */
     float min_p;              /* keep what is at least this probable relative to the most probable; at most 1 */
     float repetition_penalty; /* of tokens in `history`: positive logits are divided by it, negative ones multiplied */
     uint32_t choice;          /* another stream of random numbers for the same seed, e.g. the n of several answers */

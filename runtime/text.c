@@ -39,12 +39,15 @@ enum moxie_error moxie_decode(const struct moxie *engine, struct moxie_text *sta
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "moxie_decode: a pointer is NULL");
     if (!engine->tokenizer.header)
         return no_tokenizer(failure);
+    if (token >= 0 && (uint32_t)token >= engine->bundle->manifest->model.vocab)
+        return mx_fail(failure, MOXIE_ERROR_TOKEN, MX_NO_OFFSET, "token %d, the vocabulary has %u", token,
+                       engine->bundle->manifest->model.vocab);
     return mx_detok_push((struct mx_detok *)state->opaque, &engine->tokenizer, token, 0, text, max, bytes, failure);
 }
 
 int moxie_is_end(const struct moxie *engine, int32_t token) {
-    const struct mx_model *m = &engine->bundle->manifest->model;
-    for (uint32_t i = 0; i < m->eos_count; i++)
+    const struct mx_model *m = engine ? &engine->bundle->manifest->model : NULL;
+    for (uint32_t i = 0; m && i < m->eos_count; i++)
         if (token >= 0 && m->eos[i] == (uint32_t)token)
             return 1;
     return 0;

@@ -65,7 +65,8 @@ size_t mx_encode_scratch(size_t word_bytes);
  * pre-token; with MX_TOK_RANKS also times the longest token.
  *
  * MOXIE_ERROR_TEXT: the text is not well-formed UTF-8 (`offset` is the first bad byte: nothing is replaced silently),
- * or it has a byte that the vocabulary cannot express. MOXIE_ERROR_MEMORY: a pre-token is too long for the scratch. */
+ * it has a byte that the vocabulary cannot express, or a pre-token is too long for the scratch. MOXIE_ERROR_MEMORY: the
+ * scratch is too small for any. */
 enum moxie_error mx_encode(const struct mx_tokenizer *t, const char *text, size_t bytes, unsigned flags, void *scratch,
                            size_t scratch_bytes, int32_t *ids, size_t max, size_t *count,
                            struct moxie_failure *failure);

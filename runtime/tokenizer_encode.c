@@ -122,8 +122,12 @@ enum moxie_error mx_encode(const struct mx_tokenizer *t, const char *text, size_
                            size_t scratch_bytes, int32_t *ids, size_t max, size_t *count,
                            struct moxie_failure *failure) {
     struct mx_encoder e;
-    if (!count || (!text && bytes > 0) || (flags & ~(MX_ENCODE_SPECIALS | MX_ENCODE_STRICT | MX_ENCODE_BEGIN)) != 0) {
-        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "encode: text, count or flags");
+    const unsigned known = MX_ENCODE_SPECIALS | MX_ENCODE_STRICT | MX_ENCODE_BEGIN;
+    if (!count || (!text && bytes > 0)) {
+        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "encode: text or count missing");
+    }
+    if (flags & ~known) {
+        return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "encode: flags %x, known are %x", flags, known);
     }
     *count = 0;
     enum moxie_error error = mx_encoder_init(&e, t, scratch, scratch_bytes, ids, max, failure);

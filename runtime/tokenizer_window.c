@@ -18,7 +18,7 @@ struct window {
 };
 
 static enum moxie_error too_long(const struct mx_encoder *e, uint64_t offset) {
-    return mx_fail(e->failure, MOXIE_ERROR_MEMORY, offset,
+    return mx_fail(e->failure, MOXIE_ERROR_TEXT, offset,
                    "a word of more than %zu bytes does not fit the scratch memory", e->word_max);
 }
 

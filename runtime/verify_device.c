@@ -14,7 +14,7 @@ struct batch {
     uint32_t first_leaf; /* of the batch, in the tree */
     uint32_t (*leaf)[2];
     uint32_t (*digest)[8];
-    uint64_t done;
+    uint64_t done, total; /* bytes */
 };
 
 /* Where leaf `leaf` of the tree is: its segment, and its number there. */
@@ -48,7 +48,7 @@ static enum moxie_error flush(struct batch *b, struct moxie_failure *failure) {
     }
     b->first_leaf += b->filled;
     b->filled = 0;
-    return err ? err : mx_progress(&e->cl, "verify", b->done, e->plan.facts.weight_bytes, failure);
+    return err ? err : mx_progress(&e->cl, "verify", b->done, b->total, failure);
 }
 
 static enum moxie_error verify_window(struct batch *b, uint32_t w, struct moxie_failure *failure) {
@@ -87,6 +87,9 @@ enum moxie_error mx_verify_on_device(struct moxie *engine, struct moxie_failure 
     enum moxie_error err = mx_cl_sub(&engine->cl, engine->step, 0, 8ull * b.capacity, &b.leaves, failure);
     if (!err)
         err = mx_cl_sub(&engine->cl, engine->step, digests, 32ull * b.capacity, &b.digests, failure);
+    for (uint32_t w = 0; w < engine->plan.facts.windows; w++)
+        for (uint32_t s = engine->window_range[w].first; s <= engine->window_range[w].last; s++)
+            b.total += engine->bundle->segments[s].bytes;
     for (uint32_t w = 0; !err && w < engine->plan.facts.windows; w++)
         err = verify_window(&b, w, failure);
     return err ? err : mx_bundle_check_tree(engine->bundle, failure);

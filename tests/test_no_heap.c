@@ -151,6 +151,8 @@ static void decode(struct kit *kit, uint32_t steps) {
         struct moxie_entry entry = {.position = length, .token = token, .want_logits = 1};
         check_ok(moxie_step(kit->engine, &entry, 1, &kit->failure), kit->failure);
     }
+    check_error(moxie_decode(kit->engine, &text, (int32_t)kit->model.vocab, bytes, sizeof bytes, &n, &kit->failure),
+                MOXIE_ERROR_TOKEN);
 }
 
 static void use(struct kit *kit, const int32_t tokens[KIT_TOKENS]) {

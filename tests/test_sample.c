@@ -236,10 +236,19 @@ static void what_is_refused(void **state) {
     struct moxie_failure f;
     int32_t token;
     const struct mx_sample_options bad[] = {
-        {.temperature = -1},    {.temperature = NAN},       {.temperature = INFINITY},
-        {.temperature = 1e-9f}, {.top_p = -0.5f},           {.top_p = NAN},
-        {.min_p = 1.5f},        {.repetition_penalty = -2}, {.repetition_penalty = NAN},
-        {.history_count = 1},   {.allowed = &none},         {.repetition_penalty = 1e9f},
+        {.temperature = -1},
+        {.temperature = NAN},
+        {.temperature = INFINITY},
+        {.temperature = 1e-9f},
+        {.top_p = -0.5f},
+        {.top_p = NAN},
+        {.top_p = 1.5f},
+        {.min_p = 1.5f},
+        {.repetition_penalty = -2},
+        {.repetition_penalty = NAN},
+        {.history_count = 1},
+        {.allowed = &none},
+        {.repetition_penalty = 1e9f},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         check_error(mx_sample(logits, 3, &bad[i], 0, scratch, sizeof(scratch), &token, &f), MOXIE_ERROR_ARGUMENT);

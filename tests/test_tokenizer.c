@@ -148,7 +148,7 @@ static void buffers_too_small(void **state) {
     /* a word beyond the scratch, behind one that fits */
     char text[600] = "a ";
     memset(text + 2, 'b', 598);
-    check_error(mx_encode(&small.t, text, 600, 0, scratch, mx_encode_scratch(300), ids, 2, &n, &f), MOXIE_ERROR_MEMORY);
+    check_error(mx_encode(&small.t, text, 600, 0, scratch, mx_encode_scratch(300), ids, 2, &n, &f), MOXIE_ERROR_TEXT);
     assert_int_equal(f.offset, 1);
 }
 

@@ -66,7 +66,7 @@ void writer_close(struct writer *w) {
 
 static bool print_token(struct writer *w, struct moxie_text *text, int32_t token, int *status) {
     struct moxie_failure failure = {0};
-    char bytes[512];
+    static char bytes[3 * 65536]; // a token has at most 65535 bytes, and each may become U+FFFD
     size_t n = 0;
     if (w->print_ids) {
         if (token >= 0) {
