@@ -272,13 +272,15 @@ build/lint/%.tidy: %.c .clang-tidy $(LINT_H)
 
 # 0xMMmmpp of runtime/moxie.h
 VERSION = $(shell printf '%d.%d.%d' $$(sed -n 's/^.define MOXIE_VERSION 0x\(..\)\(..\)\(..\)u.*/0x\1 0x\2 0x\3/p' runtime/moxie.h))
-install: lib tool ## into PREFIX (/usr/local), below DESTDIR: library, headers, pkg-config file, man page, tool
+install: lib tool ## into PREFIX (/usr/local), below DESTDIR: library, headers, pkg-config file, man page, tool, facts of boards
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(B)/libmoxie.a $(B)/libmoxie_clblast.a $(DESTDIR)$(PREFIX)/lib/
 	for header in $(HEADERS); do \
 	    sed 's:#include "[a-z]*/\(moxie[a-z_]*\.h\)":#include "\1":' $$header > $(DESTDIR)$(PREFIX)/include/$$(basename $$header) || exit 1; done
 	sed 's:@PREFIX@:$(PREFIX):; s:@VERSION@:$(VERSION):' tools/moxie.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/moxie.pc
 	sed 's:@VERSION@:$(VERSION):' tools/moxie.1.in > $(DESTDIR)$(PREFIX)/share/man/man1/moxie.1
+	for board in boards/*/facts*; do \
+	    install -D -m 644 $$board $(DESTDIR)$(PREFIX)/share/moxie/$$board || exit 1; done
 	install -m 755 $(B)/moxie $(DESTDIR)$(PREFIX)/bin/moxie
 
 clean: ## remove everything that was built

@@ -6,7 +6,7 @@
  *     callbacks.blas = &moxie_clblast;
  *
  * It lives in an archive of its own, so that nothing else needs CLBlast: link with
- * -lmoxie_clblast -lmoxie -lclblast -lOpenCL. CLBlast's cache of programs is one for the whole process: closing an
+ * -lmoxie_clblast -lmoxie -lclblast -lOpenCL -lm. CLBlast's cache of programs is one for the whole process: closing an
  * engine empties it, which costs other engines a moment. */
 #ifndef MOXIE_CLBLAST_H
 #define MOXIE_CLBLAST_H

@@ -40,13 +40,19 @@ bool mx_pattern_fits(const char *pattern, const char *text) {
     }
 }
 
-static const struct mx_board *board_of(const struct moxie_device_facts *facts) {
-    for (const struct mx_board *b = mx_boards; b->board; b++)
-        if ((!b->platform || mx_pattern_fits(b->platform, facts->platform)) &&
+const struct mx_board *mx_board_of(const struct mx_board *boards, const struct moxie_device_facts *facts) {
+    const struct mx_board *best = NULL;
+    int most = -1;
+    for (const struct mx_board *b = boards; b->board; b++) {
+        const int says = (b->platform != NULL) + (b->name != NULL) + (b->version != NULL);
+        if (says > most && (!b->platform || mx_pattern_fits(b->platform, facts->platform)) &&
             (!b->name || mx_pattern_fits(b->name, facts->name)) &&
-            (!b->version || mx_pattern_fits(b->version, facts->version)))
-            return b;
-    return NULL;
+            (!b->version || mx_pattern_fits(b->version, facts->version))) {
+            best = b;
+            most = says;
+        }
+    }
+    return best;
 }
 
 static uint32_t first_of(uint32_t a, uint32_t b, uint32_t c) {
@@ -95,7 +101,7 @@ enum moxie_error moxie_device_tunables(const struct moxie_device_facts *facts, c
     static const struct moxie_tunables nothing = MOXIE_TUNABLES;
     if (!facts || !tunables)
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "facts or tunables is NULL");
-    const struct mx_board *known = board_of(facts);
+    const struct mx_board *known = mx_board_of(mx_boards, facts);
     const struct moxie_tunables *a = asked ? asked : &nothing, *b = known ? &known->tunables : &nothing;
     enum moxie_error e = mx_tunables_check(a, facts->max_work_group, failure);
     if (e)

@@ -18,6 +18,10 @@ struct mx_board {
 /* All of them in the order of their names; ends with one whose board is NULL. */
 extern const struct mx_board mx_boards[];
 
+/* Of those that fit the one that gives most of platform, name and version, of equals the first; NULL: none fits. Pure.
+ */
+const struct mx_board *mx_board_of(const struct mx_board *boards, const struct moxie_device_facts *facts);
+
 /* Are these values that kernels can be built and launched with? max_work_group: of the device. Pure. */
 enum moxie_error mx_tunables_check(const struct moxie_tunables *tunables, uint32_t max_work_group,
                                    struct moxie_failure *failure);

@@ -170,6 +170,33 @@ static void test_patterns(void **state) {
             fail_msg("'%s' and '%s'", tries[i].pattern, tries[i].text);
 }
 
+static void test_board_of(void **state) {
+    (void)state;
+    static const struct mx_board boards[] = {
+        {.board = "a", .platform = "P*"},
+        {.board = "b", .platform = "P", .version = "2"},
+        {.board = "c", .name = "N", .version = "*"},
+        {.board = "d", .platform = "P", .name = "N", .version = "3"},
+        {.board = NULL},
+    };
+    const struct {
+        const char *platform, *name, *version, *board;
+    } tries[] = {
+        {"P", "M", "1", "a"}, {"P", "M", "2", "b"}, {"P", "N", "2", "b"},
+        {"P", "N", "1", "c"}, {"P", "N", "3", "d"}, {"Q", "M", "1", NULL},
+    };
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        struct moxie_device_facts facts = {.type = CL_DEVICE_TYPE_CPU};
+        strcpy(facts.platform, tries[i].platform);
+        strcpy(facts.name, tries[i].name);
+        strcpy(facts.version, tries[i].version);
+        const struct mx_board *b = mx_board_of(boards, &facts);
+        assert_int_equal(b == NULL, tries[i].board == NULL);
+        if (b)
+            assert_string_equal(b->board, tries[i].board);
+    }
+}
+
 /* What is asked for comes first, then the board's, then what the facts suggest. */
 static void test_tunables(void **state) {
     (void)state;
@@ -262,16 +289,10 @@ static void test_too_many_objects(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fake_begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_facts),
-        TEST(test_no_device),
-        TEST(test_unfit),
-        TEST(test_variant_choice),
-        TEST(test_variant_left_out),
-        TEST(test_patterns),
-        TEST(test_tunables),
-        TEST(test_memory_shared),
-        TEST(test_memory_discrete),
-        TEST(test_too_many_objects),
+        TEST(test_facts),           TEST(test_no_device),        TEST(test_unfit),
+        TEST(test_variant_choice),  TEST(test_variant_left_out), TEST(test_patterns),
+        TEST(test_board_of),        TEST(test_tunables),         TEST(test_memory_shared),
+        TEST(test_memory_discrete), TEST(test_too_many_objects),
     };
     return check_run(tests);
 }

@@ -57,10 +57,13 @@ board() {
 refused() {
     ! board "$1" 2>/dev/null
 }
-for right in 'name = a*|b c' 'work_group = 128' '# a comment' 'without = 4294967295'; do
-    ok "$right" board "$right"
+for right in 'version = a*|b c' 'work_group = 128' '# a comment' 'without = 4294967295'; do
+    ok "$right" board "name = x
+$right"
 done
+ok "refused: a board that is every device" refused 'work_group = 128'
 for wrong in 'work_group = -1' 'work_group = 010' 'work_group =' 'work_group = a' 'platform = x ' 'name = "' 'name = \' 'no_such = 1'; do
-    ok "refused: $wrong" refused "$wrong"
+    ok "refused: $wrong" refused "version = x
+$wrong"
 done
 finish

@@ -22,8 +22,10 @@ is "what is installed" "$(cd "$work/image" && find . -type f | sort)" \
 ./opt/moxie/lib/libmoxie.a
 ./opt/moxie/lib/libmoxie_clblast.a
 ./opt/moxie/lib/pkgconfig/moxie.pc
-./opt/moxie/share/man/man1/moxie.1"
+./opt/moxie/share/man/man1/moxie.1
+$(for facts in boards/*/facts*; do echo "./opt/moxie/share/moxie/$facts"; done | sort)"
 ok "the tool runs from there" prints "$work/help" "$root/bin/moxie" --help
+ok "and knows boards there" prints "$work/board" env -C "$work" "$root/bin/moxie" plan --shape tiny --board host-pocl
 ok "no placeholder is left" test -z "$(grep -rl '@[A-Z]*@' "$root/lib/pkgconfig" "$root/share")"
 
 cat >"$work/program.c" <<'E2'

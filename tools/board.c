@@ -88,7 +88,7 @@ static bool is_file(const char *path) {
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* The folder of all boards, of the working directory or beside the tool. */
+/* The folder of all boards: of the working directory, of the repository that the tool was built in, or installed. */
 static bool find_folder(char path[PATH_BYTES]) {
     char tool[PATH_BYTES / 2];
     struct stat st;
@@ -101,7 +101,10 @@ static bool find_folder(char path[PATH_BYTES]) {
     }
     tool[n] = '\0';
     *strrchr(tool, '/') = '\0';
-    return snprintf(path, PATH_BYTES, "%s/../boards", tool) < PATH_BYTES;
+    if (snprintf(path, PATH_BYTES, "%s/../boards", tool) < PATH_BYTES && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        return true;
+    }
+    return snprintf(path, PATH_BYTES, "%s/../share/moxie/boards", tool) < PATH_BYTES;
 }
 
 /* Finds the facts file that `board` means. */

@@ -19,12 +19,20 @@ for file in "$@"; do
             key = $1
             value = substr($0, length(key) + 4)
             printf "#line %d \"%s\"\n", NR, file
-            if (key == "platform" || key == "name" || key == "version")
+            if (key == "platform" || key == "name" || key == "version") {
+                known = 1
                 printf "     .%s = \"%s\",\n", key, value
-            else
+            } else
                 printf "     .tunables.%s = %su,\n", key, value
         }
-        END { if (!failed) print "    }," }' "$file"
+        END {
+            if (!failed && !known) {
+                printf "%s: without platform, name and version it would be every device\n", file > "/dev/stderr"
+                exit 1
+            }
+            if (!failed)
+                print "    },"
+        }' "$file"
 done
 echo '    {.board = 0},'
 echo '};'
