@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pack/pk_file.h"
 #include "pack/quantise.h"
 
 /* One row on its way into a tile. */
 struct row {
     const struct pk_slice *slice;
     uint64_t number;       // in its tensor
+    const char *file;      // its path
     const uint8_t *raw;    // as stored, from the tensor's column 0
     float *values;         // [kp] of the slice's columns
     int8_t *codes;         // [kp] of the slice's columns, in units
@@ -48,8 +50,8 @@ static bool dequantise(struct row *r, struct pk_error *e) {
         const uint64_t column = first + i;
         r->values[i] = r->values[i] * r->slice->factor + r->slice->offset;
         if (!isfinite(r->values[i])) {
-            return pk_fail(e, MOXIE_ERROR_NOT_FINITE, "tensor \"%s\", row %llu, column %llu: the value is %s", t->name,
-                           (unsigned long long)r->number, (unsigned long long)column,
+            return pk_fail(e, MOXIE_ERROR_NOT_FINITE, "%s: tensor \"%s\", row %llu, column %llu: the value is %s",
+                           r->file, t->name, (unsigned long long)r->number, (unsigned long long)column,
                            isnan(r->values[i]) ? "not a number" : "infinite");
         }
     }
@@ -101,7 +103,7 @@ static bool quantise(struct row *r, struct pk_coding coding, struct pk_tally *ta
 
 static bool refuse(const struct row *r, size_t col, int code, const char *what, struct pk_error *e) {
     const uint64_t column = r->slice->first_col + col;
-    return pk_fail(e, code, "tensor \"%s\", row %llu, column %llu: %s", r->slice->tensor->name,
+    return pk_fail(e, code, "%s: tensor \"%s\", row %llu, column %llu: %s", r->file, r->slice->tensor->name,
                    (unsigned long long)r->number, (unsigned long long)column, what);
 }
 
@@ -261,7 +263,8 @@ static bool place_floats(const struct pk_encoder *n, struct row *r, unsigned i, 
     for (size_t k = 0; k < r->cols; k++) {
         const uint64_t column = r->slice->first_col + k;
         if (!isfinite(r->stored[k])) {
-            return pk_fail(e, MOXIE_ERROR_NOT_FINITE, "tensor \"%s\", row %llu, column %llu: %g is too large for %s",
+            return pk_fail(e, MOXIE_ERROR_NOT_FINITE,
+                           "%s: tensor \"%s\", row %llu, column %llu: %g is too large for %s", r->file,
                            r->slice->tensor->name, (unsigned long long)r->number, (unsigned long long)column,
                            (double)r->values[k], format == MX_FORMAT_F16 ? "a half" : "bfloat16");
         }
@@ -318,6 +321,7 @@ static bool encode_rows(const struct pk_encoder *n, uint64_t tile, struct row *r
                 base = r->number;
                 read = i + length;
             }
+            r->file = n->source->files[t->file].path;
             r->raw = raw + (r->number - base) * t->row_bytes;
             r->cols = r->slice->cols;
         }
@@ -367,7 +371,7 @@ bool pk_encode_vector(const struct pk_encoder *n, uint8_t *data, struct pk_tally
         bool ok = raw && values ? pk_source_read_rows(n->source, t, 0, 1, raw, e) : (pk_fail_memory(e), false);
         if (ok) {
             pk_row_to_f32(t->type, raw, t->cols, values);
-            ok = pk_check_finite(t, 0, values, e);
+            ok = pk_check_finite(n->source, t, 0, values, e);
         }
         for (uint64_t k = 0; ok && k < t->cols; k++) {
             values[k] = values[k] * n->rows.slice[i].factor + n->rows.slice[i].offset;

@@ -21,7 +21,7 @@ struct pk_tally {
 };
 
 /* Encodes tile `tile` into its part of each plane: data bytes / tiles at `data`, and so on; `scale` and `extra` may be
- * NULL when the format has no such plane. Refuses what is not finite, by tensor, row and column. Any thread. */
+ * NULL when the format has no such plane. Refuses what is not finite, by file, tensor, row and column. Any thread. */
 bool pk_encode_tile(const struct pk_encoder *encoder, uint64_t tile, uint8_t *data, uint8_t *scale, uint8_t *extra,
                     struct pk_tally *tally, struct pk_error *e);
 

@@ -292,11 +292,13 @@ void pk_source_expect(const struct pk_source *s, const struct pk_tensor *t, uint
     }
 }
 
-bool pk_check_finite(const struct pk_tensor *t, uint64_t row, const float *values, struct pk_error *e) {
+bool pk_check_finite(const struct pk_source *s, const struct pk_tensor *t, uint64_t row, const float *values,
+                     struct pk_error *e) {
     for (uint64_t i = 0; i < t->cols; i++) {
         if (!isfinite(values[i])) {
-            return pk_fail(e, MOXIE_ERROR_NOT_FINITE, "tensor \"%s\", row %llu, column %llu: the value is %s", t->name,
-                           (unsigned long long)row, (unsigned long long)i, isnan(values[i]) ? "NaN" : "infinite");
+            return pk_fail(e, MOXIE_ERROR_NOT_FINITE, "%s: tensor \"%s\", row %llu, column %llu: the value is %s",
+                           s->files[t->file].path, t->name, (unsigned long long)row, (unsigned long long)i,
+                           isnan(values[i]) ? "NaN" : "infinite");
         }
     }
     return true;

@@ -120,7 +120,8 @@ bool pk_source_read_columns(const struct pk_source *s, const struct pk_tensor *t
 /* Says that rows [first_row, first_row + n_rows) will be read soon. */
 void pk_source_expect(const struct pk_source *s, const struct pk_tensor *t, uint64_t first_row, uint64_t n_rows);
 
-/* Fails when one of `values` [cols], row `row` of `t`, is NaN or infinite; names tensor, row and column. */
-bool pk_check_finite(const struct pk_tensor *t, uint64_t row, const float *values, struct pk_error *e);
+/* Fails when one of `values` [cols], row `row` of `t`, is NaN or infinite; names file, tensor, row and column. */
+bool pk_check_finite(const struct pk_source *s, const struct pk_tensor *t, uint64_t row, const float *values,
+                     struct pk_error *e);
 
 #endif

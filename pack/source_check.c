@@ -41,9 +41,9 @@ static bool expect(struct checker *c, uint64_t rows, uint64_t cols, const char *
                        (unsigned long long)rows, (unsigned long long)cols);
     }
     if (t->rows != rows || t->cols != cols) {
-        return pk_fail(c->e, MOXIE_ERROR_MODEL,
-                       "%s: tensor \"%s\": the configuration asks for %llu x %llu, the file has %s", c->s->path, name,
-                       (unsigned long long)rows, (unsigned long long)cols, shape_text(t, shape));
+        return pk_fail(
+            c->e, MOXIE_ERROR_MODEL, "%s: tensor \"%s\": the configuration asks for %llu x %llu, the file has %s",
+            c->s->files[t->file].path, name, (unsigned long long)rows, (unsigned long long)cols, shape_text(t, shape));
     }
     if (t->type == PK_OTHER) {
         return pk_fail(c->e, MOXIE_ERROR_MODEL, "%s: tensor \"%s\" has type %s, which cannot be packed", c->s->path,
@@ -193,7 +193,7 @@ static bool judge(struct checker *c, struct pk_tensor *t) {
     }
     if ((bias && !zero) || changes_result(c, t->name)) {
         return pk_fail(c->e, MOXIE_ERROR_MODEL, "%s: tensor \"%s\" has no place in a %s model with this configuration",
-                       c->s->path, t->name, c->s->model.architecture);
+                       c->s->files[t->file].path, t->name, c->s->model.architecture);
     }
     t->surplus = !zero && !ends_with(t->name, ".rotary_emb.inv_freq") && // recomputed from rope_theta by everyone
                  !(c->s->model.tied && strcmp(t->name, "lm_head.weight") == 0);

@@ -67,7 +67,7 @@ const char *moxie_error_name(enum moxie_error code) {
     case MOXIE_ERROR_DEVICE_LOST:
         return "device lost";
     case MOXIE_ERROR_NOT_FINITE:
-        return "activation not finite";
+        return "a number is not finite";
     case MOXIE_ERROR_CANCELLED:
         return "cancelled";
     }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pack/pk_file.h"
 #include "pack/source.h"
 #include "tests/check.h"
 #include "tests/importer_files.h"
@@ -100,19 +101,24 @@ static void test_all_bfloats(void **state) {
 static void test_not_finite_is_named(void **state) {
     (void)state;
     static const float row[] = {1, 2, INFINITY, NAN};
+    struct pk_file file = {.path = "a/model.safetensors"};
+    const struct pk_source s = {.files = &file, .n_files = 1};
     struct pk_tensor t = {.name = "model.norm.weight", .cols = 2};
     struct pk_error e = {0};
-    assert_true(pk_check_finite(&t, 7, row, &e));
+    assert_true(pk_check_finite(&s, &t, 7, row, &e));
     t.cols = 3;
-    assert_false(pk_check_finite(&t, 7, row, &e));
-    check_pk_error(&e, MOXIE_ERROR_NOT_FINITE, "\"model.norm.weight\", row 7, column 2: the value is infinite");
+    assert_false(pk_check_finite(&s, &t, 7, row, &e));
+    check_pk_error(&e, MOXIE_ERROR_NOT_FINITE,
+                   "a/model.safetensors: tensor \"model.norm.weight\", row 7, column 2: the value is infinite");
     t.cols = 1;
-    assert_false(pk_check_finite(&t, 0, row + 3, &e));
+    assert_false(pk_check_finite(&s, &t, 0, row + 3, &e));
     check_pk_error(&e, MOXIE_ERROR_NOT_FINITE, "row 0, column 0: the value is NaN");
 }
 
 /* A bad scale shows in the values, whatever the nibbles: 0 * infinity is NaN. */
 static void test_bad_scale_shows(void **state) {
+    struct pk_file file = {.path = "model.gguf"};
+    const struct pk_source s = {.files = &file, .n_files = 1};
     (void)state;
     static const uint16_t bad[] = {0x7c00, 0xfc00, 0x7e00};
     for (size_t i = 0; i < 3; i++) {
@@ -123,12 +129,12 @@ static void test_bad_scale_shows(void **state) {
         memcpy(block, &bad[i], 2);
         for (enum pk_type type = PK_Q4_0; type <= PK_IQ4_NL; type++) {
             pk_row_to_f32(type, block, 32, values);
-            assert_false(pk_check_finite(&t, 0, values, &e));
+            assert_false(pk_check_finite(&s, &t, 0, values, &e));
         }
         memset(block, 0, 2);
         memcpy(block + 2, &bad[i], 2); // the minimum
         pk_row_to_f32(PK_Q4_1, block, 32, values);
-        assert_false(pk_check_finite(&t, 0, values, &e));
+        assert_false(pk_check_finite(&s, &t, 0, values, &e));
     }
 }
 
