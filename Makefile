@@ -213,6 +213,7 @@ test: setup-test ## build and run every test; the last line counts them
 
 T :=
 test-one: $(or $(filter %/$(T),$(TESTS)),$(SCRIPTS_USE)) ## build and run one test: make test-one T=test_crypto
+	@[ -n "$(filter %/$(T) tests/$(T).py tests/$(T).sh,$(TESTS) $(SCRIPTS))" ] || { echo "there is no test $(T) in tests/" >&2; exit 2; }
 	@PYTHON=$(PYTHON) tests/run_tests.sh $(B) $(filter %/$(T) tests/$(T).py tests/$(T).sh,$(TESTS) $(SCRIPTS))
 	@cat $(B)/tests/logs/$(T)*.out
 

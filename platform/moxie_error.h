@@ -43,7 +43,7 @@ enum moxie_error {
     MOXIE_ERROR_KEY_INVALID = 305, /* a pinned key is not a point of the curve */
 
     /* 4xx: memory */
-    MOXIE_ERROR_MEMORY = 400,        /* a region given is too small or misaligned */
+    MOXIE_ERROR_MEMORY = 400,        /* a region given is too small or misaligned, or overlaps another */
     MOXIE_ERROR_DEVICE_MEMORY = 401, /* the device cannot hold the plan */
     MOXIE_ERROR_MAP = 402,           /* mmap failed */
 
@@ -56,7 +56,7 @@ enum moxie_error {
     MOXIE_ERROR_DEVICE_LOST = 505,  /* the device stopped answering; the engine must be closed */
 
     /* 6xx: the run */
-    MOXIE_ERROR_NOT_FINITE = 600, /* an activation became NaN or infinite */
+    MOXIE_ERROR_NOT_FINITE = 600, /* an activation, or a number to be packed, is NaN or infinite */
     MOXIE_ERROR_CANCELLED = 601,  /* step cancelled; its sequences are as before the call */
 };
 

@@ -130,8 +130,8 @@ int cmd_chat(int argc, char **argv) {
         .details = "An answer has at most 1024 tokens unless -n says otherwise.\n"
                    "Ctrl-C stops an answer and the chat goes on; Ctrl-D or /quit ends it; /reset forgets everything.\n"
                    "The conversation stays in memory: a turn reads its own tokens only. When the context is too full\n"
-                   "for the next question and an answer, everything but the last question and answer is forgotten,\n"
-                   "and the chat says so.",
+                   "for the next question and an answer, everything is forgotten but the last question and answer\n"
+                   "(these too if they take more than half of it), and the chat says so.",
         .example = "    moxie chat smollm2.moxie -p \"What is the capital of France?\"",
         .table = table,
         .shared = shared.row,

@@ -128,7 +128,8 @@ int engine_start(struct engine *e, const struct engine_options *o, struct moxie_
     if (code != MOXIE_OK) {
         e->moxie = NULL;
         fputs(e->log, stderr);
-        return report_failure(&e->failure);
+        const bool file = o->bundle && (code / 100 == 2 || code / 100 == 3); // what is in it, or who signed it
+        return file ? report_failure_in(o->bundle, &e->failure) : report_failure(&e->failure);
     }
     moxie_engine_plan(e->moxie, &e->plan, &e->facts);
     tell_replacements(e);
