@@ -52,9 +52,8 @@ enum moxie_error mx_launch_bind(struct mx_cl *cl, struct mx_launch *launch, cons
     return e ? e : mx_launch_create(cl, launch, p, kernel, args, n_args, failure);
 }
 
-enum moxie_error mx_launch_set(struct mx_cl *cl, struct mx_launch *launch, uint32_t index, struct mx_arg arg,
+enum moxie_error mx_launch_set(struct mx_launch *launch, uint32_t index, struct mx_arg arg,
                                struct moxie_failure *failure) {
-    (void)cl;
     return set_arg(launch, index, arg, failure);
 }
 

@@ -78,7 +78,7 @@ enum moxie_error mx_launch_bind(struct mx_cl *cl, struct mx_launch *launch, cons
 void mx_launch_grid(const struct mx_cl *cl, struct mx_launch *launch, const struct mx_grid *grid);
 
 /* Changes one argument for the launches enqueued from now on. */
-enum moxie_error mx_launch_set(struct mx_cl *cl, struct mx_launch *launch, uint32_t index, struct mx_arg arg,
+enum moxie_error mx_launch_set(struct mx_launch *launch, uint32_t index, struct mx_arg arg,
                                struct moxie_failure *failure);
 
 /* The work-items of a launch with these counts, and those of a work-group. Returns the number of sides, 0 when one is

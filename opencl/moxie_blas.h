@@ -30,7 +30,7 @@ struct moxie_blas {
     uint32_t size;
     const char *name; /* for error messages */
     /* Enqueues the product on the cl_command_queue `queue`, behind what is there. A result other than 0 fails the step.
-     * Called once during moxie_init, with zeros, so that what is built at the first use is built then. */
+     * Called once during moxie_init, on whatever memory holds, so that what is built at the first use is built then. */
     int32_t (*gemm)(void *queue, const struct moxie_gemm *gemm);
     /* Gives back what the calls have left; from moxie_close, before the context is released. */
     void (*release)(void);

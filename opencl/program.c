@@ -282,7 +282,7 @@ const char *mx_form_name(uint32_t dot, bool half_by_integer) {
     return half_by_integer ? "portable, halves by integers" : mx_dot_name(dot);
 }
 
-static bool same(const struct mx_program_key *a, const struct mx_program_key *b) {
+bool mx_same_program(const struct mx_program_key *a, const struct mx_program_key *b) {
     return a->format == b->format && a->group == b->group && a->kv == b->kv &&
            strcmp(a->kernel_file, b->kernel_file) == 0;
 }
@@ -290,7 +290,7 @@ static bool same(const struct mx_program_key *a, const struct mx_program_key *b)
 enum moxie_error mx_program_get(struct mx_cl *cl, const struct mx_program_key *key, struct mx_program **out,
                                 struct moxie_failure *failure) {
     for (uint32_t i = 0; i < cl->n_programs; i++)
-        if (same(&cl->program[i].key, key)) {
+        if (mx_same_program(&cl->program[i].key, key)) {
             *out = &cl->program[i];
             return MOXIE_OK;
         }

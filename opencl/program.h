@@ -6,6 +6,8 @@
 
 #include "opencl/cl_host.h"
 
+bool mx_same_program(const struct mx_program_key *a, const struct mx_program_key *b);
+
 /* The program of `key`, built now if it is new; a variant that does not compile becomes the portable one.
  * Errors: COMPILE, OPENCL, DEVICE_MEMORY, MEMORY (more programs than MX_MAX_PROGRAMS). */
 enum moxie_error mx_program_get(struct mx_cl *cl, const struct mx_program_key *key, struct mx_program **out,

@@ -109,9 +109,9 @@ enum moxie_error mx_sequence_check(struct mx_cl *cl, const struct mx_program_key
 enum moxie_error mx_sequence_run(struct mx_cl *cl, struct mx_launch *launch, uint32_t first, uint32_t end,
                                  struct moxie_failure *failure) {
     const uint32_t counts[MX_COUNTS] = {1};
-    enum moxie_error e = mx_launch_set(cl, launch, FIRST, mx_arg_u32(first), failure);
+    enum moxie_error e = mx_launch_set(launch, FIRST, mx_arg_u32(first), failure);
     if (!e)
-        e = mx_launch_set(cl, launch, END, mx_arg_u32(end), failure);
+        e = mx_launch_set(launch, END, mx_arg_u32(end), failure);
     return e ? e : mx_launch_run(cl, launch, counts, NULL, failure);
 }
 

@@ -109,14 +109,3 @@ bool pk_is_exact(const struct pk_pack_options *o, const struct mx_tensor *t, con
     }
     return exact;
 }
-
-bool pk_weights_from_text(const char *text, enum pk_weights *weights) {
-    static const char *const names[] = {"keep", "int4", "int8", "bf16", "f16", "f32"};
-    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *weights = (enum pk_weights)i;
-            return true;
-        }
-    }
-    return false;
-}

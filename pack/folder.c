@@ -19,11 +19,6 @@ struct pk_folder {
     char *root; /* folder in the archive, with its '/'; "" for the top */
 };
 
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 /* Files that a checkpoint consists of, as far as they are read here. */
 static bool is_wanted(const char *path) {
     static const char *const ends[] = {".safetensors", ".bin",   ".gguf",     ".json",
@@ -31,7 +26,7 @@ static bool is_wanted(const char *path) {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     bool wanted = strncmp(name, "LICEN", 5) == 0;
     for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-        wanted = wanted || ends_with(name, ends[i]);
+        wanted = wanted || pk_ends_with(name, ends[i]);
     }
     return wanted;
 }
@@ -50,7 +45,7 @@ static bool nearest(const struct pk_folder *d, const char *name, bool ending, co
     *found = NULL;
     for (size_t i = 0; i < d->archive.n_members; i++) {
         const char *path = d->archive.members[i].name, *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-        if (ending ? !ends_with(base, name) : strcmp(base, name) != 0) {
+        if (ending ? !pk_ends_with(base, name) : strcmp(base, name) != 0) {
             continue;
         }
         const size_t folder = (size_t)(base - path);
@@ -187,7 +182,7 @@ static bool list_members(const struct pk_folder *d, const char *end, char ***nam
     bool ok = true;
     for (size_t i = 0; ok && i < d->archive.n_members; i++) {
         const char *path = d->archive.members[i].name;
-        if (strncmp(path, d->root, root) == 0 && !strchr(path + root, '/') && ends_with(path + root, end)) {
+        if (strncmp(path, d->root, root) == 0 && !strchr(path + root, '/') && pk_ends_with(path + root, end)) {
             ok = append(names, n, path + root, e);
         }
     }
@@ -201,7 +196,7 @@ static bool list_folder(const struct pk_folder *d, const char *end, char ***name
     }
     bool ok = true;
     for (struct dirent *entry; ok && (entry = readdir(dir));) {
-        if (entry->d_name[0] != '.' && ends_with(entry->d_name, end)) {
+        if (entry->d_name[0] != '.' && pk_ends_with(entry->d_name, end)) {
             ok = append(names, n, entry->d_name, e);
         }
     }
@@ -242,7 +237,7 @@ char *pk_folder_name(const struct pk_folder *d, struct pk_error *e) {
     const char *slash = strrchr(real, '/');
     char *name = strdup(slash && slash[1] ? slash + 1 : real);
     for (size_t i = 0; name && d->is_archive && ends[i]; i++) {
-        if (ends_with(name, ends[i])) {
+        if (pk_ends_with(name, ends[i])) {
             name[strlen(name) - strlen(ends[i])] = '\0';
         }
     }

@@ -23,11 +23,6 @@ struct look {
     struct pk_error *e;
 };
 
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 static bool fail(const struct look *l, const char *part, const char *what) {
     return pk_fail(l->e, MOXIE_ERROR_MODEL, "%s: tensor \"%.*s.%s\": %s", l->s->path, l->length, l->base, part, what);
 }
@@ -244,7 +239,7 @@ struct made {
 static bool look_at_all(struct pk_source *s, const struct pk_quant *q, struct made *made, size_t *n,
                         struct pk_error *e) {
     for (size_t i = 0; i < s->n_tensors; i++) {
-        if (!ends_with(s->tensors[i].name, ".qweight")) {
+        if (!pk_ends_with(s->tensors[i].name, ".qweight")) {
             continue;
         }
         struct look l = {.s = s, .q = q, .e = e};
@@ -324,7 +319,7 @@ bool pk_gptq_join(struct pk_source *s, const struct pk_quant *q, struct pk_error
     size_t n = 0;
     const char *any = NULL;
     for (size_t i = 0; i < s->n_tensors; i++) {
-        if (ends_with(s->tensors[i].name, ".qweight")) {
+        if (pk_ends_with(s->tensors[i].name, ".qweight")) {
             any = s->tensors[i].name;
             n++;
         }

@@ -15,17 +15,12 @@
 #define INDEX_MAX_BYTES 100000000u
 #define SHARDS_MAX 512u // each stays open
 
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 /* Newer writers may keep a layer's experts in two stacks; they become the tensors of single experts:
  *   <layer>.mlp.experts.gate_up_proj (experts, gate rows then up rows, hidden)
  *   <layer>.mlp.experts.down_proj    (experts, hidden, width) */
 static bool add_stacked(struct pk_source *s, const struct pk_safetensor *t, const char *name, uint32_t file,
                         struct pk_error *e) {
-    bool gate_up = ends_with(name, ".gate_up_proj");
+    bool gate_up = pk_ends_with(name, ".gate_up_proj");
     int prefix_length = (int)(strlen(name) - strlen(gate_up ? "gate_up_proj" : "down_proj"));
     if (t->n_dims != 3 || t->type == PK_OTHER || (gate_up && t->dims[1] % 2)) {
         return pk_fail(e, MOXIE_ERROR_MODEL,
@@ -63,7 +58,7 @@ static bool add_fused(struct pk_source *s, const struct pk_safetensor *t, const 
 }
 
 static bool is_stacked(const char *name) {
-    return ends_with(name, ".mlp.experts.gate_up_proj") || ends_with(name, ".mlp.experts.down_proj");
+    return pk_ends_with(name, ".mlp.experts.gate_up_proj") || pk_ends_with(name, ".mlp.experts.down_proj");
 }
 
 static bool add_tensors(struct pk_source *s, const struct pk_safetensors *st, uint32_t file, struct pk_error *e) {
@@ -72,7 +67,7 @@ static bool add_tensors(struct pk_source *s, const struct pk_safetensors *st, ui
         const struct pk_safetensor *t = &st->tensors[i];
         char name[300]; // names have at most 255 bytes
         pk_family_name(f, t->name, name, sizeof(name));
-        const bool fused = f->fused_up && ends_with(name, ".up_proj.weight");
+        const bool fused = f->fused_up && pk_ends_with(name, ".up_proj.weight");
         if (!(is_stacked(name) ? add_stacked(s, t, name, file, e)
               : fused
                   ? add_fused(s, t, name, file, e)
@@ -91,7 +86,7 @@ static bool add_file(struct pk_source *s, const char *name, struct pk_error *e) 
     }
     struct pk_safetensors st;
     const struct pk_file *file = &s->files[index];
-    bool ok = ends_with(name, ".bin") ? pk_torch_bin_read(&st, file, e) : pk_safetensors_read(&st, file, e);
+    bool ok = pk_ends_with(name, ".bin") ? pk_torch_bin_read(&st, file, e) : pk_safetensors_read(&st, file, e);
     ok = ok && add_tensors(s, &st, index, e);
     pk_safetensors_free(&st);
     return ok;
@@ -99,12 +94,12 @@ static bool add_file(struct pk_source *s, const char *name, struct pk_error *e) 
 
 /* A shard is a file of the folder itself: no path that leads elsewhere. */
 static bool plain_name(const char *name, const char *ending) {
-    return name && ends_with(name, ending) && !strchr(name, '/') && !strchr(name, '\\') && name[0] != '.';
+    return name && pk_ends_with(name, ending) && !strchr(name, '/') && !strchr(name, '\\') && name[0] != '.';
 }
 
 static bool is_called(const struct pk_file *f, const char *name) {
     const size_t n = strlen(f->path), m = strlen(name);
-    return ends_with(f->path, name) && n > m && strchr("/:", f->path[n - m - 1]);
+    return pk_ends_with(f->path, name) && n > m && strchr("/:", f->path[n - m - 1]);
 }
 
 static int by_text(const void *a, const void *b) {

@@ -86,7 +86,4 @@ bool pk_pack(const struct pk_pack_options *options, pk_progress_fn *progress, vo
 bool pk_pack_source(struct pk_source *source, const struct pk_pack_options *options, pk_progress_fn *progress,
                     void *user, struct pk_summary *summary, struct pk_error *e);
 
-/* "keep", "int4", ... to its value; false: another text. */
-bool pk_weights_from_text(const char *text, enum pk_weights *weights);
-
 #endif

@@ -45,4 +45,7 @@ char *pk_path_join(const char *folder, const char *name, struct pk_error *e);
 bool pk_path_exists(const char *path);
 bool pk_path_is_folder(const char *path);
 
+/* Of the names of files and tensors. */
+bool pk_ends_with(const char *name, const char *end);
+
 #endif

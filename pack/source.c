@@ -235,16 +235,6 @@ struct pk_tensor *pk_source_find(const struct pk_source *s, const char *name) {
     return s->n_tensors ? bsearch(&key, s->tensors, s->n_tensors, sizeof(key), by_name) : NULL;
 }
 
-struct pk_tensor *pk_source_take(struct pk_source *s, const char *name, struct pk_error *e) {
-    struct pk_tensor *t = pk_source_find(s, name);
-    if (!t) {
-        pk_fail(e, MOXIE_ERROR_MODEL, "%s: tensor \"%s\" is missing", s->path, name);
-        return NULL;
-    }
-    t->consumed = true;
-    return t;
-}
-
 bool pk_source_read_rows(const struct pk_source *s, const struct pk_tensor *t, uint64_t first_row, uint64_t n_rows,
                          void *dst, struct pk_error *e) {
     const struct pk_file *f = &s->files[t->file];

@@ -5,7 +5,7 @@
  *
  *     struct pk_source *s = pk_source_open("Qwen1.5-MoE-A2.7B", &error);   // folder, .gguf, or an archive of them
  *     if (!s || !pk_source_check(s, &error)) …
- *     struct pk_tensor *t = pk_source_take(s, "model.norm.weight", &error);
+ *     struct pk_tensor *t = pk_source_find(s, "model.norm.weight");
  *     pk_source_read_rows(s, t, 0, 1, row, &error);
  *     pk_row_to_f32(t->type, row, t->cols, values);
  *     pk_source_close(s);
@@ -50,7 +50,7 @@ struct pk_tensor {
     uint64_t row_bytes;         /* of one row in the file's type */
     uint32_t group;             /* columns that share a scale where that is not the type's own 32; else 0 */
     bool scattered;             /* Int4 in groups that no bundle format has (act-order); the rows are its values, F32 */
-    bool consumed;              /* pk_source_take gave it out */
+    bool consumed;              /* a part of a quantised module, which takes its place in the table */
     bool ignored;               /* pk_source_check: not needed */
     bool surplus;               /* and nothing that a model of this kind is known to carry: worth a warning. Known are
                                    rotary_emb.inv_freq, the head of a tied model, biases that are all zero */
@@ -104,9 +104,6 @@ bool pk_source_check(struct pk_source *s, struct pk_error *e);
 
 /* NULL when there is none. */
 struct pk_tensor *pk_source_find(const struct pk_source *s, const char *name);
-
-/* The same, sets `consumed`, and a missing tensor is an error. */
-struct pk_tensor *pk_source_take(struct pk_source *s, const char *name, struct pk_error *e);
 
 /* Reads rows [first_row, first_row + n_rows) in the tensor's own type into `dst`, row_bytes each. */
 bool pk_source_read_rows(const struct pk_source *s, const struct pk_tensor *t, uint64_t first_row, uint64_t n_rows,

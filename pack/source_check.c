@@ -135,11 +135,6 @@ static bool expect_all(struct checker *c) {
 
 /* ---- Tensors that nobody asked for ---- */
 
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 /* Is every value of the vector 0? Tools of quantisation put such biases beside every matrix. */
 static bool is_zero(struct checker *c, const struct pk_tensor *t, bool *zero) {
     uint8_t *raw = malloc(t->row_bytes + 1);
@@ -165,8 +160,8 @@ static bool is_zero(struct checker *c, const struct pk_tensor *t, bool *zero) {
 /* A bias of a matrix that is used. */
 static bool is_bias(const struct checker *c, const char *name) {
     char weight[300];
-    if (!ends_with(name, ".bias") || snprintf(weight, sizeof(weight), "%.*s.weight",
-                                              (int)(strlen(name) - strlen(".bias")), name) >= (int)sizeof(weight)) {
+    if (!pk_ends_with(name, ".bias") || snprintf(weight, sizeof(weight), "%.*s.weight",
+                                                 (int)(strlen(name) - strlen(".bias")), name) >= (int)sizeof(weight)) {
         return false;
     }
     const struct pk_tensor *t = pk_source_find(c->s, weight);
@@ -179,9 +174,9 @@ static bool changes_result(const struct checker *c, const char *name) {
     unsigned layer;
     return strcmp(name, "rope_freqs.weight") == 0 ||
            (sscanf(name, "model.layers.%u.", &layer) == 1 &&
-            (layer >= c->s->model.layers || strstr(name, "norm") || ends_with(name, "_proj.weight") ||
-             strstr(name, ".mlp.gate") || ends_with(name, "gate.weight") || ends_with(name, ".wg.weight") ||
-             ends_with(name, ".constant")));
+            (layer >= c->s->model.layers || strstr(name, "norm") || pk_ends_with(name, "_proj.weight") ||
+             strstr(name, ".mlp.gate") || pk_ends_with(name, "gate.weight") || pk_ends_with(name, ".wg.weight") ||
+             pk_ends_with(name, ".constant")));
 }
 
 /* Decides about tensor `t`, which is not expected: known and harmless, a warning, or an error. */
@@ -195,7 +190,7 @@ static bool judge(struct checker *c, struct pk_tensor *t) {
         return pk_fail(c->e, MOXIE_ERROR_MODEL, "%s: tensor \"%s\" has no place in a %s model with this configuration",
                        c->s->files[t->file].path, t->name, c->s->model.architecture);
     }
-    t->surplus = !zero && !ends_with(t->name, ".rotary_emb.inv_freq") && // recomputed from rope_theta by everyone
+    t->surplus = !zero && !pk_ends_with(t->name, ".rotary_emb.inv_freq") && // recomputed from rope_theta by everyone
                  !(c->s->model.tied && strcmp(t->name, "lm_head.weight") == 0);
     return true;
 }

@@ -65,8 +65,8 @@ typedef int mx_progress_fn(void *user, uint64_t done, uint64_t total);
 enum moxie_error mx_bundle_verify_host(const struct mx_bundle *bundle, uint32_t first, uint32_t count,
                                        mx_progress_fn *progress, void *user, struct moxie_failure *failure);
 
-/* Whether manifest, tables and tree still are what was signed, once leaves were compared with them: they lie in the same
- * mapping as the weights. MOXIE_ERROR_SIGNATURE or MOXIE_ERROR_HASH when not. */
+/* Whether manifest, tables and tree still are what was signed, once leaves were compared with them: they lie in the
+ * same mapping as the weights. MOXIE_ERROR_SIGNATURE or MOXIE_ERROR_HASH when not. */
 enum moxie_error mx_bundle_check_tree(const struct mx_bundle *bundle, struct moxie_failure *failure);
 
 /* What a signature cannot promise: that the numbers in `segment` are finite, in their range, and flushed

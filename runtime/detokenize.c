@@ -43,14 +43,14 @@ static void put_byte(struct mx_detok *d, uint8_t byte, struct sink *s) {
     }
 }
 
-static void put_token(struct mx_detok *d, const struct mx_tokenizer *t, int32_t id, unsigned flags, struct sink *s) {
+static void put_token(struct mx_detok *d, const struct mx_tokenizer *t, int32_t id, struct sink *s) {
     size_t n;
     const uint8_t *bytes = mx_token_bytes(t, id, &n);
     bool control = n > 0 && t->kinds[id] == MX_TOK_CONTROL;
     if (id < 0 || control) {
         cut(d, s);
     }
-    if (n == 0 || (control && !(flags & MX_DETOK_CONTROL))) {
+    if (n == 0 || control) {
         return;
     }
     /* The space that encoding put before the text. */
@@ -61,20 +61,20 @@ static void put_token(struct mx_detok *d, const struct mx_tokenizer *t, int32_t 
     }
 }
 
-enum moxie_error mx_detok_push(struct mx_detok *d, const struct mx_tokenizer *t, int32_t id, unsigned flags, char *text,
-                               size_t max, size_t *made, struct moxie_failure *failure) {
+enum moxie_error mx_detok_push(struct mx_detok *d, const struct mx_tokenizer *t, int32_t id, char *text, size_t max,
+                               size_t *made, struct moxie_failure *failure) {
     if (!d || d->held > 3 || !t || !t->header || (!text && max > 0) || !made) {
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "detokenise: state, tokenizer or text missing");
     }
     *made = 0;
     struct mx_detok after = *d;
     struct sink count = {NULL, 0}, sink = {text, 0};
-    put_token(&after, t, id, flags, &count);
+    put_token(&after, t, id, &count);
     if (count.made > max) {
         return mx_fail(failure, MOXIE_ERROR_BUFFER_SMALL, count.made, "token %d makes %zu bytes of text, room for %zu",
                        id, count.made, max);
     }
-    put_token(d, t, id, flags, &sink);
+    put_token(d, t, id, &sink);
     *made = sink.made;
     return MOXIE_OK;
 }

@@ -13,14 +13,12 @@ struct mx_detok {
     uint32_t started;   /* 1: there was text, so that a space is one; to go on another text, start with 1 */
 };
 
-#define MX_DETOK_CONTROL 1u /* control tokens appear as their text; else they give nothing */
-
 /* Text that `id` completes: well-formed UTF-8, `*made` bytes, 0 while a character is incomplete. Bytes that can belong
  * to no character become one U+FFFD for each maximal prefix of one (Unicode 15, section 3.9; Python's
- * errors="replace"). A control token ends an incomplete character. id < 0 ends the stream. An id beyond the vocabulary
- * gives nothing. MOXIE_ERROR_BUFFER_SMALL: `max` is less than the size in `offset`, nothing changed; 512 bytes are
- * enough for tokens of up to 167 bytes, whatever they hold. */
-enum moxie_error mx_detok_push(struct mx_detok *d, const struct mx_tokenizer *t, int32_t id, unsigned flags, char *text,
-                               size_t max, size_t *made, struct moxie_failure *failure);
+ * errors="replace"). A control token gives nothing but the end of an incomplete character. id < 0 ends the stream. An
+ * id beyond the vocabulary gives nothing. MOXIE_ERROR_BUFFER_SMALL: `max` is less than the size in `offset`, nothing
+ * changed; 512 bytes are enough for tokens of up to 167 bytes, whatever they hold. */
+enum moxie_error mx_detok_push(struct mx_detok *d, const struct mx_tokenizer *t, int32_t id, char *text, size_t max,
+                               size_t *made, struct moxie_failure *failure);
 
 #endif

@@ -147,9 +147,7 @@ static enum moxie_error write_tables(struct moxie *e, struct moxie_failure *fail
     for (uint32_t first = 0; first < n; first += chunk) {
         uint32_t count = n - first < chunk ? n - first : chunk;
         for (uint32_t i = 0; i < count; i++) {
-            uint32_t w = 0, s = first + i;
-            while (w + 1 < e->plan.facts.windows && e->window_range[w].last < s)
-                w++;
+            const uint32_t s = first + i, w = mx_window_of(e->window_range, e->plan.facts.windows, s);
             scratch[2 * i] = w;
             scratch[2 * i + 1] = s < e->window_range[w].first
                                      ? 0 /* a segment of the host */

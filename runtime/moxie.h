@@ -253,8 +253,9 @@ const float *moxie_logits(const struct moxie *engine, uint32_t index);
 uint64_t moxie_step_bytes(const struct moxie *engine);
 
 /* The routed experts that layer `layer` chose for entry `entry` of the last step (in moxie_prefill: of its last step),
- * in ascending order; *count (may be NULL) is their number. Valid until the next step. NULL if there is no such entry
- * or layer, the layer is dense, or config.experts was 0. */
+ * in ascending order; *count (may be NULL) is their number. Experts without matrices are numbered behind all others,
+ * the shared ones included. Valid until the next step. NULL if there is no such entry or layer, the layer is dense, or
+ * config.experts was 0. */
 const int32_t *moxie_experts(const struct moxie *engine, uint32_t entry, uint32_t layer, uint32_t *count);
 
 /* Convenience: appends `count` tokens to `sequence` in steps of at most step_tokens; logits row 0 is the last token's.

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "opencl/device.h"
+#include "opencl/program.h"
 #include "runtime/engine.h"
 
 static uint64_t align_up(uint64_t n, uint64_t to) {
@@ -237,16 +238,11 @@ struct tally {
     struct mx_program_key seen[MX_MAX_PROGRAMS];
 };
 
-static bool same_program(const struct mx_program_key *a, const struct mx_program_key *b) {
-    return strcmp(a->kernel_file, b->kernel_file) == 0 && a->format == b->format && a->group == b->group &&
-           a->kv == b->kv;
-}
-
 static enum moxie_error count_program(struct tally *t, const struct mx_program_key *key,
                                       struct moxie_failure *failure) {
     t->enqueues++;
     for (uint32_t i = 0; i < t->programs; i++)
-        if (same_program(&t->seen[i], key))
+        if (mx_same_program(&t->seen[i], key))
             return MOXIE_OK;
     if (t->programs == MX_MAX_PROGRAMS - MX_VERIFY_PROGRAMS)
         return mx_fail(failure, MOXIE_ERROR_MODEL, UINT64_MAX, "the model mixes more than %u kinds of kernels",

@@ -42,7 +42,7 @@ enum moxie_error moxie_decode(const struct moxie *engine, struct moxie_text *sta
     if (token >= 0 && (uint32_t)token >= engine->bundle->manifest->model.vocab)
         return mx_fail(failure, MOXIE_ERROR_TOKEN, MX_NO_OFFSET, "token %d, the vocabulary has %u", token,
                        engine->bundle->manifest->model.vocab);
-    return mx_detok_push((struct mx_detok *)state->opaque, &engine->tokenizer, token, 0, text, max, bytes, failure);
+    return mx_detok_push((struct mx_detok *)state->opaque, &engine->tokenizer, token, text, max, bytes, failure);
 }
 
 int moxie_is_end(const struct moxie *engine, int32_t token) {

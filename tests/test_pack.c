@@ -133,10 +133,6 @@ static void wrong_options_are_refused(void **state) {
         assert_false(pk_pack(&cases[i], NULL, NULL, &s, &e));
         assert_int_equal(e.code, MOXIE_ERROR_ARGUMENT);
     }
-    enum pk_weights w = PK_WEIGHTS_KEEP;
-    assert_true(pk_weights_from_text("int8", &w));
-    assert_int_equal(w, PK_WEIGHTS_INT8);
-    assert_false(pk_weights_from_text("INT8", &w));
     assert_int_equal(files_in(folder), 0);
     remove_folder(folder);
 }

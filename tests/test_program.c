@@ -153,7 +153,7 @@ static void test_launch(void **state) {
     mx_launch_grid(&cl, &launch, &(struct mx_grid){.work = MX_WORK_GRID, .count = MX_TOKENS, .items = 4});
     long creates = fake.creates;
     check_ok(mx_launch_run(&cl, &launch, counts, NULL, &failure), failure);
-    check_ok(mx_launch_set(&cl, &launch, 1, mx_arg_u32(100), &failure), failure);
+    check_ok(mx_launch_set(&launch, 1, mx_arg_u32(100), &failure), failure);
     counts[MX_TOKENS] = 2;
     check_ok(mx_launch_run(&cl, &launch, counts, NULL, &failure), failure);
     long enqueues = fake.enqueues;

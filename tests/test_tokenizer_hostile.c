@@ -40,7 +40,7 @@ static void use(const struct mx_tokenizer *t) {
         assert_true(error == MOXIE_OK ? n <= 256 : error == MOXIE_ERROR_TEXT);
     }
     for (int32_t id = -1; id <= TEST_SMALL_TOKENS; id++) {
-        enum moxie_error error = mx_detok_push(&d, t, id, MX_DETOK_CONTROL, out, sizeof(out), &n, NULL);
+        enum moxie_error error = mx_detok_push(&d, t, id, out, sizeof(out), &n, NULL);
         assert_true(error == MOXIE_OK || error == MOXIE_ERROR_BUFFER_SMALL);
     }
 }

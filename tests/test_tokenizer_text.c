@@ -31,7 +31,7 @@ static size_t decode_bytes(const uint8_t *bytes, size_t n, char *out, size_t max
     size_t at = 0, made;
     for (size_t i = 0; i <= n; i++) {
         int32_t id = i < n ? (int32_t)gpt2.t.byte_tokens[bytes[i]] : -1;
-        check_ok(mx_detok_push(&d, &gpt2.t, id, 0, out + at, max - at, &made, &f), f);
+        check_ok(mx_detok_push(&d, &gpt2.t, id, out + at, max - at, &made, &f), f);
         at += made;
     }
     return at;
@@ -61,12 +61,11 @@ static void broken_utf8(void **state) {
     }
 }
 
-static enum moxie_error push(struct mx_detok *d, const struct mx_tokenizer *t, int32_t id, unsigned flags,
-                             const char *text) {
+static enum moxie_error push(struct mx_detok *d, const struct mx_tokenizer *t, int32_t id, const char *text) {
     char out[64];
     size_t n;
     struct moxie_failure f;
-    enum moxie_error error = mx_detok_push(d, t, id, flags, out, sizeof(out), &n, &f);
+    enum moxie_error error = mx_detok_push(d, t, id, out, sizeof(out), &n, &f);
     assert_int_equal(n, strlen(text));
     assert_memory_equal(out, text, n);
     return error;
@@ -80,24 +79,23 @@ static void tokens_of_every_kind(void **state) {
     char out[8];
     size_t n;
     test_blob_from_vocab(&b, test_small_vocab());
-    push(&d, &b.t, TEST_SMALL_HELL, 0, "hell");
-    push(&d, &b.t, TEST_SMALL_E_ACUTE_1, 0, ""); /* half a character is held back */
-    push(&d, &b.t, TEST_SMALL_E_ACUTE_2, 0, "\xC3\xA9");
-    push(&d, &b.t, TEST_SMALL_END, 0, ""); /* control tokens are silent, user tokens are text */
-    push(&d, &b.t, TEST_SMALL_END, MX_DETOK_CONTROL, "<|im_end|>");
-    push(&d, &b.t, TEST_SMALL_USER, 0, "<tool>");
-    push(&d, &b.t, TEST_SMALL_HOLE, 0, "");
-    push(&d, &b.t, TEST_SMALL_TOKENS, 0, ""); /* rows of logits beyond the vocabulary */
-    push(&d, &b.t, INT32_MAX, 0, "");
-    push(&d, &b.t, TEST_SMALL_E_ACUTE_1, 0, "");
-    push(&d, &b.t, TEST_SMALL_END, 0, R); /* ends what was incomplete */
-    push(&d, &b.t, TEST_SMALL_E_ACUTE_1, 0, "");
-    push(&d, &b.t, TEST_SMALL_HE, 0, R "he");
-    push(&d, &b.t, TEST_SMALL_E_ACUTE_1, 0, "");
-    check_error(mx_detok_push(&d, &b.t, TEST_SMALL_USER_LONG, 0, out, 8, &n, &f), MOXIE_ERROR_BUFFER_SMALL);
+    push(&d, &b.t, TEST_SMALL_HELL, "hell");
+    push(&d, &b.t, TEST_SMALL_E_ACUTE_1, ""); /* half a character is held back */
+    push(&d, &b.t, TEST_SMALL_E_ACUTE_2, "\xC3\xA9");
+    push(&d, &b.t, TEST_SMALL_END, ""); /* control tokens are silent, user tokens are text */
+    push(&d, &b.t, TEST_SMALL_USER, "<tool>");
+    push(&d, &b.t, TEST_SMALL_HOLE, "");
+    push(&d, &b.t, TEST_SMALL_TOKENS, ""); /* rows of logits beyond the vocabulary */
+    push(&d, &b.t, INT32_MAX, "");
+    push(&d, &b.t, TEST_SMALL_E_ACUTE_1, "");
+    push(&d, &b.t, TEST_SMALL_END, R); /* ends what was incomplete */
+    push(&d, &b.t, TEST_SMALL_E_ACUTE_1, "");
+    push(&d, &b.t, TEST_SMALL_HE, R "he");
+    push(&d, &b.t, TEST_SMALL_E_ACUTE_1, "");
+    check_error(mx_detok_push(&d, &b.t, TEST_SMALL_USER_LONG, out, 8, &n, &f), MOXIE_ERROR_BUFFER_SMALL);
     assert_int_equal(f.offset, 10); /* the replacement and 7 bytes; nothing happened */
-    push(&d, &b.t, TEST_SMALL_E_ACUTE_2, 0, "\xC3\xA9");
-    push(&d, &b.t, -1, 0, "");
+    push(&d, &b.t, TEST_SMALL_E_ACUTE_2, "\xC3\xA9");
+    push(&d, &b.t, -1, "");
     test_blob_free(&b);
 }
 

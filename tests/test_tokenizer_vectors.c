@@ -36,7 +36,7 @@ static size_t decode(const struct mx_tokenizer *t, const int32_t *ids, size_t n,
     struct moxie_failure f;
     size_t at = 0, made;
     for (size_t i = 0; i <= n; i++) {
-        check_ok(mx_detok_push(&d, t, i < n ? ids[i] : -1, 0, out + at, max - at, &made, &f), f);
+        check_ok(mx_detok_push(&d, t, i < n ? ids[i] : -1, out + at, max - at, &made, &f), f);
         at += made;
     }
     return at;

@@ -28,7 +28,8 @@ void expert_map_add(struct expert_map *map, const struct engine *engine, uint32_
             uint32_t taken = 0;
             const int32_t *expert = moxie_experts(engine->moxie, i, layer, &taken);
             for (uint32_t k = 0; k < taken; k++) {
-                if ((uint32_t)expert[k] < engine->model.routed_experts) { // not those without matrices
+                if ((uint32_t)expert[k] <
+                    engine->model.routed_experts) { // beyond: experts without matrices behind shared ones
                     map->count[(size_t)layer * engine->model.routed_experts + (uint32_t)expert[k]]++;
                 }
             }
