@@ -61,7 +61,7 @@ static bool tail_is_taken(const struct mx_kv *kv, uint32_t sequence) {
     const int32_t block = row(kv, sequence)[tail];
     for (uint32_t s = 0; s < kv->sequences && kv->users[block] > 1; s++)
         if (s != sequence && holds(kv, s, tail, block) &&
-            (kv->length[s] > length || (kv->length[s] == length && s < sequence)))
+            (s < sequence ? kv->length[s] >= length : kv->length[s] > length))
             return true;
     return false;
 }

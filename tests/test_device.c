@@ -180,16 +180,17 @@ static void test_board_of(void **state) {
         {.board = NULL},
     };
     const struct {
-        const char *platform, *name, *version, *board;
+        char platform, name, version;
+        const char *board;
     } tries[] = {
-        {"P", "M", "1", "a"}, {"P", "M", "2", "b"}, {"P", "N", "2", "b"},
-        {"P", "N", "1", "c"}, {"P", "N", "3", "d"}, {"Q", "M", "1", NULL},
+        {'P', 'M', '1', "a"}, {'P', 'M', '2', "b"}, {'P', 'N', '2', "b"},
+        {'P', 'N', '1', "c"}, {'P', 'N', '3', "d"}, {'Q', 'M', '1', NULL},
     };
     for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
         struct moxie_device_facts facts = {.type = CL_DEVICE_TYPE_CPU};
-        strcpy(facts.platform, tries[i].platform);
-        strcpy(facts.name, tries[i].name);
-        strcpy(facts.version, tries[i].version);
+        facts.platform[0] = tries[i].platform;
+        facts.name[0] = tries[i].name;
+        facts.version[0] = tries[i].version;
         const struct mx_board *b = mx_board_of(boards, &facts);
         assert_int_equal(b == NULL, tries[i].board == NULL);
         if (b)

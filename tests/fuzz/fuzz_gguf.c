@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         for (uint64_t r = 0; row && values && r < t->rows; r += 1 + t->rows / 8) {
             if (pk_source_read_rows(s, t, r, 1, row, &e)) {
                 pk_row_to_f32(t->type, row, t->cols, values);
-                pk_check_finite(t, r, values, &e);
+                pk_check_finite(s, t, r, values, &e);
             } else if (t->head_rows == 0) {
                 abort(); // the bytes were checked when the file was opened
             }
