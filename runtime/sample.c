@@ -16,6 +16,7 @@ struct list {
     float *value;   /* (vocab) */
     uint32_t *id;   /* (vocab) */
     uint32_t *seen; /* (ceil(vocab / 32)) bitmap of the history */
+    float *block;   /* (ceil(vocab / AT_ONCE)) the largest value of each block of as many */
     uint32_t n;     /* candidates left */
 };
 
@@ -33,7 +34,7 @@ static uint64_t weight(float value) {
 }
 
 size_t mx_sample_scratch(uint32_t vocab) {
-    return 8 * (size_t)vocab + 4 * ((size_t)vocab / 32 + 1);
+    return 8 * (size_t)vocab + 4 * ((size_t)vocab / 32 + 1) + 4 * ((size_t)vocab / AT_ONCE + 1);
 }
 
 void mx_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
@@ -122,8 +123,9 @@ static int32_t larger(int32_t a, float x) {
     return a > b ? a : b;
 }
 
-/* The id of the largest value, the first of equals. */
-static uint32_t largest(const float *value, uint32_t vocab) {
+/* The id of the largest value, the first of equals. Fills block. */
+static uint32_t largest(const struct list *l, uint32_t vocab) {
+    const float *value = l->value;
     int32_t most = INT32_MIN;
     uint32_t id = 0;
     for (uint32_t i = 0; i < vocab; i += AT_ONCE) {
@@ -137,6 +139,7 @@ static uint32_t largest(const float *value, uint32_t vocab) {
                 here = larger(here, value[j]);
             }
         }
+        l->block[i / AT_ONCE] = mx_as_float(here < 0 ? here ^ 0x7fffffff : here);
         if (here > most) {
             most = here;
             id = i;
@@ -151,20 +154,6 @@ static uint32_t largest(const float *value, uint32_t vocab) {
 static void keep(struct list *l, uint32_t *n, uint32_t i, uint32_t id) {
     l->value[*n] = l->value[i];
     l->id[(*n)++] = id;
-}
-
-/* Makes the list: value = (x - largest x) / temperature, at most 0. What is below -28 weighs nothing (see mx_exp), so
- * no filter and no draw needs it. */
-static void scale(struct list *l, uint32_t vocab, float most, float temperature) {
-    float factor = mx_div(1, temperature);
-    l->n = 0;
-    for (uint32_t i = 0; i < vocab; i++) {
-        float below = l->value[i] - most;
-        l->value[i] = below * factor;
-        if (l->value[i] >= -28.0f) {
-            keep(l, &l->n, i, i);
-        }
-    }
 }
 
 /* Orders like the value, largest first (all values are at most 0). */
@@ -210,6 +199,31 @@ static uint32_t find_key(const struct list *l, enum measure measure, float part,
         prefix |= byte << shift;
     }
     return prefix;
+}
+
+/* Makes the list: value = (x - largest x) / temperature, at most 0. What is below -28 weighs nothing (see mx_exp), so
+ * no filter and no draw needs it. Nor does top_k need what is below the k-th of the blocks' largest: k are above. */
+static void scale(struct list *l, uint32_t vocab, float most, const struct mx_sample_options *o) {
+    const float factor = mx_div(1, o->temperature);
+    struct list blocks = {.value = l->block, .n = (vocab + AT_ONCE - 1) / AT_ONCE};
+    float least = -28;
+    if (o->top_k > 0 && o->top_k < blocks.n) {
+        for (uint32_t i = 0; i < blocks.n; i++) {
+            float below = l->block[i] - most;
+            l->block[i] = below * factor;
+        }
+        uint64_t enough = o->top_k;
+        const float of_blocks = -mx_as_float((int32_t)find_key(&blocks, COUNT, 1, &enough));
+        least = of_blocks > least ? of_blocks : least;
+    }
+    l->n = 0;
+    for (uint32_t i = 0; i < vocab; i++) {
+        float below = l->value[i] - most;
+        l->value[i] = below * factor;
+        if (l->value[i] >= least) {
+            keep(l, &l->n, i, i);
+        }
+    }
 }
 
 static void keep_top(struct list *l, uint32_t top_k) {
@@ -299,8 +313,10 @@ enum moxie_error mx_sample(const float *logits, uint32_t vocab, const struct mx_
                            range[i].name, (double)range[i].value, (double)range[i].least, (double)range[i].most);
         }
     }
-    struct list l = {
-        .value = scratch, .id = (uint32_t *)scratch + vocab, .seen = (uint32_t *)scratch + 2 * (size_t)vocab};
+    struct list l = {.value = scratch};
+    l.id = (uint32_t *)scratch + vocab;
+    l.seen = l.id + vocab;
+    l.block = (float *)scratch + 2 * (size_t)vocab + vocab / 32 + 1;
     enum moxie_error error = read_logits(&l, logits, vocab, failure);
     error = error ? error : penalise(&l, vocab, o, failure);
     if (error) {
@@ -309,7 +325,7 @@ enum moxie_error mx_sample(const float *logits, uint32_t vocab, const struct mx_
     if (o->allowed) {
         forbid(&l, vocab, o->allowed);
     }
-    *token = (int32_t)largest(l.value, vocab);
+    *token = (int32_t)largest(&l, vocab);
     float most = l.value[*token];
     if (most == -INFINITY) {
         return mx_fail(failure, MOXIE_ERROR_ARGUMENT, MX_NO_OFFSET, "sample: no token is allowed");
@@ -317,7 +333,7 @@ enum moxie_error mx_sample(const float *logits, uint32_t vocab, const struct mx_
     if (o->temperature == 0) {
         return MOXIE_OK;
     }
-    scale(&l, vocab, most, o->temperature);
+    scale(&l, vocab, most, o);
     if (o->top_k > 0 && o->top_k < l.n) {
         keep_top(&l, o->top_k);
     }
