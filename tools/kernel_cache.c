@@ -16,10 +16,11 @@ void kernel_cache_open(struct kernel_cache *cache) {
 }
 
 static bool path_of(const struct kernel_cache *cache, const uint8_t key[32], char path[PATH_BYTES]) {
-    char name[65];
+    char name[64 + sizeof ".bin"];
     for (int i = 0; i < 32; i++) {
         snprintf(name + 2 * (size_t)i, 3, "%02x", key[i]);
     }
+    memcpy(name + 64, ".bin", sizeof ".bin"); // without: files of earlier versions, which had a hash more
     return cache->folder[0] && path_join(path, cache->folder, name);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Compiled kernels in the user's cache folder. One file per key, named by it in hexadecimal; the library itself sees
- * whether one is damaged. A folder that somebody else may write is not used. */
+ * Compiled kernels in the user's cache folder. One file per key, named by it in hexadecimal and .bin; the library
+ * itself sees whether one is damaged. A folder that somebody else may write is not used. */
 #ifndef TOOL_KERNEL_CACHE_H
 #define TOOL_KERNEL_CACHE_H
 
