@@ -22,7 +22,7 @@ static const struct pk_family families[] = {
      .rms_eps = 1e-6f,
      .rope_theta = 1e4f,
      .gguf = {.arch = "llama", .interleaved = true}}, // and SmolLM2, Yi
-    {.type = "mistral", .windowed = true, .rms_eps = 1e-6f, .rope_theta = 1e4f},
+    {.type = "mistral", .windowed = true, .window = 4096, .rms_eps = 1e-6f, .rope_theta = 1e4f},
     {
         .type = "mixtral",
         .windowed = true,
@@ -61,6 +61,7 @@ static const struct pk_family families[] = {
         .routed = "n_routed_experts",
         .width = "moe_intermediate_size",
         .shared_parts = "n_shared_experts",
+        .norm = PK_NORM_SEVERAL,
         .dense = PK_DENSE_FIRST,
         .gguf = {.arch = "deepseek", .interleaved = true, .head = true},
         .names = {{".shared_experts.", ".shared_expert."}},

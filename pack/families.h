@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Which layers of a model with experts are dense. */
 enum pk_dense_rule {
@@ -19,13 +20,18 @@ enum pk_dense_rule {
  */
 enum pk_qk_norm { PK_QK_NORM_NONE, PK_QK_NORM_HEAD, PK_QK_NORM_WHOLE };
 
-enum pk_norm_rule { PK_NORM_CONFIG /* norm_topk_prob */, PK_NORM_ALWAYS };
+enum pk_norm_rule {
+    PK_NORM_CONFIG,  /* norm_topk_prob */
+    PK_NORM_SEVERAL, /* norm_topk_prob, of more than one expert */
+    PK_NORM_ALWAYS,
+};
 
 struct pk_family {
     const char *type; /* model_type of config.json, and the bundle's architecture */
     bool qkv_bias;    /* unless "qkv_bias" is false */
     enum pk_qk_norm qk_norm;
     bool windowed;      /* "sliding_window" is in force wherever it stands */
+    uint32_t window;    /* where it does not stand; 0: none */
     bool gelu;          /* the FFN's gate, in its tanh form; "gelu" is another name of that here */
     bool norm_plus_one; /* norms multiply by 1 + weight */
     bool scaled;        /* embeddings are multiplied by the square root of hidden */

@@ -87,6 +87,7 @@ static bool refuse_unbuilt(const struct reader *r) {
         "attention.scale",           "logit_scale",           "residual_scale",
         "embedding_scale",           "use_parallel_residual", "expert_weights_scale",
         "expert_gating_func",        "rope.scale_linear",     "rope.scaling.factor",
+        "rope.scaling.attn_factor",  "expert_group_count",    "expert_group_used_count",
         "interleave_moe_layer_step",
     };
     char full[96];

@@ -14,6 +14,7 @@ static const struct mapping of_model[] = {
     {"token_embd.weight", "model.embed_tokens.weight", PK_GGUF_PLAIN, NULL},
     {"output_norm.weight", "model.norm.weight", PK_GGUF_PLAIN, NULL},
     {"output.weight", "lm_head.weight", PK_GGUF_PLAIN, NULL},
+    {"output.bias", "lm_head.bias", PK_GGUF_PLAIN, NULL},
 };
 
 /* Behind "blk.<l>." and "model.layers.<l>.". */
@@ -29,9 +30,14 @@ static const struct mapping of_layer[] = {
     {"attn_q_norm.weight", "self_attn.q_norm.weight", PK_GGUF_PLAIN, NULL},
     {"attn_k_norm.weight", "self_attn.k_norm.weight", PK_GGUF_PLAIN, NULL},
     {"attn_output.weight", "self_attn.o_proj.weight", PK_GGUF_PLAIN, NULL},
+    {"attn_output.bias", "self_attn.o_proj.bias", PK_GGUF_PLAIN, NULL},
     {"ffn_gate.weight", "mlp.gate_proj.weight", PK_GGUF_PLAIN, NULL},
     {"ffn_up.weight", "mlp.up_proj.weight", PK_GGUF_PLAIN, NULL},
     {"ffn_down.weight", "mlp.down_proj.weight", PK_GGUF_PLAIN, NULL},
+    {"ffn_gate.bias", "mlp.gate_proj.bias", PK_GGUF_PLAIN, NULL},
+    {"ffn_up.bias", "mlp.up_proj.bias", PK_GGUF_PLAIN, NULL},
+    {"ffn_down.bias", "mlp.down_proj.bias", PK_GGUF_PLAIN, NULL},
+    {"ffn_gate_inp.bias", "mlp.gate.bias", PK_GGUF_PLAIN, NULL},
     {"ffn_gate_inp.weight", "mlp.gate.weight", PK_GGUF_PLAIN, NULL},
     {"ffn_gate_exps.weight", "mlp.experts.", PK_GGUF_STACK, "gate_proj.weight"},
     {"ffn_up_exps.weight", "mlp.experts.", PK_GGUF_STACK, "up_proj.weight"},

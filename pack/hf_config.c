@@ -27,8 +27,8 @@ static bool require_activation(const struct pk_json *j, const struct pk_family *
         return !act || strcmp(act, "silu") == 0 || pk_json_fail(j, "hidden_act", "\"silu\"");
     }
     const char *const tanh_form = "gelu_pytorch_tanh";
-    if (newer) {
-        return strcmp(newer, tanh_form) == 0 || pk_json_fail(j, "hidden_activation", "\"gelu_pytorch_tanh\"");
+    if (newer && strcmp(newer, tanh_form) != 0) {
+        return pk_json_fail(j, "hidden_activation", "\"gelu_pytorch_tanh\"");
     }
     return !act || strcmp(act, tanh_form) == 0 || strcmp(act, "gelu") == 0 ||
            pk_json_fail(j, "hidden_act", "\"gelu_pytorch_tanh\"");
@@ -73,12 +73,16 @@ static bool read_rope(const struct pk_json *j, const struct pk_family *f, struct
         (parameters && !require_default_rope(j, "rope_parameters", parameters)) || !require_whole_head_rotated(j)) {
         return false;
     }
+    if (json_object_size(scaling)) { // transformers takes one for the other, and its theta before that beside it
+        parameters = scaling;
+    }
     struct pk_json nested = {parameters, j->path, j->e};
     bool in_parameters = parameters && pk_json_get(&nested, "rope_theta");
     return pk_json_float_or(in_parameters ? &nested : j, "rope_theta", 1, 1e15, f->rope_theta, &m->rope_theta);
 }
 
-/* Sliding windows: inert unless use_sliding_window is true; newer files list the kind of each layer. */
+/* Sliding windows: inert unless use_sliding_window is true; newer files list the kind of each layer. Embedding models
+ * attend in both directions. */
 static bool require_full_attention(const struct pk_json *j) {
     const json_t *types = pk_json_get(j, "layer_types");
     if (types && !json_is_array(types)) {
@@ -90,14 +94,17 @@ static bool require_full_attention(const struct pk_json *j) {
             return refuse(j, "layer_types", "only \"full_attention\" is supported");
         }
     }
-    return require_false(j, "use_sliding_window");
+    bool causal;
+    return require_false(j, "use_sliding_window") && pk_json_bool_or(j, "is_causal", true, &causal) &&
+           (causal || refuse(j, "is_causal", "false is not supported"));
 }
 
-/* Mistral's files have no switch beside the number. Up to as many positions as the window is wide it masks nothing, so
- * the model gets that many. */
+/* Mistral's files have no switch beside the number, and where the key itself is missing there is a window too. Up to as
+ * many positions as the window is wide it masks nothing, so the model gets that many. */
 static bool read_window(const struct pk_json *j, const struct pk_family *f, struct mx_model *m) {
-    uint32_t window = m->max_positions;
-    if (f->windowed && !pk_json_u32_or(j, "sliding_window", 1, INT32_MAX, m->max_positions, &window)) {
+    const bool absent = !json_object_get(j->object, "sliding_window"); // null is: none
+    uint32_t window = absent && f->window ? f->window : m->max_positions;
+    if (f->windowed && !absent && !pk_json_u32_or(j, "sliding_window", 1, INT32_MAX, m->max_positions, &window)) {
         return false;
     }
     m->max_positions = window < m->max_positions ? window : m->max_positions;
@@ -203,10 +210,10 @@ static bool read_moe(const struct pk_json *j, const struct pk_family *f, struct 
     }
     if (!pk_json_u32(j, "num_experts_per_tok", 1, MX_TOP_K_MAX, &ffn->top_k) ||
         !pk_json_u32(j, f->width, 1, MX_WIDTH_MAX, &ffn->width) || !read_shared(j, f, ffn) ||
-        (f->norm == PK_NORM_CONFIG && !pk_json_bool_or(j, "norm_topk_prob", false, &norm))) {
+        (f->norm != PK_NORM_ALWAYS && !pk_json_bool_or(j, "norm_topk_prob", false, &norm))) {
         return false;
     }
-    ffn->norm_topk = norm;
+    ffn->norm_topk = norm && (f->norm != PK_NORM_SEVERAL || ffn->top_k > 1);
     return require_softmax(j) && require_no_clipping(j) && read_dense_layers(j, f, s->model.layers, dense);
 }
 

@@ -157,15 +157,49 @@ static bool is_zero(struct checker *c, const struct pk_tensor *t, bool *zero) {
     return ok;
 }
 
-/* A bias of a matrix that is used. */
+/* A bias of a matrix that is used; a head that is the embedding has another name. */
 static bool is_bias(const struct checker *c, const char *name) {
     char weight[300];
+    if (c->s->model.tied && strcmp(name, "lm_head.bias") == 0) {
+        return true;
+    }
     if (!pk_ends_with(name, ".bias") || snprintf(weight, sizeof(weight), "%.*s.weight",
                                                  (int)(strlen(name) - strlen(".bias")), name) >= (int)sizeof(weight)) {
         return false;
     }
     const struct pk_tensor *t = pk_source_find(c->s, weight);
     return t && c->expected[t - c->s->tensors];
+}
+
+/* A head of its own beside an embedding that is said to be the head: which of the two is meant differs from program to
+ * program, unless they are the same. */
+static bool check_tied_head(struct checker *c, const struct pk_tensor *head) {
+    const struct pk_tensor *embedding = pk_source_find(c->s, "model.embed_tokens.weight");
+    const bool alike = head->rows == embedding->rows && head->cols == embedding->cols && head->type != PK_OTHER;
+    const uint64_t bytes = head->row_bytes > embedding->row_bytes ? head->row_bytes : embedding->row_bytes;
+    uint8_t *raw = malloc(bytes + 1);
+    float *values = malloc((2 * head->cols + 1) * sizeof(float));
+    bool read = raw && values, same = alike;
+    if (!read) {
+        pk_fail_memory(c->e);
+    }
+    for (uint64_t row = 0; read && same && row < head->rows; row++) {
+        const struct pk_tensor *const both[] = {head, embedding};
+        for (size_t i = 0; read && i < 2; i++) {
+            read = pk_source_read_rows(c->s, both[i], row, 1, raw, c->e);
+            if (read) {
+                pk_row_to_f32(both[i]->type, raw, head->cols, values + i * head->cols);
+            }
+        }
+        same = read && memcmp(values, values + head->cols, head->cols * sizeof(float)) == 0;
+    }
+    free(values);
+    free(raw);
+    return read &&
+           (same || pk_fail(c->e, MOXIE_ERROR_MODEL,
+                            "%s: tensor \"lm_head.weight\" is not the embedding, but \"tie_word_embeddings\" is "
+                            "true: set that to false, or leave the tensor out",
+                            c->s->files[head->file].path));
 }
 
 /* Would a model that has this tensor compute something else? More layers, another norm or projection in a layer, other
@@ -186,13 +220,13 @@ static bool judge(struct checker *c, struct pk_tensor *t) {
     if (bias && !is_zero(c, t, &zero)) {
         return false;
     }
-    if ((bias && !zero) || changes_result(c, t->name)) {
+    if (bias ? !zero : changes_result(c, t->name)) {
         return pk_fail(c->e, MOXIE_ERROR_MODEL, "%s: tensor \"%s\" has no place in a %s model with this configuration",
                        c->s->files[t->file].path, t->name, c->s->model.architecture);
     }
-    t->surplus = !zero && !pk_ends_with(t->name, ".rotary_emb.inv_freq") && // recomputed from rope_theta by everyone
-                 !(c->s->model.tied && strcmp(t->name, "lm_head.weight") == 0);
-    return true;
+    const bool head = c->s->model.tied && strcmp(t->name, "lm_head.weight") == 0;
+    t->surplus = !zero && !head && !pk_ends_with(t->name, ".rotary_emb.inv_freq"); // made from rope_theta by everyone
+    return !head || check_tied_head(c, t);
 }
 
 bool pk_source_check(struct pk_source *s, struct pk_error *e) {

@@ -138,7 +138,11 @@ void copy_reference(const char *folder, const char *reference, const char *name)
 
 void write_changed(const char *folder, const char *reference, const char *name, const char *key, const char *value) {
     char path[256];
-    snprintf(path, sizeof(path), REFERENCE "%s/%s", reference, name);
+    if (reference) {
+        snprintf(path, sizeof(path), REFERENCE "%s/%s", reference, name);
+    } else {
+        snprintf(path, sizeof(path), "%s", in_folder(folder, name));
+    }
     json_t *root = json_load_file(path, 0, NULL);
     assert_non_null(root);
     if (value) {

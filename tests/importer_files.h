@@ -48,7 +48,8 @@ void check_pk_error(const struct pk_error *e, int code, const char *part);
 /* Copies file `name` of checkpoint REFERENCE/<reference> into `folder`. */
 void copy_reference(const char *folder, const char *reference, const char *name);
 
-/* Writes that JSON file to `folder` with `key` set to the JSON text `value`; NULL removes the key. */
+/* Writes that JSON file to `folder` with `key` set to the JSON text `value`; NULL removes the key. reference NULL:
+ * changes the one that is there. */
 void write_changed(const char *folder, const char *reference, const char *name, const char *key, const char *value);
 
 /* An opened source that passed pk_source_check; fails the test otherwise. */

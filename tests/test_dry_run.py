@@ -59,27 +59,30 @@ class DryRun(FilesTest):
         angles = "model.layers.0.self_attn.rotary_emb.inv_freq"
         source = self.write(visual__proj__weight=np.ones((3, 4), "<f2"), score__weight=np.ones(5, "<i8"),
                             **{angles.replace(".", "__"): np.ones(8, "<f4"),
-                               "model__layers__0__self_attn__o_proj__bias": np.zeros(32, "<f2")})
+                               "model__layers__0__self_attn__o_proj__bias": np.zeros(32, "<f2"),
+                               "model__layers__0__mlp__gate__bias": np.zeros(2, "<f2")})
         result = self.moxie("pack", source, "--dry-run")
         self.assertEqual(result.returncode, 0, result.stderr)
         for line in ("visual.proj.weight (F16, 3 x 4): surplus", "score.weight (I64, 1 x 5): surplus",
                      f"{angles} (F32, 1 x 8): adds nothing",
                      "model.layers.0.self_attn.o_proj.bias (F16, 1 x 32): adds nothing"):
             self.assertIn(line, result.stdout)
-        self.assertIn("tensors that are ignored: 4", result.stdout)
+        self.assertIn("tensors that are ignored: 5", result.stdout)
         for stderr in result.stderr, self.moxie("pack", source, "-o", self.folder / "surplus.moxie", "--id",
                                                 "test").stderr:
             self.assertIn('"visual.proj.weight"', stderr)
             self.assertIn('"score.weight"', stderr)
             self.assertEqual(len(stderr.splitlines()), 2, stderr)
         self.assertEqual(set(json.loads(self.must("pack", source, "--dry-run", "--json"))["ignored"]),
-                         {"visual.proj.weight", "score.weight", angles, "model.layers.0.self_attn.o_proj.bias"})
+                         {"visual.proj.weight", "score.weight", angles, "model.layers.0.self_attn.o_proj.bias",
+                          "model.layers.0.mlp.gate.bias"})
         self.pack(self.write())  # and the bundle is the one without them
         self.assertEqual(self.packed.read_bytes(), (self.folder / "surplus.moxie").read_bytes())
 
     def test_surplus_that_matters_is_refused(self):
         """What would change the numbers of the model is no surplus."""
         for name, value in [("model.layers.0.self_attn.o_proj.bias", np.ones(32, "<f2")),
+                            ("model.layers.0.mlp.gate.bias", np.ones(2, "<f2")),
                             ("model.layers.0.self_attn.q_norm.weight", np.ones(16, "<f2")),
                             ("model.layers.0.mlp.down_proj.weight", np.ones((32, 32), "<f2")),
                             ("model.layers.1.self_attn.o_proj.weight", np.ones((32, 32), "<f2"))]:

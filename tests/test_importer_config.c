@@ -146,6 +146,8 @@ static void test_refused_configs(void **state) {
         {"rope_parameters", "{\"rope_theta\":1e4,\"partial_rotary_factor\":0.5}", "partial_rotary_factor"},
         {"partial_rotary_factor", "0.25", "partial_rotary_factor"},
         {"use_sliding_window", "true", "use_sliding_window"},
+        {"is_causal", "false", "is_causal"},
+        {"tie_word_embeddings", "true", "model.safetensors: tensor \"lm_head.weight\" is not the embedding"},
         {"layer_types", "[\"full_attention\",\"sliding_attention\"]", "layer_types"},
         {"num_experts", "1025", "num_experts"},
         {"num_experts", "6", "mlp.gate.weight"},
@@ -217,7 +219,7 @@ static void test_accepted_configs(void **state) {
         {"rope_scaling", "null"},      {"rope_scaling", "{\"rope_type\":\"default\"}"},
         {"hidden_act", NULL},          {"layer_types", "[\"full_attention\",\"full_attention\"]"},
         {"rms_norm_eps", NULL},        {"eos_token_id", "null"},
-        {"bos_token_id", "null"},      {"tie_word_embeddings", "true"}, // the head in the file is ignored
+        {"bos_token_id", "null"},      {"is_causal", "true"},
         {"rope_theta", "1000000"},     {"head_dim", "16"},
         {"decoder_sparse_step", NULL}, {"mlp_only_layers", NULL},
     };
@@ -230,11 +232,53 @@ static void test_accepted_configs(void **state) {
     struct pk_source *s = open_source(test_folder);
     assert_int_equal(s->model.max_positions, 262144); // what the runtime can address
     pk_source_close(s);
+    write_changed(test_folder, "moe-f32", "config.json", "rope_scaling", "{\"rope_theta\":321,\"type\":\"default\"}");
+    write_changed(test_folder, NULL, "config.json", "rope_parameters", "{\"rope_theta\":77}");
+    s = open_source(test_folder);
+    assert_true(s->model.rope_theta == 321);
+    /* the head in the file is ignored where it is the embedding */
+    struct bytes b = read_whole(in_folder(test_folder, "model.safetensors"));
+    const struct pk_tensor *head = pk_source_find(s, "lm_head.weight");
+    memcpy(b.data + head->offset, b.data + pk_source_find(s, "model.embed_tokens.weight")->offset,
+           head->rows * head->row_bytes);
+    write_file(in_folder(test_folder, "model.safetensors"), b.data, b.n);
+    free_bytes(&b);
+    pk_source_close(s);
     write_changed(test_folder, "moe-f32", "config.json", "tie_word_embeddings", "true");
     s = open_source(test_folder);
     assert_true(s->model.tied && pk_source_find(s, "lm_head.weight")->ignored);
     assert_false(pk_source_find(s, "model.embed_tokens.weight")->ignored);
     pk_source_close(s);
+}
+
+/* What a key means when it is absent, or beside another, differs from family to family. */
+static void test_family_rules(void **state) {
+    (void)state;
+    static const struct {
+        const char *window; /* NULL: absent */
+        uint32_t positions;
+    } windows[] = {{"300", 300}, {"null", 8192}, {NULL, 4096}};
+    copy("mistral", "model.safetensors");
+    for (size_t i = 0; i < 3; i++) {
+        write_changed(test_folder, "mistral", "config.json", "max_position_embeddings", "8192");
+        write_changed(test_folder, NULL, "config.json", "sliding_window", windows[i].window);
+        struct pk_source *s = open_source(test_folder);
+        assert_int_equal(s->model.max_positions, windows[i].positions);
+        pk_source_close(s);
+    }
+    copy("deepseek", "model.safetensors");
+    for (uint32_t taken = 1; taken <= 2; taken++) { /* the weight of one expert stays what the router says */
+        write_changed(test_folder, "deepseek", "config.json", "norm_topk_prob", "true");
+        write_changed(test_folder, NULL, "config.json", "num_experts_per_tok", taken == 1 ? "1" : "2");
+        struct pk_source *s = open_source(test_folder);
+        assert_int_equal(s->layers[1].flags & MX_LAYER_NORM_TOPK, taken == 1 ? 0 : MX_LAYER_NORM_TOPK);
+        pk_source_close(s);
+    }
+    copy("gemma", "model.safetensors");
+    write_changed(test_folder, "gemma", "config.json", "hidden_activation", "\"gelu_pytorch_tanh\"");
+    pk_source_close(open_source(test_folder));
+    write_changed(test_folder, NULL, "config.json", "hidden_act", "\"silu\"");
+    refused(MOXIE_ERROR_MODEL, "hidden_act");
 }
 
 static void test_texts(void **state) {
@@ -321,7 +365,7 @@ int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin_in_folder, end_in_folder)
     const struct CMUnitTest tests[] = {
         TEST(test_numbers),          TEST(test_attention_scale), TEST(test_refused_configs),
-        TEST(test_accepted_configs), TEST(test_texts),
+        TEST(test_accepted_configs), TEST(test_family_rules),    TEST(test_texts),
     };
     return check_run(tests);
 }

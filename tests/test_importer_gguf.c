@@ -312,6 +312,19 @@ static void test_refused_keys(void **state) {
     tensor(&g, "rope_freqs.weight", 1, (uint64_t[]){8}, PK_F32);
     put_zeros(&g.data, 32);
     refused(&g, MOXIE_ERROR_MODEL, "\"rope_freqs.weight\" has no place");
+    static const char *const biases[][2] = {{"blk.0.attn_output.bias", "self_attn.o_proj.bias\" has no place"},
+                                            {"blk.0.ffn_gate.bias", "mlp.gate_proj.bias\" has no place"},
+                                            {"blk.0.ffn_up.bias", "mlp.up_proj.bias\" has no place"},
+                                            {"blk.0.ffn_down.bias", "mlp.down_proj.bias\" has no place"},
+                                            {"output.bias", "lm_head.bias\" has no place"}};
+    for (size_t i = 0; i < sizeof(biases) / sizeof(biases[0]); i++) {
+        put_keys(&g, s, "llama");
+        put_tensors(&g, s);
+        tensor(&g, biases[i][0], 1, (uint64_t[]){8}, PK_F32);
+        put_integer(&g.data, 0x3f800000, 4); /* 1, and seven zeros */
+        put_zeros(&g.data, 28);
+        refused(&g, MOXIE_ERROR_MODEL, biases[i][1]);
+    }
     put_keys(&g, s, "llama");
     put_tensors(&g, s);
     tensor(&g, "token_embd.weight", 1, (uint64_t[]){8}, PK_F32);
