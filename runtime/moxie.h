@@ -114,7 +114,7 @@ struct moxie_config {
     uint32_t size;
     uint32_t context;      /* positions of one sequence; default min(4096, the model's) */
     uint32_t sequences;    /* sequences at once; default 1, at most 256 */
-    uint32_t kv_positions; /* KV pool for all sequences; default context * sequences, rounded up to 64 */
+    uint32_t kv_positions; /* KV pool for all sequences; default sequences * context, that rounded up to 64 */
     uint32_t step_tokens; /* most tokens in one step (prefill chunk); default min(256, context), at least `sequences` */
     uint32_t step_logits; /* most rows of logits of one step; default `sequences` */
     uint32_t device;      /* index for moxie_init; default 0 */
@@ -248,8 +248,8 @@ enum moxie_error moxie_step(struct moxie *engine, const struct moxie_entry *entr
  * next step. NULL if there is no such row. */
 const float *moxie_logits(const struct moxie *engine, uint32_t index);
 
-/* Bytes of weights, keys and values that the last step had to read: every one that takes part once, of experts those
- * that tokens chose. 0 before the first step. */
+/* Bytes of weights, keys and values that the last step had to read: every weight that takes part once, of experts those
+ * that tokens chose, and keys and values once for each sequence. 0 before the first step. */
 uint64_t moxie_step_bytes(const struct moxie *engine);
 
 /* The routed experts that layer `layer` chose for entry `entry` of the last step (in moxie_prefill: of its last step),
@@ -286,7 +286,8 @@ enum moxie_error moxie_sequence_fork(struct moxie *engine, uint32_t from, uint32
 
 /* Text to token ids. `bytes` of UTF-8. Scratch memory is in the HOST region. *count is the number of ids, also when
  * `max` is too small (MOXIE_ERROR_BUFFER_SMALL). MOXIE_ERROR_TEXT: not UTF-8, a byte the vocabulary cannot express, or
- * a word (what the vocabulary does not split further) for which scratch has no room: 100 KB and more are. */
+ * a word (what the vocabulary does not split further) for which scratch has no room: 100 KB and more, normalised, are.
+ */
 enum moxie_error moxie_encode(struct moxie *engine, const char *text, size_t bytes, unsigned flags, int32_t *ids,
                               size_t max, size_t *count, struct moxie_failure *failure);
 
