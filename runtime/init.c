@@ -270,8 +270,8 @@ static enum moxie_error start(struct moxie *e, const struct moxie_bundle *handle
         err = mx_bundle_accept(handle, failure);
     if (!err)
         err = write_tables(e, failure);
-    e->plan.facts.enqueues =
-        e->launches; /* of what was bound: lists may have failed, or a BLAS or profile forbid them */
+    /* of what was bound: lists may have failed, or a BLAS or a profile forbid them */
+    e->plan.facts.enqueues = e->launches;
     e->plan.facts.programs = e->cl.n_programs;
     if (!err && e->plan.lists)
         err = mx_lists_write(e, failure);

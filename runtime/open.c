@@ -15,7 +15,7 @@ struct open_bundle {
     void *user;
     uint64_t (*counter_load)(void *user, const char *model);
     int (*counter_store)(void *user, const char *model, uint64_t counter);
-    bool verified; /* all of it, since it was opened */
+    bool verified; /* all of it, since it was opened, and no difference was found later */
 };
 _Static_assert(MOXIE_BUNDLE_MAJOR == MX_BUNDLE_MAJOR, "the public header names another major version");
 _Static_assert(MOXIE_BUNDLE_MINOR == MX_BUNDLE_MINOR, "the public header names another minor version");
@@ -133,6 +133,7 @@ enum moxie_error moxie_bundle_verify(struct moxie_bundle *bundle,
     struct open_bundle *b = of(bundle);
     if (!b)
         return mx_fail(failure, MOXIE_ERROR_STATE, MX_NO_OFFSET, "the bundle is not open");
+    b->verified = false;
     enum moxie_error e = mx_bundle_verify_host(&b->bundle, 0, b->bundle.manifest->segments, progress, user, failure);
     return e ? e : mx_bundle_accept(bundle, failure);
 }

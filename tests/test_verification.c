@@ -159,6 +159,10 @@ static void a_change_after_opening_is_found(void **state) {
             struct moxie_bundle bundle;
             struct store s = {.counter = 3};
             check_ok(open_for(&s, &b, &bundle, &f), f);
+            if (verify[way] == on_host) { /* what was found before does not count any more */
+                check_ok(verify[way](&bundle, &f), f);
+                s.counter = 3;
+            }
             cases[i].change(&b);
             check_error(verify[way](&bundle, &f), cases[i].error);
             assert_int_equal(s.counter, 3);
